@@ -1,0 +1,160 @@
+// The facts: repositories, revisions, refs, files, git objects, cards, evidence, holes, leases.
+//
+// Reads see committed state only. Every change is one atomic, synced write: when a call returns, it
+// survives a power cut; when it throws, nothing happened. Thread-safe. Records are plain values.
+//
+// Errors: NotFound, Conflict (the ref moved meanwhile), Corrupt (the catalog is damaged), Io.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "storage/base/clock.h"
+#include "storage/base/digest.h"
+#include "storage/base/json.h"
+#include "storage/repo_id.h"
+
+namespace holdfast::storage {
+
+// A file of a revision.
+struct FileRecord {
+  std::string path;              // relative, '/'-separated, no "." or ".." part
+  std::uint64_t size_bytes = 0;  // of the content
+  GitOid blob;                   // git's id of the blob: of the content, or of the LFS pointer
+  bool lfs = false;
+  std::uint64_t pointer_bytes = 0;  // size of the LFS pointer; 0 for regular files
+  std::uint32_t mode = 0100644;
+  std::optional<Digest> object;  // the content; nothing when outside the mirrored selection
+
+  // The ETag of the hub: SHA-256 for LFS files, git's blob id otherwise (hub-protocol 2.1).
+  std::string etag() const;
+};
+
+// What was asked for when the revision was mirrored (fnmatch patterns; empty include = everything).
+struct Selection {
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
+
+  bool operator==(const Selection&) const = default;
+  bool selects(std::string_view path) const;
+};
+
+struct RevisionRecord {
+  GitOid commit;      // the id under which it is served: upstream's own, or that of our commit
+  GitOid git_commit;  // the commit object that we hold; equals `commit` when git objects are genuine
+  GitOid tree;        // root tree of git_commit
+  Time time;          // the commit's time
+  std::string title;  // first line of the commit message
+  Time stored_at;
+  Selection selection;
+};
+
+struct Ref {
+  std::string name;  // "refs/heads/main", "refs/tags/v1", "refs/pr/1"
+  GitOid commit;
+
+  bool operator==(const Ref&) const = default;
+};
+
+struct RepositoryRecord {
+  RepoId id;
+  std::string origin;          // upstream endpoint URL, or "local" , or "derived:owner/name"
+  std::string default_branch;  // "main"
+  std::string gated;           // "", "auto", "manual": as upstream said
+  Time created_at, updated_at;
+  Json::Object upstream_info;  // fields of upstream's repo info worth serving (tags, pipeline_tag, …)
+};
+
+// Evidence of one mirrored revision: what was asked, what answered, when.
+struct Evidence {
+  Json::Object record;  // endpoint, requests [{url, status, headers that mattered}], time, TLS peer
+};
+
+// A git object as stored: small blobs point at the object that holds the same bytes.
+struct GitObjectRecord {
+  std::string type;  // "commit", "tree", "blob", "tag"
+  std::string bytes;
+};
+
+// Everything that makes a revision visible; written in one atomic, synced batch. All objects that
+// `files` name must be stored (else Error(NotFound), nothing is written): the batch adds their
+// reference rows and so takes over from the leases that kept them.
+struct Publication {
+  RepositoryRecord repository;
+  RevisionRecord revision;
+  std::vector<FileRecord> files;                               // the whole tree, unselected included
+  std::vector<std::pair<GitOid, GitObjectRecord>> git_objects;  // commit, trees, pointer blobs
+  std::vector<Ref> refs;                                        // to set
+  std::optional<Evidence> evidence;
+  std::vector<std::string> leases;  // lease keys to drop in the same batch
+};
+
+struct Hole {
+  RepoId repo;
+  GitOid commit;
+  std::string path;
+  std::string reason;
+  Time since;
+};
+
+class Catalog {
+ public:
+  virtual ~Catalog() = default;
+
+  virtual std::optional<RepositoryRecord> find_repository(const RepoId& id) const = 0;
+
+  // In name order, starting after `after` ("" = from the start), at most `limit`. The look-up is
+  // exact on kind; `owner` empty means all.
+  struct ListQuery {
+    RepoKind kind = RepoKind::Model;
+    std::string owner;
+    std::string after;  // full name of the last repository of the page before
+    std::size_t limit = 1000;
+  };
+  virtual std::vector<RepositoryRecord> list_repositories(const ListQuery& query) const = 0;
+
+  virtual std::vector<Ref> refs(const RepoId& id) const = 0;
+  // Accepts what hub-protocol 1.1 lists: branch, tag, HEAD, full or unique short commit id (>= 7
+  // digits), refs/heads/x, refs/tags/x, refs/pr/N. Only visible revisions.
+  virtual std::optional<GitOid> resolve(const RepoId& id, std::string_view revision) const = 0;
+  virtual std::optional<RevisionRecord> find_revision(const RepoId& id, const GitOid& commit) const = 0;
+  // Stored revisions of a repository, newest first.
+  virtual std::vector<RevisionRecord> revisions(const RepoId& id) const = 0;
+
+  virtual std::optional<FileRecord> find_file(const RepoId& id, const GitOid& commit,
+                                              std::string_view path) const = 0;
+  // Files below `directory` ("" = all), sorted by path.
+  virtual std::vector<FileRecord> files(const RepoId& id, const GitOid& commit,
+                                        std::string_view directory) const = 0;
+
+  virtual std::optional<GitObjectRecord> find_git_object(const GitOid& oid) const = 0;
+  // The object that holds the same bytes as this git blob, if we know one: dedupes small files.
+  virtual std::optional<Digest> find_blob_object(const GitOid& blob) const = 0;
+
+  virtual void publish(const Publication& publication) = 0;
+  // Points refs at revisions that are visible already.
+  virtual void set_refs(const RepoId& id, std::span<const Ref> refs) = 0;
+
+  // Facts about a revision or a file of it, as JSON, written by scan jobs and read by web:
+  // key "card" (front matter and derived fields) or "file/<path>" (tensor table, GGUF keys).
+  virtual void put_facts(const RepoId& id, const GitOid& commit,
+                         std::span<const std::pair<std::string, Json>> facts) = 0;
+  virtual std::optional<Json> find_fact(const RepoId& id, const GitOid& commit,
+                                        std::string_view key) const = 0;
+  // Keys and values with this prefix, in key order.
+  virtual std::vector<std::pair<std::string, Json>> facts(const RepoId& id, const GitOid& commit,
+                                                          std::string_view prefix) const = 0;
+
+  virtual std::optional<Evidence> find_evidence(const RepoId& id, const GitOid& commit) const = 0;
+
+  virtual void put_holes(std::span<const Hole> holes) = 0;
+  virtual void clear_hole(const RepoId& id, const GitOid& commit, std::string_view path) = 0;
+  virtual std::vector<Hole> holes() const = 0;
+};
+
+}  // namespace holdfast::storage

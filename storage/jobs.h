@@ -1,0 +1,79 @@
+// Work that one part asks of another: rows in the catalog, taken by workers that ops/ wires up.
+// Enqueueing is idempotent on the key while a job with that key is queued or running. Thread-safe.
+// A job that was running when the process died is queued again at the next open.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/base/clock.h"
+#include "storage/base/json.h"
+
+namespace holdfast::storage {
+
+using JobId = std::uint64_t;
+
+enum class JobState { Queued, Running, Done, Failed, Cancelled };
+
+std::string_view to_text(JobState state) noexcept;
+
+struct Progress {
+  std::string phase;  // "listing", "downloading", "quantizing", …
+  std::uint64_t done_bytes = 0, total_bytes = 0;
+  std::uint64_t done_items = 0, total_items = 0;
+  std::string note;  // e.g. "upstream asks to wait 12 s"
+};
+
+struct Job {
+  JobId id = 0;
+  std::string kind;  // "sync", "scan", "convert"
+  std::string key;   // idempotence: same kind and key = same work
+  Json::Object parameters;
+  JobState state = JobState::Queued;
+  Progress progress;
+  Json::Object result;  // of a done job
+  std::string error;    // of a failed one
+  std::string error_kind;
+  Time created_at, updated_at;
+};
+
+// Given to the code that runs a job: where to report, and whether to stop.
+class JobContext {
+ public:
+  virtual ~JobContext() = default;
+  virtual void report(const Progress& progress) = 0;  // cheap; may be called often
+  virtual void log(std::string_view line) = 0;
+  virtual std::stop_token stop() const = 0;
+};
+
+class JobQueue {
+ public:
+  virtual ~JobQueue() = default;
+
+  virtual JobId enqueue(std::string_view kind, std::string_view key, Json::Object parameters) = 0;
+  virtual std::optional<Job> find(JobId id) const = 0;
+  // Newest first.
+  virtual std::vector<Job> list(std::size_t limit) const = 0;
+  virtual std::vector<std::string> log_lines(JobId id) const = 0;
+
+  // Asks a queued or running job to stop; resumable by retry().
+  virtual void cancel(JobId id) = 0;
+  virtual void retry(JobId id) = 0;
+
+  // Takes the oldest queued job of one of `kinds`, runs `body`, and records the outcome: Done with
+  // the returned result, Failed with the Error that escaped, Cancelled for Error(Cancelled). Waits
+  // for a job until `stop` is requested; returns false then.
+  using Body = std::function<Json::Object(const Job&, JobContext&)>;
+  virtual bool run_next(std::span<const std::string_view> kinds, const Body& body,
+                        std::stop_token stop) = 0;
+
+  // Blocks until the job's row changes after `seen` or `timeout` passes; returns the row.
+  virtual Job wait_for_change(JobId id, Time seen, std::chrono::milliseconds timeout) const = 0;
+};
+
+}  // namespace holdfast::storage

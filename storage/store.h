@@ -1,0 +1,35 @@
+// An opened data directory: objects, catalog and jobs of one process.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "storage/base/clock.h"
+#include "storage/blob_store.h"
+#include "storage/catalog.h"
+#include "storage/jobs.h"
+
+namespace holdfast::storage {
+
+struct StoreOptions {
+  std::filesystem::path directory;
+  bool create = true;                       // make a fresh store where there is none
+  const Clock* clock = &system_clock();     // borrowed; outlives the store
+};
+
+// Owns everything below the data directory. One process at a time: a second opener gets
+// Error(Conflict) naming the directory. An older binary refuses a newer schema with
+// Error(Unsupported) that names both versions. Opening needs no repair by hand after any crash:
+// it drops expired leases with their staging files and re-queues interrupted jobs.
+class Store {
+ public:
+  static std::unique_ptr<Store> open(const StoreOptions& options);
+
+  virtual ~Store() = default;
+  virtual BlobStore& blobs() = 0;
+  virtual Catalog& catalog() = 0;
+  virtual JobQueue& jobs() = 0;
+  virtual const std::filesystem::path& directory() const = 0;
+};
+
+}  // namespace holdfast::storage
