@@ -1,0 +1,73 @@
+// The effective configuration: flags over environment over holdfast.toml over defaults.
+// Grammar and precedence: docs/cli.md. Unknown keys are errors that name file and line; secrets are
+// given by file only, and never printed.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace holdfast::ops {
+
+struct UpstreamSettings {
+  std::string name;
+  std::string endpoint;
+  std::filesystem::path token_file;
+  std::string proxy;
+  std::filesystem::path ca_file;
+  std::vector<std::string> redirect_hosts = {"huggingface.co", "hf.co"};
+};
+
+struct MirrorSettings {
+  std::string repo;
+  std::string upstream;
+  std::vector<std::string> revisions;
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
+};
+
+struct Config {
+  std::filesystem::path source;  // the file that was read; empty when none was
+  bool offline = false;
+  std::filesystem::path data;  // the data directory
+  std::string listen = "127.0.0.1:8080";
+  std::string external_url;  // empty: as the request's Host says
+  unsigned threads = 0;      // 0: one per CPU
+  std::vector<UpstreamSettings> upstreams;
+  std::vector<MirrorSettings> mirrors;
+};
+
+// Looks a variable up; nothing when unset or empty. Tests pass their own.
+using Environment = std::function<std::optional<std::string>(const char* name)>;
+
+Environment process_environment();
+
+struct ConfigFlags {
+  std::optional<std::filesystem::path> data;
+  std::optional<std::filesystem::path> config;
+};
+
+// Reads one file. Error(Invalid) "PATH:LINE: …" for syntax, unknown keys, wrong types and values out
+// of range; Error(NotFound) when it is absent.
+Config read_config(const std::filesystem::path& path);
+
+// Finds the file (--config, HOLDFAST_CONFIG, DATA/holdfast.toml, /etc/holdfast/holdfast.toml), reads
+// it, and settles the data directory (--data, HOLDFAST_DATA, [store] path, XDG_DATA_HOME/holdfast).
+Config load_config(const ConfigFlags& flags, const Environment& environment);
+
+// The effective configuration as TOML; a token file shows as its path, never its content.
+std::string to_text(const Config& config);
+
+// The upstream that a sync without --from uses: the named one, else the first, else HF_ENDPOINT, else
+// huggingface.co. Error(Invalid) for a name that is not configured.
+UpstreamSettings choose_upstream(const Config& config, std::string_view name,
+                                 const Environment& environment);
+
+// The token for an upstream: HF_TOKEN when the upstream has no token file. Empty when there is none.
+// Error(NotFound|Invalid) naming the file.
+std::string read_token(const UpstreamSettings& upstream, const Environment& environment);
+
+}  // namespace holdfast::ops

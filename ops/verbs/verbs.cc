@@ -1,0 +1,13 @@
+#include "ops/verbs/verbs.h"
+
+namespace holdfast::ops {
+namespace {
+
+constexpr AddVerb kVerbs[] = {add_serve, add_sync, add_convert, add_inspect,
+                              add_list,  add_show, add_sample,  add_config};
+
+}  // namespace
+
+std::span<const AddVerb> verbs() noexcept { return kVerbs; }
+
+}  // namespace holdfast::ops
