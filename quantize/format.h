@@ -1,5 +1,7 @@
-// The block formats: one table row per GGUF tensor type, with its shape and its functions.
-// A format's numeric value is its ggml_type id as stored in GGUF files.
+// The block formats: one table row per GGUF tensor type, with its shape, its functions and the
+// error that it may make. A format's numeric value is its ggml_type id as stored in GGUF files.
+//
+// The table is constant and immutable; everything here is thread-safe and throws nothing.
 #pragma once
 
 #include <cstddef>
@@ -18,12 +20,38 @@ enum class Format : std::uint32_t {
   BF16 = 30,
 };
 
+// A run of whole blocks as the encoders see it: consecutive float32 values that are finite.
+struct Strip {
+  const float* values;
+  std::size_t count;                   // a multiple of the format's block_values
+  const float* importance = nullptr;   // `count` weights, or none
+  const float* mean_square = nullptr;  // per block, of its whole row; see needs_mean_square
+};
+
+// Writes count / block_values blocks. Knows no threads, allocates nothing.
+using EncodeStrip = void (*)(const Strip& strip, std::byte* blocks) noexcept;
+// Writes `count` values.
+using DecodeStrip = void (*)(const std::byte* blocks, std::size_t count, float* values) noexcept;
+
+// What importance weights mean to an encoder.
+enum class Importance : std::uint8_t { Ignored, Optional, Required };
+
 struct FormatInfo {
   Format format;
   std::string_view name;       // "Q4_0", as GGUF tools print it
   std::uint32_t block_values;  // values per block; a row is a whole number of blocks
   std::uint32_t block_bytes;
-  // … the encode / decode functions and the error bound are added by quantize/ itself
+  Importance importance;
+  bool needs_mean_square;  // with importance: the weights depend on the mean square of the row
+  EncodeStrip encode;      // SIMD kernel for this CPU: the same bytes as encode_reference
+  EncodeStrip encode_reference;  // scalar: the specification
+  DecodeStrip decode;
+  DecodeStrip decode_reference;
+  // Where the half-precision scales stand in a block, for first_overflow.
+  std::uint32_t scale_offset;
+  std::uint32_t scale_count;  // consecutive; 0: the scale cannot be infinite
+  // Bound of RMSE / RMS for Gaussian values; derived in quantize/FORMAT.md.
+  double relative_error_max;
 };
 
 // The row of a format. Every enumerator has one.

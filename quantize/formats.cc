@@ -1,0 +1,59 @@
+// The table's rows; nothing else.
+#include <algorithm>
+#include <array>
+
+#include "quantize/format.h"
+#include "quantize/internal/families.h"
+
+namespace holdfast::quantize {
+namespace {
+
+#define FUNCTIONS(name) \
+  name##_encode, name##_encode_reference, name##_decode, name##_decode_reference
+
+constexpr auto kIgnored = Importance::Ignored;
+constexpr auto kOptional = Importance::Optional;
+
+// clang-format off
+constexpr FormatInfo kFormats[] = {
+    // format, name, values, bytes, importance, row mean, functions, scales at, count, error
+    {Format::F32,  "F32",   1,  4, kIgnored,  false, FUNCTIONS(f32),  0, 0, 0},
+    {Format::F16,  "F16",   1,  2, kIgnored,  false, FUNCTIONS(f16),  0, 1, 0.0005},
+    {Format::Q4_0, "Q4_0", 32, 18, kOptional, true,  FUNCTIONS(q4_0), 0, 1, 0.11},
+    {Format::Q8_0, "Q8_0", 32, 34, kIgnored,  false, FUNCTIONS(q8_0), 0, 1, 0.008},
+    {Format::BF16, "BF16",  1,  2, kIgnored,  false, FUNCTIONS(bf16), 0, 0, 0.004},
+};
+// clang-format on
+#undef FUNCTIONS
+
+constexpr std::size_t kIdLimit = 64;
+
+// Position in kFormats by ggml_type id.
+constexpr auto kPositions = [] {
+  std::array<std::uint8_t, kIdLimit> positions{};
+  for (std::size_t i = 0; i < std::size(kFormats); ++i) {
+    positions[static_cast<std::size_t>(kFormats[i].format)] = static_cast<std::uint8_t>(i);
+  }
+  return positions;
+}();
+
+constexpr char upper(char c) noexcept {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+
+}  // namespace
+
+const FormatInfo& info(Format format) noexcept {
+  return kFormats[kPositions[static_cast<std::size_t>(format) % kIdLimit]];
+}
+
+std::span<const FormatInfo> formats() noexcept { return kFormats; }
+
+std::optional<Format> parse_format(std::string_view name) noexcept {
+  for (const FormatInfo& row : kFormats) {
+    if (std::ranges::equal(name, row.name, {}, upper, upper)) return row.format;
+  }
+  return std::nullopt;
+}
+
+}  // namespace holdfast::quantize

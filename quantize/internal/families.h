@@ -1,0 +1,25 @@
+// What the families offer to the table in formats.cc: per format a scalar encoder (the
+// specification), a SIMD encoder that gives the same bytes, and both decoders.
+#pragma once
+
+#include <cstddef>
+
+#include "quantize/format.h"
+
+namespace holdfast::quantize {
+
+#define HOLDFAST_FORMAT(name)                                                             \
+  void name##_encode(const Strip& strip, std::byte* blocks) noexcept;                     \
+  void name##_encode_reference(const Strip& strip, std::byte* blocks) noexcept;           \
+  void name##_decode(const std::byte* blocks, std::size_t count, float* values) noexcept; \
+  void name##_decode_reference(const std::byte* blocks, std::size_t count, float* values) noexcept
+
+HOLDFAST_FORMAT(f32);
+HOLDFAST_FORMAT(f16);
+HOLDFAST_FORMAT(bf16);
+HOLDFAST_FORMAT(q4_0);
+HOLDFAST_FORMAT(q8_0);
+
+#undef HOLDFAST_FORMAT
+
+}  // namespace holdfast::quantize

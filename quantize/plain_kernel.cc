@@ -1,0 +1,89 @@
+// F16 and BF16 at memory speed.
+#include "quantize/internal/families.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/plain_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "quantize/internal/lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+
+namespace holdfast::quantize {
+namespace HWY_NAMESPACE {
+
+inline constexpr hn::Rebind<std::uint16_t, FloatTag> kHalf{};
+
+void EncodeF16(const Strip& strip, std::byte* blocks) {
+  std::size_t i = 0;
+  for (; i + kLanes <= strip.count; i += kLanes) {
+    const auto bits = FloatToHalfBits(hn::LoadU(kFloat, strip.values + i));
+    hn::StoreU(hn::TruncateTo(kHalf, bits), kHalf,
+               reinterpret_cast<std::uint16_t*>(blocks + 2 * i));
+  }
+  f16_encode_reference({strip.values + i, strip.count - i}, blocks + 2 * i);
+}
+
+void DecodeF16(const std::byte* blocks, std::size_t count, float* values) {
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const auto bits = hn::LoadU(kHalf, reinterpret_cast<const std::uint16_t*>(blocks + 2 * i));
+    hn::StoreU(HalfBitsToFloat(hn::PromoteTo(kUint, bits)), kFloat, values + i);
+  }
+  f16_decode_reference(blocks + 2 * i, count - i, values + i);
+}
+
+void EncodeBF16(const Strip& strip, std::byte* blocks) {
+  std::size_t i = 0;
+  for (; i + kLanes <= strip.count; i += kLanes) {
+    const auto bits = hn::BitCast(kUint, hn::LoadU(kFloat, strip.values + i));
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(kUint, 1u));
+    const auto rounded = hn::ShiftRight<16>(bits + (hn::Set(kUint, 0x7fffu) + odd));
+    hn::StoreU(hn::TruncateTo(kHalf, rounded), kHalf,
+               reinterpret_cast<std::uint16_t*>(blocks + 2 * i));
+  }
+  bf16_encode_reference({strip.values + i, strip.count - i}, blocks + 2 * i);
+}
+
+void DecodeBF16(const std::byte* blocks, std::size_t count, float* values) {
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const auto bits = hn::LoadU(kHalf, reinterpret_cast<const std::uint16_t*>(blocks + 2 * i));
+    const auto wide = hn::BitCast(kFloat, hn::ShiftLeft<16>(hn::PromoteTo(kUint, bits)));
+    hn::StoreU(wide, kFloat, values + i);
+  }
+  bf16_decode_reference(blocks + 2 * i, count - i, values + i);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace holdfast::quantize
+
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace holdfast::quantize {
+
+HWY_EXPORT(EncodeF16);
+HWY_EXPORT(DecodeF16);
+HWY_EXPORT(EncodeBF16);
+HWY_EXPORT(DecodeBF16);
+
+void f16_encode(const Strip& strip, std::byte* blocks) noexcept {
+  HWY_DYNAMIC_DISPATCH(EncodeF16)(strip, blocks);
+}
+
+void f16_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
+  HWY_DYNAMIC_DISPATCH(DecodeF16)(blocks, count, values);
+}
+
+void bf16_encode(const Strip& strip, std::byte* blocks) noexcept {
+  HWY_DYNAMIC_DISPATCH(EncodeBF16)(strip, blocks);
+}
+
+void bf16_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
+  HWY_DYNAMIC_DISPATCH(DecodeBF16)(blocks, count, values);
+}
+
+}  // namespace holdfast::quantize
+#endif
