@@ -1,12 +1,13 @@
 // The narrow waist under everything: immutable objects named by the SHA-256 of their bytes.
 //
-// Readers see an object from the moment that commit() returns and may read any range. Writers stage,
-// hash on the way, and publish atomically; an object that a revision does not reference yet stays
-// alive by the lease under which it was written. All members are thread-safe; a BlobWriter and a
-// BlobReader have one owner at a time (BlobWriter::write_at may be called from several threads).
+// Readers see an object from the moment that commit() returns and may read any range. Writers
+// stage, hash on the way, and publish atomically; an object that a revision does not reference yet
+// stays alive by the lease under which it was written. All members are thread-safe; a BlobWriter
+// and a BlobReader have one owner at a time (BlobWriter::write_at may be called from several
+// threads).
 //
-// Errors: NotFound (no such object), Corrupt (bytes do not have the digest, or the file is damaged),
-// NoSpace, Io. An object known to be damaged is never read: Corrupt.
+// Errors: NotFound (no such object), Corrupt (bytes do not have the digest, or the file is
+// damaged), NoSpace, Io. An object known to be damaged is never read: Corrupt.
 #pragma once
 
 #include <cstddef>
@@ -53,8 +54,8 @@ class BlobReader {
   virtual std::vector<Extent> extents(ByteRange range) const = 0;
 };
 
-// An object being written. Destroying it without commit() keeps the staged bytes for a resume by the
-// same lease key until the lease expires; discard() drops them at once.
+// An object being written. Destroying it without commit() keeps the staged bytes for a resume by
+// the same lease key until the lease expires; discard() drops them at once.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;

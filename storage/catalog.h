@@ -45,10 +45,11 @@ struct Selection {
 };
 
 struct RevisionRecord {
-  GitOid commit;      // the id under which it is served: upstream's own, or that of our commit
-  GitOid git_commit;  // the commit object that we hold; equals `commit` when git objects are genuine
-  GitOid tree;        // root tree of git_commit
-  Time time;          // the commit's time
+  GitOid commit;  // the id under which it is served: upstream's own, or that of our commit
+  GitOid
+      git_commit;  // the commit object that we hold; equals `commit` when git objects are genuine
+  GitOid tree;     // root tree of git_commit
+  Time time;       // the commit's time
   std::string title;  // first line of the commit message
   Time stored_at;
   Selection selection;
@@ -67,7 +68,8 @@ struct RepositoryRecord {
   std::string default_branch;  // "main"
   std::string gated;           // "", "auto", "manual": as upstream said
   Time created_at, updated_at;
-  Json::Object upstream_info;  // fields of upstream's repo info worth serving (tags, pipeline_tag, …)
+  Json::Object
+      upstream_info;  // fields of upstream's repo info worth serving (tags, pipeline_tag, …)
 };
 
 // Evidence of one mirrored revision: what was asked, what answered, when.
@@ -87,7 +89,7 @@ struct GitObjectRecord {
 struct Publication {
   RepositoryRecord repository;
   RevisionRecord revision;
-  std::vector<FileRecord> files;                               // the whole tree, unselected included
+  std::vector<FileRecord> files;  // the whole tree, unselected included
   std::vector<std::pair<GitOid, GitObjectRecord>> git_objects;  // commit, trees, pointer blobs
   std::vector<Ref> refs;                                        // to set
   std::optional<Evidence> evidence;
@@ -116,13 +118,15 @@ class Catalog {
     std::string after;  // full name of the last repository of the page before
     std::size_t limit = 1000;
   };
+
   virtual std::vector<RepositoryRecord> list_repositories(const ListQuery& query) const = 0;
 
   virtual std::vector<Ref> refs(const RepoId& id) const = 0;
   // Accepts what hub-protocol 1.1 lists: branch, tag, HEAD, full or unique short commit id (>= 7
   // digits), refs/heads/x, refs/tags/x, refs/pr/N. Only visible revisions.
   virtual std::optional<GitOid> resolve(const RepoId& id, std::string_view revision) const = 0;
-  virtual std::optional<RevisionRecord> find_revision(const RepoId& id, const GitOid& commit) const = 0;
+  virtual std::optional<RevisionRecord> find_revision(const RepoId& id,
+                                                      const GitOid& commit) const = 0;
   // Stored revisions of a repository, newest first.
   virtual std::vector<RevisionRecord> revisions(const RepoId& id) const = 0;
 

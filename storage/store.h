@@ -13,8 +13,8 @@ namespace holdfast::storage {
 
 struct StoreOptions {
   std::filesystem::path directory;
-  bool create = true;                       // make a fresh store where there is none
-  const Clock* clock = &system_clock();     // borrowed; outlives the store
+  bool create = true;                    // make a fresh store where there is none
+  const Clock* clock = &system_clock();  // borrowed; outlives the store
 };
 
 // Owns everything below the data directory. One process at a time: a second opener gets

@@ -51,7 +51,7 @@ class Json {
     friend class JsonBuilder;
     struct Index;
     std::vector<Member> members_;
-    mutable std::shared_ptr<const Index> index_;  // shared with copies until one of them changes
+    std::shared_ptr<Index> index_;  // shared with copies until one of them grows
   };
 
   Json() = default;  // null

@@ -1,0 +1,39 @@
+// Every limit of the store, in one place.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace holdfast::storage {
+
+// Objects up to this size live in the catalog: one group commit instead of three syncs per file.
+inline constexpr std::uint64_t kSmallObjectMax = 256ULL << 10;
+
+// An unreferenced object, or a staged one, stays at least this long after its last write. Longer
+// than a weekend, so that a download that broke on Friday resumes on Monday.
+inline constexpr std::chrono::hours kLeasePeriod{72};
+
+// A writer makes what it has survive a crash after every so many new bytes.
+inline constexpr std::uint64_t kCheckpointBytes = 64ULL << 20;
+
+// Distinct byte ranges that one writer may hold: a scattered download beyond this is refused.
+inline constexpr std::size_t kWriterRangesMax = 65536;
+
+inline constexpr std::size_t kLeaseKeyMax = 1024;
+inline constexpr std::size_t kPathMax = 4096;
+inline constexpr std::size_t kRefNameMax = 1024;
+
+// Files that stay open for readers.
+inline constexpr std::size_t kOpenFilesMax = 512;
+
+// The largest git blob that find_git_object() loads.
+inline constexpr std::uint64_t kGitBlobMax = 64ULL << 20;
+
+inline constexpr std::size_t kJobsKeptMax = 5000;     // finished ones beyond this are forgotten
+inline constexpr std::size_t kJobLogLinesMax = 1000;  // per job, the newest
+inline constexpr std::size_t kJobLogLineMax = 4096;   // bytes
+inline constexpr std::chrono::seconds kJobProgressPeriod{
+    1};  // progress reaches the disk this often
+
+}  // namespace holdfast::storage
