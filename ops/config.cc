@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint64_t kConfigMaxBytes = 1 << 20;
 constexpr std::uint64_t kTokenMaxBytes = 4096;
+constexpr char kHub[] = "https://huggingface.co";
 
 // Where a value stands, for error texts.
 struct Place {
@@ -216,6 +217,17 @@ std::optional<std::filesystem::path> find_config_file(const ConfigFlags& flags,
   return std::nullopt;
 }
 
+// Whether a URL is the address that this configuration serves at: users set HF_ENDPOINT to us, and
+// we must not mirror from ourselves.
+bool is_ourselves(const Config& config, std::string_view endpoint) {
+  while (endpoint.ends_with('/')) endpoint.remove_suffix(1);
+  const std::string port = config.listen.substr(config.listen.rfind(':') + 1);
+  std::string_view external = config.external_url;
+  while (external.ends_with('/')) external.remove_suffix(1);
+  return endpoint == "http://" + config.listen || endpoint == "http://localhost:" + port ||
+         (!external.empty() && endpoint == external);
+}
+
 toml::array to_array(const std::vector<std::string>& values) {
   toml::array array;
   for (const std::string& value : values) array.push_back(value);
@@ -307,7 +319,10 @@ UpstreamSettings choose_upstream(const Config& config, std::string_view name,
   }
   UpstreamSettings fallback;
   fallback.name = "default";
-  fallback.endpoint = environment("HF_ENDPOINT").value_or("https://huggingface.co");
+  fallback.endpoint = kHub;
+  if (const auto endpoint = environment("HF_ENDPOINT"); endpoint && !is_ourselves(config, *endpoint)) {
+    fallback.endpoint = *endpoint;
+  }
   return fallback;
 }
 

@@ -1,7 +1,8 @@
-// The threads that run queued jobs. The table of job kinds in workers.cc is where mirror/ and
-// convert/ meet the queue; nothing else knows both.
+// Where queued jobs are run. The table of job kinds in workers.cc is where mirror/ and convert/ meet
+// the queue; nothing else knows both.
 #pragma once
 
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -10,17 +11,21 @@
 
 namespace holdfast::ops {
 
-// Starts one thread per kind of work on construction; asks them to stop and joins on destruction
-// (a running job is cancelled resumably and stays queued for the next start). Borrows the store.
+// A server's workers: one thread per kind of job from construction on; destruction asks them to stop
+// and joins (a running job is interrupted resumably). Borrows all arguments.
 class Workers {
  public:
   Workers(storage::Store& store, const Config& config, const Environment& environment);
-  ~Workers();
-  Workers(const Workers&) = delete;
-  Workers& operator=(const Workers&) = delete;
 
  private:
   std::vector<std::jthread> threads_;
 };
+
+// Runs one queued job in the calling thread; its outcome stands in its row.
+void run_queued_job(storage::Store& store, storage::JobId id, const Config& config,
+                    const Environment& environment, std::stop_token stop);
+
+// Runs the scan jobs that are queued now.
+void run_queued_scans(storage::Store& store, const Config& config, const Environment& environment);
 
 }  // namespace holdfast::ops

@@ -1,0 +1,183 @@
+#include "ops/config.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "storage/base/error.h"
+
+namespace holdfast::ops {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder of this test's own, removed at the end.
+struct TemporaryFolder {
+  TemporaryFolder() {
+    std::string pattern = (fs::temp_directory_path() / "holdfast-config-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path = pattern;
+  }
+
+  ~TemporaryFolder() { fs::remove_all(path); }
+
+  fs::path write(const std::string& name, const std::string& text) const {
+    fs::create_directories((path / name).parent_path());
+    std::ofstream(path / name) << text;
+    return path / name;
+  }
+
+  fs::path path;
+};
+
+Environment environment(std::map<std::string, std::string> values) {
+  return [values = std::move(values)](const char* name) -> std::optional<std::string> {
+    const auto found = values.find(name);
+    if (found == values.end()) return std::nullopt;
+    return found->second;
+  };
+}
+
+}  // namespace
+
+TEST_CASE("ops/config: a full file reads back as it was meant") {
+  const TemporaryFolder folder;
+  const Config config = read_config(folder.write("a.toml", R"(
+offline = true
+[store]
+path = "/srv/models"
+[web]
+listen = "127.0.0.1:9000"
+external_url = "https://hub.example.org"
+threads = 3
+[[upstream]]
+name = "hf"
+endpoint = "https://huggingface.co"
+token_file = "/etc/holdfast/hf.token"
+redirect_hosts = ["hf.co"]
+[[mirror]]
+repo = "Qwen/Qwen2.5-0.5B-Instruct"
+upstream = "hf"
+revisions = ["main", "v1"]
+include = ["*.safetensors"]
+)"));
+  CHECK(config.offline);
+  CHECK(config.data == "/srv/models");
+  CHECK(config.listen == "127.0.0.1:9000");
+  CHECK(config.external_url == "https://hub.example.org");
+  CHECK(config.threads == 3);
+  REQUIRE(config.upstreams.size() == 1);
+  CHECK(config.upstreams[0].redirect_hosts == std::vector<std::string>{"hf.co"});
+  REQUIRE(config.mirrors.size() == 1);
+  CHECK(config.mirrors[0].revisions == std::vector<std::string>{"main", "v1"});
+}
+
+TEST_CASE("ops/config: what is printed reads back the same") {
+  const TemporaryFolder folder;
+  const Config config = read_config(folder.write("a.toml", R"(
+[store]
+path = "/srv/models"
+[[upstream]]
+name = "hf"
+endpoint = "https://huggingface.co"
+token_file = "/t"
+[[mirror]]
+repo = "a/b"
+exclude = ["*.bin"]
+)"));
+  const Config again = read_config(folder.write("b.toml", to_text(config)));
+  CHECK(to_text(again) == to_text(config));
+}
+
+TEST_CASE("ops/config: a mistake is named with its file, line and key") {
+  struct Case {
+    const char* name;
+    const char* text;
+    const char* line;
+    const char* expected;
+  };
+
+  const Case cases[] = {
+      {"unknown key", "offline = true\nonline = 1\n", ":2:", "online: unknown key"},
+      {"unknown nested key", "[web]\nlisten = \"a\"\nport = 1\n", ":3:", "web.port: unknown key"},
+      {"wrong type", "[web]\nthreads = \"two\"\n", ":2:", "web.threads: expected an integer"},
+      {"out of range", "[web]\nthreads = -1\n", ":2:", "-1 is outside"},
+      {"bad syntax", "offline = \n", ":1:", ""},
+      {"not a table", "web = 3\n", ":1:", "web: expected a table"},
+      {"wrong element", "[[mirror]]\nrepo = \"a/b\"\ninclude = [1]\n", ":3:", "expected a string"},
+      {"no endpoint", "[[upstream]]\nname = \"x\"\n", "upstream 1", "endpoint"},
+      {"pattern", "[[mirror]]\nrepo = \"Qwen/*\"\n", "mirror.repo", "is a pattern"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    const TemporaryFolder folder;
+    const fs::path file = folder.write("h.toml", c.text);
+    std::string message;
+    try {
+      read_config(file);
+    } catch (const Error& error) {
+      message = error.what();
+    }
+    CAPTURE(message);
+    CHECK(message.find(file.string()) != std::string::npos);
+    CHECK(message.find(c.line) != std::string::npos);
+    CHECK(message.find(c.expected) != std::string::npos);
+  }
+}
+
+TEST_CASE("ops/config: flags win over environment, environment over file, file over defaults") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.write("h.toml", "[store]\npath = \"/from/file\"\n");
+  const auto data = [](const ConfigFlags& flags, std::map<std::string, std::string> values) {
+    return load_config(flags, environment(std::move(values))).data;
+  };
+  CHECK(data({.data = "/from/flag", .config = file}, {{"HOLDFAST_DATA", "/from/env"}}) ==
+        "/from/flag");
+  CHECK(data({.config = file}, {{"HOLDFAST_DATA", "/from/env"}}) == "/from/env");
+  CHECK(data({.config = file}, {}) == "/from/file");
+  CHECK(data({}, {{"HOLDFAST_CONFIG", file.string()}}) == "/from/file");
+  CHECK(data({}, {{"XDG_DATA_HOME", "/x"}}) == "/x/holdfast");
+  CHECK(data({}, {{"HOME", "/h"}}) == "/h/.local/share/holdfast");
+}
+
+TEST_CASE("ops/config: the data directory's own file is found") {
+  const TemporaryFolder folder;
+  folder.write("holdfast.toml", "offline = true\n");
+  CHECK(load_config({.data = folder.path}, environment({})).offline);
+}
+
+TEST_CASE("ops/config: the upstream is the named one, the first, HF_ENDPOINT, the hub") {
+  Config config;
+  CHECK(choose_upstream(config, "", environment({})).endpoint == "https://huggingface.co");
+  CHECK(choose_upstream(config, "", environment({{"HF_ENDPOINT", "http://o:1"}})).endpoint ==
+        "http://o:1");
+  config.upstreams = {{.name = "a", .endpoint = "http://a"}, {.name = "b", .endpoint = "http://b"}};
+  CHECK(choose_upstream(config, "", environment({})).endpoint == "http://a");
+  CHECK(choose_upstream(config, "b", environment({})).endpoint == "http://b");
+  CHECK_THROWS_AS(choose_upstream(config, "c", environment({})), Error);
+}
+
+TEST_CASE("ops/config: HF_ENDPOINT that points at ourselves is no upstream") {
+  Config config;
+  config.listen = "127.0.0.1:8080";
+  config.external_url = "https://hub.example.org";
+  for (const char* endpoint : {"http://127.0.0.1:8080", "http://127.0.0.1:8080/",
+                               "http://localhost:8080", "https://hub.example.org/"}) {
+    CAPTURE(endpoint);
+    CHECK(choose_upstream(config, "", environment({{"HF_ENDPOINT", endpoint}})).endpoint ==
+          "https://huggingface.co");
+  }
+}
+
+TEST_CASE("ops/config: a token is trimmed and must be a header value") {
+  const TemporaryFolder folder;
+  UpstreamSettings upstream{.token_file = folder.write("token", "hf_abc\n")};
+  CHECK(read_token(upstream, environment({{"HF_TOKEN", "hf_other"}})) == "hf_abc");
+  upstream.token_file = folder.write("bad", "hf_a\r\nX-Evil: 1\n");
+  CHECK_THROWS_AS(read_token(upstream, environment({})), Error);
+  CHECK(read_token(UpstreamSettings{}, environment({{"HF_TOKEN", "hf_other"}})) == "hf_other");
+}
+
+}  // namespace holdfast::ops
