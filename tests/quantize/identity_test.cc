@@ -1,0 +1,156 @@
+// Every encoder and decoder against the official library and against its own scalar reference, for
+// every distribution, with and without importance, on every SIMD target of this machine.
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <hwy/highway.h>
+
+#include "quantize/format.h"
+#include "quantize/rows.h"
+#include "tests/quantize/official_library.h"
+#include "tests/quantize/samples.h"
+
+using namespace holdfast;
+using namespace holdfast::quantize;
+
+namespace {
+
+// Rows that are no multiple of a strip, so that strips cross rows.
+constexpr std::uint64_t kRowValues = 768;
+
+std::uint64_t blocks_per_case() { return std::getenv("HOLDFAST_LONG") != nullptr ? 40000 : 48; }
+
+// Calls body once per SIMD target of this CPU, with the target's name.
+template <class Body>
+void on_every_target(const Body& body) {
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    body(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+struct Case {
+  const FormatInfo* format;
+  const tests::Distribution* distribution;
+  bool weighted;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const FormatInfo& format : formats()) {
+    for (const tests::Distribution& distribution : tests::distributions()) {
+      if (format.importance != Importance::Required) all.push_back({&format, &distribution, false});
+      if (format.importance != Importance::Ignored) all.push_back({&format, &distribution, true});
+    }
+  }
+  return all;
+}
+
+struct Input {
+  std::vector<float> values;
+  std::vector<float> importance;
+  std::uint64_t rows;
+};
+
+Input input_of(const Case& c) {
+  const std::uint64_t values = blocks_per_case() * c.format->block_values;
+  const std::uint64_t rows = (values + kRowValues - 1) / kRowValues;
+  Input input{tests::sample(*c.distribution, rows, kRowValues, rows * 31 + 7), {}, rows};
+  if (c.weighted) input.importance = tests::sample_importance(kRowValues, 11);
+  return input;
+}
+
+std::vector<std::byte> encode(const Case& c, const Input& input) {
+  std::vector<std::byte> out(row_bytes(*c.format, input.values.size()));
+  encode_rows(c.format->format, SourceType::F32, std::as_bytes(std::span(input.values)), input.rows,
+              kRowValues, input.importance, out, nullptr);
+  return out;
+}
+
+// The first block that differs, as text; empty when none does.
+std::string difference(const FormatInfo& format, std::span<const std::byte> ours,
+                       std::span<const std::byte> theirs) {
+  if (ours.size() != theirs.size()) return "sizes differ";
+  std::size_t bad = 0, first = 0;
+  for (std::size_t at = ours.size(); at > 0; at -= format.block_bytes) {
+    const std::size_t begin = at - format.block_bytes;
+    if (std::memcmp(ours.data() + begin, theirs.data() + begin, format.block_bytes) != 0) {
+      ++bad;
+      first = begin / format.block_bytes;
+    }
+  }
+  if (bad == 0) return {};
+  return std::to_string(bad) + " blocks differ, the first is " + std::to_string(first);
+}
+
+}  // namespace
+
+TEST_CASE("quantize/identity: bytes equal the official library's") {
+  std::string reason;
+  const tests::OfficialLibrary* library = tests::OfficialLibrary::find(reason);
+  if (library == nullptr) {
+    std::cout << "SKIPPED: official quantizer not loaded: " << reason << '\n';
+    return;
+  }
+  for (const Case& c : cases()) {
+    CAPTURE(c.format->name);
+    CAPTURE(c.distribution->name);
+    CAPTURE(c.weighted);
+    const Input input = input_of(c);
+    const auto theirs =
+        library->encode(c.format->format, input.values, kRowValues, input.importance);
+    CHECK(difference(*c.format, encode(c, input), theirs) == "");
+  }
+}
+
+TEST_CASE("quantize/identity: every target gives the reference's bytes") {
+  for (const Case& c : cases()) {
+    const Input input = input_of(c);
+    std::vector<std::byte> expected;
+    // The scalar target comes last in Highway's order and is the reference encoder.
+    on_every_target([&](const char*) { expected = encode(c, input); });
+    on_every_target([&](const char* target) {
+      CAPTURE(target);
+      CAPTURE(c.format->name);
+      CAPTURE(c.distribution->name);
+      CAPTURE(c.weighted);
+      CHECK(difference(*c.format, encode(c, input), expected) == "");
+    });
+  }
+}
+
+TEST_CASE("quantize/identity: decoded values equal the official library's") {
+  std::string reason;
+  const tests::OfficialLibrary* library = tests::OfficialLibrary::find(reason);
+  if (library == nullptr) {
+    std::cout << "SKIPPED: official quantizer not loaded: " << reason << '\n';
+    return;
+  }
+  for (const FormatInfo& format : formats()) {
+    if (format.format == Format::F32) continue;  // the library has no function for the identity
+    CAPTURE(format.name);
+    // Random bytes are all valid codes and scales, NaN scales included.
+    std::vector<std::byte> blocks(std::size_t{format.block_bytes} * 256);
+    tests::Random random(5);
+    for (std::byte& byte : blocks) byte = static_cast<std::byte>(random.bits());
+    const std::vector<float> theirs = library->decode(format.format, blocks);
+    on_every_target([&](const char* target) {
+      CAPTURE(target);
+      std::vector<float> ours(theirs.size());
+      decode_rows(format.format, blocks, ours);
+      std::size_t bad = 0;
+      for (std::size_t i = 0; i < ours.size(); ++i) {
+        const bool same = std::memcmp(&ours[i], &theirs[i], sizeof(float)) == 0;
+        bad += !same && !(ours[i] != ours[i] && theirs[i] != theirs[i]);  // any NaN equals any NaN
+      }
+      CHECK(bad == 0);
+    });
+  }
+}

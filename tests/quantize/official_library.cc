@@ -1,0 +1,89 @@
+#include "tests/quantize/official_library.h"
+
+#include <cstdlib>
+
+#include <dlfcn.h>
+
+namespace holdfast::tests {
+namespace {
+
+// The head of the library's public ggml_type_traits structure.
+struct TypeTraits {
+  const char* name;
+  std::int64_t block_values;
+  std::int64_t block_values_interleaved;
+  std::size_t block_bytes;
+  bool is_quantized;
+  void (*to_float)(const void* blocks, float* values, std::int64_t count);
+};
+
+template <class Function>
+bool bind(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  return function != nullptr;
+}
+
+}  // namespace
+
+struct LibraryLoader {
+  OfficialLibrary library;
+  std::string reason;
+  bool found = false;
+
+  LibraryLoader() {
+    const char* given = std::getenv("HOLDFAST_GGML_BASE");
+    const std::string path =
+        given != nullptr ? given
+                         : HOLDFAST_SOURCE_DIR
+            "/tests/clients/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/libggml-base.so";
+    void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) {
+      reason = dlerror();
+      return;
+    }
+    found = bind(handle, "ggml_quantize_init", library.initialise_) &&
+            bind(handle, "ggml_quantize_chunk", library.encode_) &&
+            bind(handle, "ggml_get_type_traits", library.traits_);
+    if (!found) reason = path + ": lacks an expected function";
+  }
+};
+
+const OfficialLibrary* OfficialLibrary::find(std::string& reason) {
+  static const LibraryLoader loader;
+  reason = loader.reason;
+  return loader.found ? &loader.library : nullptr;
+}
+
+void OfficialLibrary::encode_into(quantize::Format format, std::span<const float> values,
+                                  std::uint64_t row_values, std::span<const float> importance,
+                                  std::byte* out) const {
+  const int type = static_cast<int>(format);
+  initialise_(type);
+  encode_(type, values.data(), out, 0, static_cast<std::int64_t>(values.size() / row_values),
+          static_cast<std::int64_t>(row_values), importance.empty() ? nullptr : importance.data());
+}
+
+std::vector<std::byte> OfficialLibrary::encode(quantize::Format format,
+                                               std::span<const float> values,
+                                               std::uint64_t row_values,
+                                               std::span<const float> importance) const {
+  std::vector<std::byte> out(quantize::row_bytes(quantize::info(format), values.size()));
+  encode_into(format, values, row_values, importance, out.data());
+  return out;
+}
+
+void OfficialLibrary::decode_into(quantize::Format format, std::span<const std::byte> blocks,
+                                  std::span<float> out) const {
+  const auto* traits = static_cast<const TypeTraits*>(traits_(static_cast<int>(format)));
+  traits->to_float(blocks.data(), out.data(), static_cast<std::int64_t>(out.size()));
+}
+
+std::vector<float> OfficialLibrary::decode(quantize::Format format,
+                                           std::span<const std::byte> blocks) const {
+  const quantize::FormatInfo& row = quantize::info(format);
+  std::vector<float> out(blocks.size() / row.block_bytes * row.block_values);
+  decode_into(format, blocks, out);
+  return out;
+}
+
+}  // namespace holdfast::tests
