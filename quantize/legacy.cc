@@ -39,12 +39,13 @@ Range range_of(const float* x) {
   return range;
 }
 
-// 1 / scale; 0 when the scale is 0. The reciprocal of a scale below 2^-128 is infinite, a product
-// with it is infinite or NaN, and the reference's conversion of that to an integer gives 0 (x86:
-// the low byte of 0x80000000).
+// 1 / scale; 0 when the scale is 0. The reciprocal of a scale below 2^-128 is infinite, and so may
+// be the scale of huge values: products are then infinite or NaN, and the reference's conversion of
+// those to an integer gives code 0 (x86: the low byte of 0x80000000).
 struct Inverse {
   explicit Inverse(float scale)
-      : value(scale != 0 ? 1.0f / scale : 0.0f), overflows(std::isinf(value)) {}
+      : value(scale != 0 ? 1.0f / scale : 0.0f),
+        overflows(std::isinf(value) || std::isinf(scale)) {}
 
   float value;
   bool overflows;
