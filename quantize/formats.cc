@@ -18,13 +18,13 @@ constexpr auto kOptional = Importance::Optional;
 constexpr FormatInfo kFormats[] = {
     // format, name, values, bytes, importance, row mean, functions, scales at, count, error
     {Format::F32,  "F32",   1,  4, kIgnored,  false, FUNCTIONS(f32),  0, 0, 0},
-    {Format::F16,  "F16",   1,  2, kIgnored,  false, FUNCTIONS(f16),  0, 1, 0.0005},
+    {Format::F16,  "F16",   1,  2, kIgnored,  false, FUNCTIONS(f16),  0, 1, 0.0003},
     {Format::Q4_0, "Q4_0", 32, 18, kOptional, true,  FUNCTIONS(q4_0), 0, 1, 0.11},
     {Format::Q4_1, "Q4_1", 32, 20, kOptional, true,  FUNCTIONS(q4_1), 0, 2, 0.1},
     {Format::Q5_0, "Q5_0", 32, 22, kOptional, true,  FUNCTIONS(q5_0), 0, 1, 0.06},
     {Format::Q5_1, "Q5_1", 32, 24, kOptional, true,  FUNCTIONS(q5_1), 0, 2, 0.05},
     {Format::Q8_0, "Q8_0", 32, 34, kIgnored,  false, FUNCTIONS(q8_0), 0, 1, 0.008},
-    {Format::BF16, "BF16",  1,  2, kIgnored,  false, FUNCTIONS(bf16), 0, 0, 0.004},
+    {Format::BF16, "BF16",  1,  2, kIgnored,  false, FUNCTIONS(bf16), 0, 0, 0.0024},
 };
 // clang-format on
 #undef FUNCTIONS

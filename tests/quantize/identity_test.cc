@@ -30,7 +30,7 @@ void on_every_target(const Body& body) {
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    body(hwy::TargetName(target));
+    body(std::string(hwy::TargetName(target)));
   }
   hwy::SetSupportedTargetsForTest(0);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
@@ -115,8 +115,8 @@ TEST_CASE("quantize/identity: every target gives the reference's bytes") {
     const Input input = input_of(c);
     std::vector<std::byte> expected;
     // The scalar target comes last in Highway's order and is the reference encoder.
-    on_every_target([&](const char*) { expected = encode(c, input); });
-    on_every_target([&](const char* target) {
+    on_every_target([&](const std::string&) { expected = encode(c, input); });
+    on_every_target([&](const std::string& target) {
       CAPTURE(target);
       CAPTURE(c.format->name);
       CAPTURE(c.distribution->name);
@@ -141,7 +141,7 @@ TEST_CASE("quantize/identity: decoded values equal the official library's") {
     tests::Random random(5);
     for (std::byte& byte : blocks) byte = static_cast<std::byte>(random.bits());
     const std::vector<float> theirs = library->decode(format.format, blocks);
-    on_every_target([&](const char* target) {
+    on_every_target([&](const std::string& target) {
       CAPTURE(target);
       std::vector<float> ours(theirs.size());
       decode_rows(format.format, blocks, ours);
