@@ -24,7 +24,20 @@ constexpr FormatInfo kFormats[] = {
     {Format::Q5_0, "Q5_0", 32, 22, kOptional, true,  FUNCTIONS(q5_0), 0, 1, 0.06},
     {Format::Q5_1, "Q5_1", 32, 24, kOptional, true,  FUNCTIONS(q5_1), 0, 2, 0.05},
     {Format::Q8_0, "Q8_0", 32, 34, kIgnored,  false, FUNCTIONS(q8_0), 0, 1, 0.008},
-    {Format::BF16, "BF16",  1,  2, kIgnored,  false, FUNCTIONS(bf16), 0, 0, 0.0024},
+    {Format::Q2_K, "Q2_K", 256, 84, kOptional, false, FUNCTIONS(q2_k), 80, 2, 0.3},
+    {Format::Q3_K, "Q3_K", 256, 110, kOptional, false, FUNCTIONS(q3_k), 108, 1, 0.2},
+    {Format::Q4_K, "Q4_K", 256, 144, kOptional, false, FUNCTIONS(q4_k), 0, 2, 0.08},
+    {Format::Q5_K, "Q5_K", 256, 176, kOptional, false, FUNCTIONS(q5_k), 0, 2, 0.04},
+    {Format::Q6_K, "Q6_K", 256, 210, kOptional, false, FUNCTIONS(q6_k), 208, 1, 0.02},
+    {Format::IQ4_NL, "IQ4_NL", 32, 18, kOptional, false, FUNCTIONS(iq4_nl), 0, 1, 0.09},
+    {Format::IQ4_XS, "IQ4_XS", 256, 136, kOptional, false, FUNCTIONS(iq4_xs), 0, 1, 0.09},
+    {Format::BF16, "BF16", 1, 2, kIgnored, false, FUNCTIONS(bf16), 0, 0, 0.0024},
+    {Format::TQ1_0, "TQ1_0", 256, 54, kIgnored, false, FUNCTIONS(tq1_0), 52, 1, 1.0},
+    {Format::TQ2_0, "TQ2_0", 256, 66, kIgnored, false, FUNCTIONS(tq2_0), 64, 1, 1.0},
+    {Format::MXFP4, "MXFP4", 32, 17, kIgnored, false, FUNCTIONS(mxfp4), 0, 0, 0.13},
+    {Format::NVFP4, "NVFP4", 64, 36, kIgnored, false, FUNCTIONS(nvfp4), 0, 0, 0.12},
+    {Format::Q1_0, "Q1_0", 128, 18, kIgnored, false, FUNCTIONS(q1_0), 0, 1, 0.7},
+    {Format::Q2_0, "Q2_0", 64, 18, kIgnored, false, FUNCTIONS(q2_0), 0, 1, 1.0},
 };
 // clang-format on
 #undef FUNCTIONS
