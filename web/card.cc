@@ -1,0 +1,217 @@
+#include "web/card.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include <cmark-gfm-core-extensions.h>
+#include <cmark-gfm.h>
+
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+struct NodeFree {
+  void operator()(cmark_node* node) const noexcept { cmark_node_free(node); }
+};
+
+using Node = std::unique_ptr<cmark_node, NodeFree>;
+
+struct ParserFree {
+  void operator()(cmark_parser* parser) const noexcept { cmark_parser_free(parser); }
+};
+
+using MarkdownParser = std::unique_ptr<cmark_parser, ParserFree>;
+
+constexpr int kOptions = CMARK_OPT_VALIDATE_UTF8 | CMARK_OPT_FOOTNOTES;
+constexpr std::array kExtensions{"table", "strikethrough", "autolink", "tagfilter", "tasklist"};
+
+MarkdownParser make_parser() {
+  // The library's registry is filled once; filling it is not thread-safe.
+  static const bool kRegistered = (cmark_gfm_core_extensions_ensure_registered(), true);
+  static_cast<void>(kRegistered);
+  MarkdownParser parser(cmark_parser_new(kOptions));
+  for (const char* name : kExtensions) {
+    if (auto* extension = cmark_find_syntax_extension(name)) {
+      cmark_parser_attach_syntax_extension(parser.get(), extension);
+    }
+  }
+  return parser;
+}
+
+// "https" of "https://…"; empty when the URL has no scheme.
+std::string_view scheme_of(std::string_view url) noexcept {
+  const auto colon = url.find(':');
+  if (colon == std::string_view::npos || url.find_first_of("/?#") < colon) return {};
+  return url.substr(0, colon);
+}
+
+bool is_elsewhere(std::string_view url) noexcept {
+  return !scheme_of(url).empty() || url.starts_with("//") || url.starts_with("\\");
+}
+
+// "a.png" of "https://huggingface.co/owner/name/resolve/main/a.png"; empty for everything else.
+std::string_view own_file(std::string_view url, const CardLinks& links) {
+  for (const std::string_view host : {"https://huggingface.co/", "https://hf.co/"}) {
+    if (!url.starts_with(host)) continue;
+    std::string_view rest = url.substr(host.size());
+    if (!rest.starts_with(links.repository + "/")) return {};
+    rest.remove_prefix(links.repository.size() + 1);
+    const auto verb_end = rest.find('/');
+    const std::string_view verb = rest.substr(0, verb_end);
+    if (verb != "resolve" && verb != "blob" && verb != "raw") return {};
+    const auto path = rest.find('/', verb_end + 1);
+    return path == std::string_view::npos ? std::string_view() : rest.substr(path + 1);
+  }
+  return {};
+}
+
+std::string_view without_dot(std::string_view url) noexcept {
+  while (url.starts_with("./")) url.remove_prefix(2);
+  return url;
+}
+
+// Where an image of this repository lies on this server; empty when it comes from elsewhere.
+std::string image_url(std::string_view url, const CardLinks& links) {
+  if (const auto file = own_file(url, links); !file.empty()) {
+    return links.file_base + std::string(file);
+  }
+  if (url.empty() || is_elsewhere(url)) return "";
+  if (url.starts_with('/')) return std::string(url);
+  return links.file_base + std::string(without_dot(url));
+}
+
+// Links may lead away, as nothing follows them by itself; other schemes than these lead nowhere.
+std::string link_url(std::string_view url, const CardLinks& links) {
+  constexpr std::array<std::string_view, 3> kSchemes{"https", "http", "mailto"};
+  if (const auto file = own_file(url, links); !file.empty()) {
+    return links.page_base + std::string(file);
+  }
+  const std::string_view scheme = scheme_of(url);
+  if (!scheme.empty()) {
+    const bool allowed = std::find(kSchemes.begin(), kSchemes.end(), scheme) != kSchemes.end();
+    return allowed ? std::string(url) : "";
+  }
+  if (url.empty() || url.starts_with('#') || url.starts_with('/') || is_elsewhere(url)) {
+    return std::string(url);
+  }
+  return links.page_base + std::string(without_dot(url));
+}
+
+bool inside_link(cmark_node* node) noexcept {
+  for (node = cmark_node_parent(node); node != nullptr; node = cmark_node_parent(node)) {
+    if (cmark_node_get_type(node) == CMARK_NODE_LINK) return true;
+  }
+  return false;
+}
+
+void move_children(cmark_node* from, cmark_node* to) {
+  while (cmark_node* child = cmark_node_first_child(from)) cmark_node_append_child(to, child);
+}
+
+// An image from elsewhere becomes a link with its text, or only its text inside a link.
+void replace_image(cmark_node* image, const std::string& url) {
+  Node owned;
+  if (inside_link(image) || url.empty()) {
+    while (cmark_node* child = cmark_node_first_child(image)) {
+      cmark_node_insert_before(image, child);
+    }
+  } else {
+    cmark_node* link = cmark_node_new(CMARK_NODE_LINK);
+    cmark_node_set_url(link, url.c_str());
+    if (cmark_node_first_child(image) == nullptr) {
+      cmark_node* text = cmark_node_new(CMARK_NODE_TEXT);
+      cmark_node_set_literal(text, "image");
+      cmark_node_append_child(link, text);
+    }
+    move_children(image, link);
+    cmark_node_insert_before(image, link);
+  }
+  cmark_node_unlink(image);
+  owned.reset(image);
+}
+
+struct Found {
+  std::vector<cmark_node*> html, links, images;
+};
+
+Found find_nodes(cmark_node* document) {
+  Found found;
+  cmark_iter* iterator = cmark_iter_new(document);
+  while (cmark_iter_next(iterator) != CMARK_EVENT_DONE) {
+    if (cmark_iter_get_event_type(iterator) != CMARK_EVENT_ENTER) continue;
+    cmark_node* node = cmark_iter_get_node(iterator);
+    const auto type = cmark_node_get_type(node);
+    if (type == CMARK_NODE_HTML_BLOCK || type == CMARK_NODE_HTML_INLINE) found.html.push_back(node);
+    if (type == CMARK_NODE_LINK) found.links.push_back(node);
+    if (type == CMARK_NODE_IMAGE) found.images.push_back(node);
+  }
+  cmark_iter_free(iterator);
+  return found;
+}
+
+std::string_view url_of(cmark_node* node) noexcept {
+  const char* url = cmark_node_get_url(node);
+  return url == nullptr ? std::string_view() : std::string_view(url);
+}
+
+void make_safe(cmark_node* document, const CardLinks& links) {
+  const Found found = find_nodes(document);
+  for (cmark_node* node : found.html) {
+    cmark_node_unlink(node);
+    cmark_node_free(node);
+  }
+  for (cmark_node* node : found.links) {
+    cmark_node_set_url(node, link_url(url_of(node), links).c_str());
+  }
+  // Inner images first: an outer one that is replaced moves its children.
+  for (auto at = found.images.rbegin(); at != found.images.rend(); ++at) {
+    const std::string here = image_url(url_of(*at), links);
+    if (here.empty()) {
+      replace_image(*at, link_url(url_of(*at), links));
+    } else {
+      cmark_node_set_url(*at, here.c_str());
+    }
+  }
+}
+
+}  // namespace
+
+std::string_view without_front_matter(std::string_view readme) noexcept {
+  constexpr std::string_view kFence = "---";
+  std::string_view rest = readme;
+  if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
+  const auto line_end = rest.find('\n');
+  const auto is_fence = [&](std::string_view line) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+    return line == kFence;
+  };
+  if (line_end == std::string_view::npos || !is_fence(rest.substr(0, line_end))) return readme;
+  rest.remove_prefix(line_end + 1);
+  while (!rest.empty()) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    const bool fence = is_fence(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (fence) return rest;
+  }
+  return readme;
+}
+
+std::string render_card(std::string_view markdown, const CardLinks& links) {
+  markdown = markdown.substr(0, kCardBytesMax);
+  const MarkdownParser parser = make_parser();
+  cmark_parser_feed(parser.get(), markdown.data(), markdown.size());
+  const Node document(cmark_parser_finish(parser.get()));
+  make_safe(document.get(), links);
+  char* html =
+      cmark_render_html(document.get(), kOptions, cmark_parser_get_syntax_extensions(parser.get()));
+  std::string result = html == nullptr ? "" : html;
+  std::free(html);  // the library's default allocator is malloc
+  return result;
+}
+
+}  // namespace holdfast::web

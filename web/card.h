@@ -1,0 +1,26 @@
+// A model card: README.md split into front matter and Markdown, and the Markdown made into HTML
+// that runs nothing and loads nothing from elsewhere. Pure, thread-safe.
+//
+// Rendered by cmark-gfm with tables, strikethrough, autolinks and tag filter; raw HTML is dropped.
+// Images of this repository are shown; images from elsewhere become links, so that looking at a
+// page never tells a third party. The input is foreign: it may be any bytes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace holdfast::web {
+
+// The text after the YAML block between two "---" lines at the start; all of it when there is none.
+std::string_view without_front_matter(std::string_view readme) noexcept;
+
+struct CardLinks {
+  std::string file_base;   // in front of a relative image: "/owner/name/resolve/COMMIT/"
+  std::string page_base;   // in front of a relative link: "/owner/name/blob/COMMIT/"
+  std::string repository;  // "owner/name": upstream's URLs of its own files are taken as relative
+};
+
+// At most `kCardBytesMax` of the text are rendered.
+std::string render_card(std::string_view markdown, const CardLinks& links);
+
+}  // namespace holdfast::web

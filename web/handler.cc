@@ -1,0 +1,127 @@
+#include "web/handler.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "web/internal/answers.h"
+#include "web/internal/log.h"
+#include "web/internal/page.h"
+#include "web/routes.h"
+
+namespace holdfast::web {
+namespace {
+
+constexpr std::string_view kExposedHeaders =
+    "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
+    "Accept-Ranges,Content-Range,Content-Length,X-Linked-Size,X-Linked-ETag";
+
+bool same_name(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) ==
+           std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+Response preflight() {
+  Response response;
+  response.status = 204;
+  response.set("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS");
+  response.set("Access-Control-Allow-Headers", "Authorization, Content-Type, Range, User-Agent");
+  response.set("Access-Control-Max-Age", "86400");
+  return response;
+}
+
+Response wrong_method(const Match& match) {
+  Response response = error_response(405, "", "Method not allowed");
+  response.set("Allow", std::string(match.allow));
+  return response;
+}
+
+bool wants_page(const Request& request) noexcept {
+  return request.header("Accept").find("text/html") != std::string_view::npos;
+}
+
+// A browser that walked into an error gets a page; programs get the JSON that they understand.
+Response dress_error(const Call& call, Response response) {
+  const bool hub_answer = response.header("X-Repo-Commit").empty() == false ||
+                          std::string_view(call.request.target).starts_with("/api/") ||
+                          std::string_view(call.request.target).starts_with("/-/api/");
+  if (response.status < 400 || hub_answer || !wants_page(call.request)) return response;
+  return error_page(call, response.status, response.header("X-Error-Message"));
+}
+
+Response run(const Call& call) {
+  try {
+    return call.match.route->handler(call);
+  } catch (const Refusal& refusal) {
+    return refusal.response();
+  } catch (const Error& error) {
+    const int status = status_of(error.kind());
+    if (status >= 500) {
+      log()->error("request_failed id={} route={} kind={} error=\"{}\"", call.request.id,
+                   call.match.route->name, to_text(error.kind()), error.what());
+    }
+    return error_response(status, "", error.what());
+  } catch (const std::exception& error) {
+    log()->error("request_failed id={} route={} error=\"{}\"", call.request.id,
+                 call.match.route->name, error.what());
+    return error_response(500, "", "Internal error");
+  }
+}
+
+Response answer(const Request& request, const Services& services) {
+  if (request.method == "OPTIONS") return preflight();
+  const auto target = split_target(request.target);
+  const auto found = match(request.method, request.target);
+  Match none;
+  const Call call{.request = request,
+                  .services = services,
+                  .match = found ? *found : none,
+                  .query = Parameters::parse(target ? target->query : std::string_view())};
+  if (!target) return dress_error(call, error_response(400, "", "Malformed request target"));
+  if (!found) return dress_error(call, error_response(404, "", "Not found"));
+  if (found->route == nullptr) return wrong_method(*found);
+  Response response = dress_error(call, run(call));
+  response.route = found->route->name;
+  return response;
+}
+
+// No header that we send may end its line, whatever a path or a message held.
+void make_header_safe(Response& response) {
+  for (auto& [name, value] : response.headers) {
+    for (char& c : value) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    }
+  }
+}
+
+}  // namespace
+
+std::string_view Request::header(std::string_view name) const noexcept {
+  const auto found = std::find_if(headers.begin(), headers.end(),
+                                  [&](const Header& h) { return same_name(h.name, name); });
+  return found == headers.end() ? std::string_view() : found->value;
+}
+
+std::string_view Response::header(std::string_view name) const noexcept {
+  const auto found = std::find_if(headers.begin(), headers.end(),
+                                  [&](const auto& h) { return same_name(h.first, name); });
+  return found == headers.end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::uint64_t Response::body_bytes() const noexcept {
+  if (const auto* text = std::get_if<std::string>(&body)) return text->size();
+  return std::get<ObjectSlice>(body).range.length;
+}
+
+Response handle(const Request& request, const Services& services) {
+  Response response = answer(request, services);
+  if (!request.id.empty()) response.set("X-Request-Id", std::string(request.id));
+  response.set("X-Content-Type-Options", "nosniff");
+  response.set("Access-Control-Allow-Origin", "*");
+  response.set("Access-Control-Expose-Headers", std::string(kExposedHeaders));
+  make_header_safe(response);
+  return response;
+}
+
+}  // namespace holdfast::web

@@ -1,0 +1,88 @@
+// The whole of the inside as one function: a request in, a response out, no socket.
+//
+// The server calls handle() for every request; ops calls it in-process for verbs when no server
+// runs. Thread-safe. A Request borrows everything and need only live for the call; a Response owns
+// everything and keeps the bytes it names readable.
+//
+// Errors: handle() does not throw for anything a client sent or the store said; holdfast::Error
+// becomes a status by kind (hub-protocol 1.6: X-Error-Code, X-Error-Message, JSON body).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "storage/base/clock.h"
+#include "storage/blob_store.h"
+#include "storage/store.h"
+
+namespace holdfast::web {
+
+class Metrics;
+class NameIndex;
+class HotFiles;
+
+struct Header {
+  std::string_view name;
+  std::string_view value;
+};
+
+struct Request {
+  std::string_view method = "GET";
+  std::string_view target = "/";  // as it stands in the request line, encoded
+  std::span<const Header> headers;
+  std::string_view body;
+  std::string_view scheme = "http";  // of the connection
+  std::string_view id;               // X-Request-Id of the answer; "" sends none
+  bool trusted = false;              // came by the Unix socket, or from this process
+
+  // The first header of that name, whatever its case; "" when absent.
+  std::string_view header(std::string_view name) const noexcept;
+};
+
+// A part of a stored object as a body. Shared with the cache of open objects, if there is one.
+struct ObjectSlice {
+  std::shared_ptr<const storage::BlobReader> reader;
+  storage::ByteRange range;
+};
+
+struct Response {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;  // without Content-Length
+  std::variant<std::string, ObjectSlice> body;
+  // Not zero: nothing has changed yet; the server may ask again for up to this long before it
+  // sends the answer (the long poll of jobs).
+  std::chrono::milliseconds wait_max{0};
+  std::string_view route = "none";  // the row that answered, for metrics; static storage
+
+  void set(std::string name, std::string value) {
+    headers.emplace_back(std::move(name), std::move(value));
+  }
+
+  // The first header of that name, whatever its case; "" when absent.
+  std::string_view header(std::string_view name) const noexcept;
+  std::uint64_t body_bytes() const noexcept;
+};
+
+// What handlers work with; everything borrowed outlives the calls.
+struct Services {
+  storage::Store& store;
+  std::string version = "0";
+  std::string external_url;              // "https://hub.example.org/base"; "" derives it from Host
+  std::string authority = "127.0.0.1";   // used where a request has no Host
+  const Clock* clock = &system_clock();  // borrowed
+  Time started{};
+  Metrics* metrics = nullptr;     // borrowed; nullptr: /-/metrics is empty
+  NameIndex* names = nullptr;     // borrowed; nullptr: no redirects for ids in wrong case
+  HotFiles* hot_files = nullptr;  // borrowed; nullptr: every request opens its object
+};
+
+Response handle(const Request& request, const Services& services);
+
+}  // namespace holdfast::web

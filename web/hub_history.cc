@@ -1,0 +1,122 @@
+// Refs, commits, and the small answers that every client asks for
+// (hub-protocol 1.7, 4.4, 4.5, 4.7).
+#include <charconv>
+
+#include "storage/git/objects.h"
+#include "web/internal/answers.h"
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+struct RefSpace {
+  std::string_view prefix;
+  std::string_view key;  // of the answer
+};
+
+constexpr RefSpace kRefSpaces[] = {
+    {"refs/heads/", "branches"},
+    {"refs/tags/", "tags"},
+    {"refs/convert/", "converts"},
+    {"refs/pr/", "pullRequests"},
+};
+
+std::string author_name(std::string_view author) {
+  return std::string(author.substr(0, author.find(" <")));
+}
+
+struct CommitInfo {
+  GitOid id;
+  storage::git::Commit commit;
+};
+
+// The commit and its first parents as far as their objects are held.
+std::vector<CommitInfo> history(const storage::Catalog& catalog, const RevisionAt& at) {
+  std::vector<CommitInfo> commits;
+  const auto revision = catalog.find_revision(at.id, at.commit);
+  std::optional<GitOid> next = revision ? revision->git_commit : at.commit;
+  while (next && commits.size() < kCommitsMax) {
+    const auto object = catalog.find_git_object(*next);
+    if (!object || object->type != "commit") break;
+    commits.push_back({*next, storage::git::parse_commit(object->bytes)});
+    const auto& parents = commits.back().commit.parents;
+    next = parents.empty() ? std::nullopt : std::optional(parents.front());
+  }
+  // Clients know the revision by the id under which it is served.
+  if (!commits.empty()) commits.front().id = at.commit;
+  return commits;
+}
+
+Json commit_json(const CommitInfo& info) {
+  const std::string& message = info.commit.message;
+  const auto title_end = std::min(message.find('\n'), message.size());
+  const auto body_start = std::min(message.find_first_not_of('\n', title_end), message.size());
+  return Json::Object{
+      {"id", to_hex(info.id)},
+      {"title", message.substr(0, title_end)},
+      {"message", message.substr(body_start)},
+      {"authors", Json::Array{Json::Object{{"user", author_name(info.commit.author)}}}},
+      {"date", to_text(info.commit.author_time)}};
+}
+
+std::size_t offset_of(const Call& call) {
+  const std::string* cursor = call.query.find("cursor");
+  std::size_t offset = 0;
+  if (cursor != nullptr) std::from_chars(cursor->data(), cursor->data() + cursor->size(), offset);
+  return offset;
+}
+
+}  // namespace
+
+Response list_refs(const Call& call) {
+  const auto repository = find_repository(call);
+  Json::Object answer;
+  for (const auto& space : kRefSpaces) {
+    if (space.key != "pullRequests" || call.query.flag("include_prs")) {
+      answer.set(std::string(space.key), Json::Array{});
+    }
+  }
+  for (const auto& ref : call.services.store.catalog().refs(repository.id)) {
+    for (const auto& space : kRefSpaces) {
+      if (!ref.name.starts_with(space.prefix) || answer.find(space.key) == nullptr) continue;
+      answer[space.key].array().push_back(
+          Json::Object{{"name", ref.name.substr(space.prefix.size())},
+                       {"ref", ref.name},
+                       {"targetCommit", to_hex(ref.commit)}});
+    }
+  }
+  return json_response(std::move(answer));
+}
+
+Response list_commits(const Call& call) {
+  constexpr std::size_t kPage = 100;
+  const RevisionAt at = find_revision(call);
+  const auto commits = history(call.services.store.catalog(), at);
+  const std::size_t limit = page_limit(call, kPage);
+  const std::size_t begin = std::min(offset_of(call), commits.size());
+  const std::size_t end = std::min(begin + limit, commits.size());
+  Json::Array page;
+  for (std::size_t i = begin; i < end; ++i) page.push_back(commit_json(commits[i]));
+  Response response = json_response(std::move(page));
+  response.set("X-Total-Count", std::to_string(commits.size()));
+  if (end < commits.size()) response.set("Link", next_link(call, "cursor", std::to_string(end)));
+  return response;
+}
+
+// There are no accounts yet: whatever token a client brought, it is nobody's.
+Response who_am_i(const Call&) {
+  return error_response(401, "", "Invalid credentials in Authorization header");
+}
+
+Response agent_harnesses(const Call&) {
+  return json_response(
+      Json::Object{{"standardEnvVars", Json::Array{}}, {"harnesses", Json::Object{}}});
+}
+
+Response telemetry(const Call&) { return json_response(Json::Object{}); }
+
+Response unknown_api(const Call&) {
+  return error_response(404, "", "Sorry, this server does not have that endpoint");
+}
+
+}  // namespace holdfast::web

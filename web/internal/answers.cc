@@ -1,0 +1,180 @@
+#include "web/internal/answers.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+
+#include "web/name_index.h"
+
+namespace holdfast::web {
+namespace {
+
+bool is_host_text(std::string_view host) noexcept {
+  constexpr std::string_view kExtra = ".-_:[]";
+  return !host.empty() && std::all_of(host.begin(), host.end(), [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           kExtra.find(c) != std::string_view::npos;
+  });
+}
+
+// Sends the client to the repository's true name, by a relative Location that keeps the query.
+[[noreturn]] void redirect_repository(const Call& call, const storage::RepoId& id) {
+  const std::string_view target = call.request.target;
+  const auto path_end = std::min(target.find('?'), target.size());
+  const auto at = target.substr(0, path_end).find("/" + call.match.repo);
+  if (at == std::string_view::npos) refuse(404, "RepoNotFound", "Repository not found");
+  const auto rest = target.substr(at + 1 + call.match.repo.size());
+  Response response;
+  response.status = 307;
+  const std::string location = base_path(call.services) + std::string(target.substr(0, at + 1)) +
+                               id.full_name() + std::string(rest);
+  response.set("Location", location);
+  response.body = "Temporary Redirect. Redirecting to " + location;
+  throw Refusal(ErrorKind::NotFound, "renamed", std::move(response));
+}
+
+[[noreturn]] void refuse_repository(const Call& call) {
+  const auto id = storage::find_repo_id(call.match.kind, call.match.repo);
+  if (id && call.services.names != nullptr) {
+    if (const auto other = call.services.names->find_other_case(*id)) {
+      redirect_repository(call, *other);
+    }
+  }
+  refuse(404, "RepoNotFound", "Repository not found");
+}
+
+}  // namespace
+
+Response json_response(const Json& value, int status) {
+  Response response;
+  response.status = status;
+  response.set("Content-Type", "application/json; charset=utf-8");
+  response.body = to_text(value);
+  return response;
+}
+
+Response error_response(int status, std::string_view code, std::string_view message) {
+  Response response = json_response(Json::Object{{"error", message}}, status);
+  if (!code.empty()) response.set("X-Error-Code", std::string(code));
+  response.set("X-Error-Message", std::string(message));
+  return response;
+}
+
+void refuse(int status, std::string_view code, std::string_view message) {
+  const ErrorKind kind = status == 404 ? ErrorKind::NotFound : ErrorKind::Invalid;
+  throw Refusal(kind, std::string(message), error_response(status, code, message));
+}
+
+int status_of(ErrorKind kind) noexcept {
+  struct Row {
+    ErrorKind kind;
+    int status;
+  };
+
+  constexpr std::array kRows{
+      Row{ErrorKind::Invalid, 400},
+      Row{ErrorKind::NotFound, 404},
+      Row{ErrorKind::Corrupt, 500},
+      Row{ErrorKind::Unsupported, 501},
+      Row{ErrorKind::LimitExceeded, 413},
+      Row{ErrorKind::Conflict, 409},
+      Row{ErrorKind::Denied, 403},
+      Row{ErrorKind::NoSpace, 507},
+      Row{ErrorKind::Io, 500},
+      Row{ErrorKind::Unavailable, 503},
+      Row{ErrorKind::Timeout, 504},
+      Row{ErrorKind::Cancelled, 503},
+  };
+  const auto row =
+      std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.kind == kind; });
+  return row == kRows.end() ? 500 : row->status;
+}
+
+std::string base_url(const Call& call) {
+  if (!call.services.external_url.empty()) {
+    std::string url = call.services.external_url;
+    while (url.ends_with('/')) url.pop_back();
+    return url;
+  }
+  std::string_view scheme = call.request.header("X-Forwarded-Proto");
+  if (scheme != "http" && scheme != "https") scheme = call.request.scheme;
+  std::string_view host = call.request.header("X-Forwarded-Host");
+  if (!is_host_text(host)) host = call.request.header("Host");
+  if (!is_host_text(host)) host = call.services.authority;
+  return std::string(scheme) + "://" + std::string(host);
+}
+
+std::string base_path(const Services& services) {
+  const auto scheme = services.external_url.find("://");
+  if (scheme == std::string::npos) return "";
+  const auto slash = services.external_url.find('/', scheme + 3);
+  std::string path = slash == std::string::npos ? "" : services.external_url.substr(slash);
+  while (path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+std::string next_link(const Call& call, std::string_view name, std::string_view value) {
+  const auto target = split_target(call.request.target);
+  std::string url = base_url(call) + std::string(target ? target->path : "/") + "?";
+  std::string_view query = target ? target->query : "";
+  while (!query.empty()) {
+    const auto end = std::min(query.find('&'), query.size());
+    const auto pair = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    if (pair.substr(0, pair.find('=')) != name) url += std::string(pair) + "&";
+  }
+  // The query came from the client: nothing in it may end the <…> of the header.
+  std::erase_if(url, [](char c) { return c == '<' || c == '>' || c == '"'; });
+  return "<" + url + std::string(name) + "=" + percent_encode(value) + ">; rel=\"next\"";
+}
+
+std::size_t page_limit(const Call& call, std::size_t limit_max) {
+  const std::string* text = call.query.find("limit");
+  if (text == nullptr) return limit_max;
+  std::size_t limit = 0;
+  const auto result = std::from_chars(text->data(), text->data() + text->size(), limit);
+  if (result.ec != std::errc() || result.ptr != text->data() + text->size()) {
+    refuse(400, "", "limit: expected a number, found \"" + *text + "\"");
+  }
+  return std::clamp<std::size_t>(limit, 1, limit_max);
+}
+
+storage::RepositoryRecord find_repository(const Call& call) {
+  const auto id = storage::find_repo_id(call.match.kind, call.match.repo);
+  auto record = id ? call.services.store.catalog().find_repository(*id) : std::nullopt;
+  if (!record) refuse_repository(call);
+  return *std::move(record);
+}
+
+RevisionAt find_revision(const Call& call, std::string_view otherwise) {
+  const auto id = storage::find_repo_id(call.match.kind, call.match.repo);
+  if (!id) refuse_repository(call);
+  const auto& catalog = call.services.store.catalog();
+  const std::string_view name = call.match.revision.empty() ? otherwise : call.match.revision;
+  if (const auto commit = catalog.resolve(*id, name)) {
+    return {.id = *id, .commit = *commit, .by_commit = to_hex(*commit) == name};
+  }
+  if (!catalog.find_repository(*id)) refuse_repository(call);
+  refuse(404, "RevisionNotFound", "Invalid rev id: " + std::string(name));
+}
+
+void refuse_entry(const RevisionAt& at, bool outside_selection) {
+  Response response = error_response(
+      404, "EntryNotFound",
+      outside_selection ? "Entry not found: this file is outside the selection that was mirrored"
+                        : "Entry not found");
+  response.set("X-Repo-Commit", to_hex(at.commit));
+  throw Refusal(ErrorKind::NotFound, "Entry not found", std::move(response));
+}
+
+std::string_view plural(storage::RepoKind kind) noexcept {
+  return kind == storage::RepoKind::Model ? "models" : "datasets";
+}
+
+std::string page_path(const Services& services, const storage::RepoId& id) {
+  const std::string_view kind = id.kind == storage::RepoKind::Dataset ? "/datasets/" : "/";
+  return base_path(services) + std::string(kind) + percent_encode(id.full_name(), true);
+}
+
+}  // namespace holdfast::web

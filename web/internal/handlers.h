@@ -1,0 +1,58 @@
+// What the route rows point at: one function per row, each "request in, response out".
+#pragma once
+
+#include "web/handler.h"
+#include "web/routes.h"
+#include "web/url.h"
+
+namespace holdfast::web {
+
+// A request on its way to its handler. Borrows; lives for one handle().
+struct Call {
+  const Request& request;
+  const Services& services;
+  const Match& match;
+  Parameters query;
+};
+
+// hub_files.cc
+Response resolve_file(const Call& call);
+Response raw_file(const Call& call);
+// hub_info.cc
+Response repository_info(const Call& call);
+Response list_hub_repositories(const Call& call);
+// hub_tree.cc
+Response list_tree(const Call& call);
+Response paths_info(const Call& call);
+// hub_history.cc
+Response list_refs(const Call& call);
+Response list_commits(const Call& call);
+Response who_am_i(const Call& call);
+Response agent_harnesses(const Call& call);
+Response telemetry(const Call& call);
+Response unknown_api(const Call& call);
+// own_api.cc
+Response health(const Call& call);
+Response readiness(const Call& call);
+Response metrics_text(const Call& call);
+Response list_repositories(const Call& call);
+Response show_repository(const Call& call);
+Response show_evidence(const Call& call);
+Response list_holes(const Call& call);
+Response list_facts(const Call& call);
+// own_jobs.cc
+Response list_jobs(const Call& call);
+Response enqueue_job(const Call& call);
+Response show_job(const Call& call);
+Response job_log(const Call& call);
+Response cancel_job(const Call& call);
+Response retry_job(const Call& call);
+// page_*.cc
+Response catalog_page(const Call& call);
+Response model_page(const Call& call);
+Response tree_page(const Call& call);
+Response blob_page(const Call& call);
+Response jobs_page(const Call& call);
+Response static_file(const Call& call);
+
+}  // namespace holdfast::web

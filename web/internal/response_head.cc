@@ -1,0 +1,71 @@
+#include "web/internal/response_head.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace holdfast::web {
+namespace {
+
+struct Reason {
+  int status;
+  std::string_view text;
+};
+
+constexpr std::array kReasons{
+    Reason{200, "OK"},
+    Reason{201, "Created"},
+    Reason{204, "No Content"},
+    Reason{206, "Partial Content"},
+    Reason{304, "Not Modified"},
+    Reason{307, "Temporary Redirect"},
+    Reason{400, "Bad Request"},
+    Reason{401, "Unauthorized"},
+    Reason{403, "Forbidden"},
+    Reason{404, "Not Found"},
+    Reason{405, "Method Not Allowed"},
+    Reason{409, "Conflict"},
+    Reason{413, "Content Too Large"},
+    Reason{416, "Range Not Satisfiable"},
+    Reason{431, "Request Header Fields Too Large"},
+    Reason{500, "Internal Server Error"},
+    Reason{501, "Not Implemented"},
+    Reason{503, "Service Unavailable"},
+    Reason{504, "Gateway Timeout"},
+    Reason{505, "HTTP Version Not Supported"},
+    Reason{507, "Insufficient Storage"},
+};
+
+std::string_view reason_of(int status) noexcept {
+  const auto row = std::find_if(kReasons.begin(), kReasons.end(),
+                                [&](const Reason& reason) { return reason.status == status; });
+  return row == kReasons.end() ? std::string_view("Unknown") : row->text;
+}
+
+}  // namespace
+
+bool status_has_body(int status) noexcept {
+  return status >= 200 && status != 204 && status != 304;
+}
+
+void append_head(std::string& out, const Response& response, const HeadOptions& options) {
+  out.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
+  out.append(reason_of(response.status)).append("\r\nServer: holdfast\r\nDate: ");
+  out.append(options.date).append("\r\n");
+  for (const auto& [name, value] : response.headers) {
+    out.append(name).append(": ").append(value).append("\r\n");
+  }
+  if (status_has_body(response.status)) {
+    out.append("Content-Length: ").append(std::to_string(response.body_bytes())).append("\r\n");
+  }
+  out.append(options.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+}
+
+std::string http_date(Time time) {
+  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+}  // namespace holdfast::web

@@ -1,0 +1,52 @@
+// One connection: read a request, answer it, again. Everything happens on the thread of its
+// io_context, so nothing here is locked; only the pool's work runs elsewhere, while the session
+// waits for it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "web/handler.h"
+#include "web/server.h"
+
+namespace boost::asio {
+class io_context;
+class thread_pool;
+}  // namespace boost::asio
+
+namespace holdfast::web {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// What all sessions of a server work with; outlives them.
+struct SessionContext {
+  const Services& services;
+  Timeouts timeouts;
+  boost::asio::thread_pool& pool;
+  const std::atomic<bool>& draining;
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+  // Closes the socket when its deadline has passed; the session then ends by itself.
+  virtual void expire(SteadyTime now) noexcept = 0;
+  virtual void close() noexcept = 0;
+  // Between two requests, or before the first.
+  virtual bool idle() const noexcept = 0;
+};
+
+struct SessionStart {
+  boost::asio::io_context& io;
+  const SessionContext& context;
+  int fd = -1;           // an accepted, non-blocking socket; owned by the session from here on
+  bool trusted = false;  // it came by the Unix socket
+};
+
+// Starts a session; `on_end` is called once, on the io_context's thread. Shared with the handlers
+// of its own pending operations.
+std::shared_ptr<Session> start_session(const SessionStart& start, std::function<void()> on_end);
+
+}  // namespace holdfast::web

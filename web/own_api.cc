@@ -1,0 +1,148 @@
+// Our own answers under /-/: health, metrics, and the catalog as it is (docs/openapi.yaml).
+#include "web/internal/answers.h"
+#include "web/internal/listing.h"
+#include "web/limits.h"
+#include "web/metrics.h"
+
+namespace holdfast::web {
+namespace {
+
+Json names_json(const std::vector<std::string>& names) {
+  Json::Array list;
+  for (const auto& name : names) list.emplace_back(name);
+  return list;
+}
+
+Json record_json(const storage::RepositoryRecord& record) {
+  return Json::Object{{"kind", storage::to_text(record.id.kind)},
+                      {"id", record.id.full_name()},
+                      {"origin", record.origin},
+                      {"default_branch", record.default_branch},
+                      {"gated", record.gated.empty() ? Json() : Json(record.gated)},
+                      {"created_at", to_text(record.created_at)},
+                      {"updated_at", to_text(record.updated_at)}};
+}
+
+Json revision_json(const storage::RevisionRecord& revision) {
+  return Json::Object{{"commit", to_hex(revision.commit)},
+                      {"git_commit", to_hex(revision.git_commit)},
+                      {"tree", to_hex(revision.tree)},
+                      {"title", revision.title},
+                      {"time", to_text(revision.time)},
+                      {"stored_at", to_text(revision.stored_at)},
+                      {"include", names_json(revision.selection.include)},
+                      {"exclude", names_json(revision.selection.exclude)}};
+}
+
+Json file_json(const storage::FileRecord& file) {
+  return Json::Object{{"path", file.path},
+                      {"size", file.size_bytes},
+                      {"blob", to_hex(file.blob)},
+                      {"lfs", file.lfs},
+                      {"sha256", file.object ? Json(to_hex(*file.object)) : Json()}};
+}
+
+Response text_response(std::string text, std::string type) {
+  Response response;
+  response.set("Content-Type", std::move(type));
+  response.body = std::move(text);
+  return response;
+}
+
+}  // namespace
+
+Response health(const Call&) { return text_response("ok\n", "text/plain; charset=utf-8"); }
+
+Response readiness(const Call& call) {
+  call.services.store.catalog().list_repositories({.limit = 1});
+  return json_response(Json::Object{{"ready", true},
+                                    {"version", call.services.version},
+                                    {"started_at", to_text(call.services.started)}});
+}
+
+Response metrics_text(const Call& call) {
+  std::string text = call.services.metrics == nullptr ? "" : call.services.metrics->to_text();
+  return text_response(std::move(text), "text/plain; version=0.0.4; charset=utf-8");
+}
+
+// Models first, then datasets; `after` is "kind/id" of the last row before.
+Response list_repositories(const Call& call) {
+  const std::size_t limit = page_limit(call, kListPage);
+  const std::string* after = call.query.find("after");
+  const std::string_view cursor = after == nullptr ? "" : std::string_view(*after);
+  Json::Array list;
+  std::string last;
+  bool more = false;
+  for (const auto kind : {storage::RepoKind::Model, storage::RepoKind::Dataset}) {
+    const std::string prefix = std::string(storage::to_text(kind)) + "/";
+    if (kind == storage::RepoKind::Model && cursor.starts_with("dataset/")) continue;
+    storage::Catalog::ListQuery query{.kind = kind, .limit = limit + 1 - list.size()};
+    if (cursor.starts_with(prefix)) query.after = std::string(cursor.substr(prefix.size()));
+    for (const auto& record : call.services.store.catalog().list_repositories(query)) {
+      more = list.size() == limit;
+      if (more) break;
+      list.push_back(record_json(record));
+      last = prefix + record.id.full_name();
+    }
+  }
+  return json_response(
+      Json::Object{{"repositories", std::move(list)}, {"next", more ? Json(last) : Json()}});
+}
+
+Response show_repository(const Call& call) {
+  const auto record = find_repository(call);
+  const auto& catalog = call.services.store.catalog();
+  Json::Object json = record_json(record).as_object();
+  Json::Array refs;
+  for (const auto& ref : catalog.refs(record.id)) {
+    refs.push_back(Json::Object{{"name", ref.name}, {"commit", to_hex(ref.commit)}});
+  }
+  Json::Array revisions;
+  for (const auto& revision : catalog.revisions(record.id)) {
+    revisions.push_back(revision_json(revision));
+  }
+  Json::Array files;
+  const auto commit = catalog.resolve(record.id, "HEAD");
+  if (commit) {
+    for (const auto& file : catalog.files(record.id, *commit, "")) files.push_back(file_json(file));
+  }
+  json.set("refs", std::move(refs));
+  json.set("revisions", std::move(revisions));
+  json.set("commit", commit ? Json(to_hex(*commit)) : Json());
+  json.set("files", std::move(files));
+  json.set("upstream_info", record.upstream_info);
+  return json_response(std::move(json));
+}
+
+Response show_evidence(const Call& call) {
+  const RevisionAt at = find_revision(call);
+  const auto evidence = call.services.store.catalog().find_evidence(at.id, at.commit);
+  if (!evidence) refuse(404, "", "No evidence is held for this revision");
+  return json_response(Json::Object{{"commit", to_hex(at.commit)}, {"evidence", evidence->record}});
+}
+
+Response list_facts(const Call& call) {
+  const RevisionAt at = find_revision(call);
+  const std::string* prefix = call.query.find("prefix");
+  Json::Object facts;
+  for (auto& [key, value] : call.services.store.catalog().facts(
+           at.id, at.commit, prefix == nullptr ? std::string_view() : std::string_view(*prefix))) {
+    facts.set(key, std::move(value));
+  }
+  return json_response(Json::Object{{"commit", to_hex(at.commit)}, {"facts", std::move(facts)}});
+}
+
+Response list_holes(const Call& call) {
+  Json::Array list;
+  for (const auto& hole : call.services.store.catalog().holes()) {
+    list.push_back(Json::Object{{"kind", storage::to_text(hole.repo.kind)},
+                                {"id", hole.repo.full_name()},
+                                {"commit", to_hex(hole.commit)},
+                                {"path", hole.path},
+                                {"reason", hole.reason},
+                                {"since", to_text(hole.since)}});
+  }
+  return json_response(Json::Object{{"holes", std::move(list)}});
+}
+
+}  // namespace holdfast::web

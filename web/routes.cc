@@ -1,0 +1,172 @@
+#include "web/routes.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "web/internal/handlers.h"
+#include "web/url.h"
+
+namespace holdfast::web {
+namespace {
+
+using storage::RepoKind;
+
+constexpr std::array kRoutes{
+    // The hub's paths that clients ask for most stand first.
+    Route{"GET", "/{repo}/resolve/{rev}/{path}", "resolve", resolve_file, Where::Inline},
+    Route{"GET", "/api/{kinds}/{repo}/revision/{rev}", "info", repository_info},
+    Route{"GET", "/api/{kinds}/{repo}/tree/{rev}", "tree", list_tree},
+    Route{"GET", "/api/{kinds}/{repo}/tree/{rev}/{path}", "tree", list_tree},
+    Route{"POST", "/api/{kinds}/{repo}/paths-info/{rev}", "paths-info", paths_info},
+    Route{"GET", "/api/{kinds}/{repo}/refs", "refs", list_refs, Where::Inline},
+    Route{"GET", "/api/{kinds}/{repo}/commits/{rev}", "commits", list_commits},
+    Route{"GET", "/api/whoami-v2", "whoami", who_am_i, Where::Inline},
+    Route{"GET", "/api/agent-harnesses", "agent-harnesses", agent_harnesses, Where::Inline},
+    Route{"GET", "/api/telemetry/{path}", "telemetry", telemetry, Where::Inline},
+    Route{"GET", "/api/{kinds}", "list", list_hub_repositories},
+    Route{"GET", "/api/{kinds}/{repo}", "info", repository_info},
+    Route{"ANY", "/api/{path}", "unknown-api", unknown_api, Where::Inline},
+
+    Route{"GET", "/-/healthz", "healthz", health, Where::Inline},
+    Route{"GET", "/-/readyz", "readyz", readiness},
+    Route{"GET", "/-/metrics", "metrics", metrics_text},
+    Route{"GET", "/-/api/v1/repositories", "own-repositories", list_repositories},
+    Route{"GET", "/-/api/v1/repositories/{kind}/{repo}/evidence/{rev}", "evidence", show_evidence},
+    Route{"GET", "/-/api/v1/repositories/{kind}/{repo}", "own-repository", show_repository},
+    Route{"GET", "/-/api/v1/facts/{kind}/{repo}/{rev}", "facts", list_facts},
+    Route{"GET", "/-/api/v1/holes", "holes", list_holes},
+    Route{"GET", "/-/api/v1/jobs", "jobs", list_jobs},
+    Route{"POST", "/-/api/v1/jobs", "enqueue", enqueue_job},
+    Route{"GET", "/-/api/v1/jobs/{id}", "job", show_job},
+    Route{"GET", "/-/api/v1/jobs/{id}/log", "job-log", job_log},
+    Route{"POST", "/-/api/v1/jobs/{id}/cancel", "job-cancel", cancel_job},
+    Route{"POST", "/-/api/v1/jobs/{id}/retry", "job-retry", retry_job},
+    Route{"GET", "/-/jobs", "jobs-page", jobs_page},
+    Route{"GET", "/-/static/{path}", "static", static_file, Where::Inline},
+    Route{"ANY", "/-/{path}", "unknown-api", unknown_api, Where::Inline},
+
+    Route{"GET", "/", "catalog-page", catalog_page},
+    Route{"GET", "/{repo}/raw/{rev}/{path}", "raw", raw_file, Where::Inline},
+    Route{"GET", "/{repo}/tree/{rev}", "tree-page", tree_page},
+    Route{"GET", "/{repo}/tree/{rev}/{path}", "tree-page", tree_page},
+    Route{"GET", "/{repo}/blob/{rev}/{path}", "blob-page", blob_page},
+    Route{"GET", "/{repo}", "model-page", model_page},
+};
+
+using Parts = std::span<const std::string_view>;
+
+// The decoded text of parts joined by '/'; nothing when an escape is broken.
+std::optional<std::string> join(Parts parts) {
+  std::string joined;
+  for (const std::string_view part : parts) {
+    const auto decoded = percent_decode(part);
+    if (!decoded) return std::nullopt;
+    if (!joined.empty()) joined += '/';
+    joined += *decoded;
+  }
+  return joined;
+}
+
+std::string_view take_part(std::string_view& pattern) noexcept {
+  const auto end = std::min(pattern.find('/'), pattern.size());
+  const auto part = pattern.substr(0, end);
+  pattern.remove_prefix(std::min(end + 1, pattern.size()));
+  return part;
+}
+
+bool match_parts(std::string_view pattern, Parts parts, bool at_root, Match& found);
+
+bool match_repo(std::string_view pattern, Parts parts, bool at_root, Match& found) {
+  if (at_root && parts.size() > 1 && parts.front() == "datasets") {
+    found.kind = RepoKind::Dataset;
+    parts = parts.subspan(1);
+  }
+  for (const std::size_t count : {std::size_t{2}, std::size_t{1}}) {
+    if (parts.size() < count) continue;
+    if (!match_parts(pattern, parts.subspan(count), false, found)) continue;
+    auto repo = join(parts.first(count));
+    if (!repo) return false;
+    found.repo = std::move(*repo);
+    return true;
+  }
+  return false;
+}
+
+bool match_revision(std::string_view pattern, Parts parts, Match& found) {
+  if (parts.empty()) return false;
+  const std::size_t count = parts.front() == "refs" && parts.size() >= 3 ? 3 : 1;
+  auto revision = join(parts.first(count));
+  if (!revision || !match_parts(pattern, parts.subspan(count), false, found)) return false;
+  found.revision = std::move(*revision);
+  return true;
+}
+
+bool match_path(Parts parts, Match& found) {
+  auto path = parts.empty() ? std::nullopt : join(parts);
+  if (path) found.path = std::move(*path);
+  return path.has_value();
+}
+
+bool match_id(std::string_view part, Match& found) {
+  const auto result = std::from_chars(part.data(), part.data() + part.size(), found.id);
+  return result.ec == std::errc() && result.ptr == part.data() + part.size();
+}
+
+bool match_kind(std::string_view hole, std::string_view part, Match& found) {
+  const bool plural = hole == "{kinds}";
+  if (part == (plural ? "datasets" : "dataset")) found.kind = RepoKind::Dataset;
+  return found.kind == RepoKind::Dataset || part == (plural ? "models" : "model");
+}
+
+bool match_parts(std::string_view pattern, Parts parts, bool at_root, Match& found) {
+  while (!pattern.empty()) {
+    const std::string_view want = take_part(pattern);
+    if (want == "{repo}") return match_repo(pattern, parts, at_root, found);
+    if (want == "{rev}") return match_revision(pattern, parts, found);
+    if (want == "{path}") return match_path(parts, found);
+    if (parts.empty()) return false;
+    const std::string_view part = parts.front();
+    if (want == "{kinds}" || want == "{kind}") {
+      if (!match_kind(want, part, found)) return false;
+    } else if (want == "{id}") {
+      if (!match_id(part, found)) return false;
+    } else if (want != part) {
+      return false;
+    }
+    parts = parts.subspan(1);
+    at_root = false;
+  }
+  return parts.empty();
+}
+
+bool answers(const Route& route, std::string_view method) noexcept {
+  return route.method == "ANY" || route.method == method ||
+         (route.method == "GET" && method == "HEAD");
+}
+
+}  // namespace
+
+std::span<const Route> routes() noexcept { return kRoutes; }
+
+std::optional<Match> match(std::string_view method, std::string_view target) {
+  const auto split = split_target(target);
+  if (!split) return std::nullopt;
+  Match other_method;
+  for (const Route& route : kRoutes) {
+    Match found;
+    if (!match_parts(route.pattern.substr(1), split->parts, true, found)) continue;
+    if (!answers(route, method)) {
+      other_method.allow = route.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+      continue;
+    }
+    // A GET on a path that only takes POST must not fall through to the rows of last resort.
+    if (route.method == "ANY" && !other_method.allow.empty()) break;
+    found.route = &route;
+    return found;
+  }
+  if (other_method.allow.empty()) return std::nullopt;
+  return other_method;
+}
+
+}  // namespace holdfast::web

@@ -1,0 +1,50 @@
+// Which row of the route table a request meets. The table is the list of everything that is served;
+// docs/hub-api.md shows it to people. Pure, thread-safe, throws nothing.
+//
+// A pattern is literal parts and holes. Holes: {kinds} "models" or "datasets"; {kind} "model" or
+// "dataset"; {repo} a repository id of two parts or, failing that, one (in front of it "datasets/"
+// at the root of the tree); {rev} one part, or three that start with a plain "refs"; {id} a number;
+// {path} one or more parts, decoded and joined by '/'. The first row that fits wins.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "storage/repo_id.h"
+#include "web/handler.h"
+
+namespace holdfast::web {
+
+struct Call;
+
+// Where a handler may run: Inline on a socket's own thread (a few point look-ups), or Pool (scans,
+// rendering, synced writes).
+enum class Where { Inline, Pool };
+
+struct Route {
+  std::string_view method;  // "GET" also answers HEAD; "ANY"
+  std::string_view pattern;
+  std::string_view name;  // label in metrics
+  Response (*handler)(const Call&) = nullptr;
+  Where where = Where::Pool;
+};
+
+std::span<const Route> routes() noexcept;
+
+struct Match {
+  const Route* route = nullptr;  // nullptr: the path exists, but not for this method
+  std::string_view allow;        // methods of the path, when route is nullptr
+  storage::RepoKind kind = storage::RepoKind::Model;
+  std::string repo;      // full name, decoded, not checked
+  std::string revision;  // decoded
+  std::string path;      // decoded
+  std::uint64_t id = 0;
+};
+
+// Nothing when no row fits the path, or an escape in it is broken.
+std::optional<Match> match(std::string_view method, std::string_view target);
+
+}  // namespace holdfast::web

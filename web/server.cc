@@ -1,0 +1,233 @@
+#include "web/server.h"
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "storage/base/error.h"
+#include "storage/base/file.h"
+#include "web/hot_files.h"
+#include "web/internal/worker.h"
+#include "web/metrics.h"
+#include "web/name_index.h"
+
+namespace holdfast::web {
+namespace {
+
+namespace asio = boost::asio;
+using Endpoint = asio::ip::tcp::endpoint;
+
+constexpr int kBacklog = 4096;
+constexpr std::size_t kPoolThreads = 4;
+constexpr std::chrono::milliseconds kDrainLook{5};
+
+Endpoint parse_listen(const std::string& listen) {
+  const auto bad = [&] {
+    fail(ErrorKind::Invalid, "listen: expected ADDRESS:PORT, found \"" + listen + "\"");
+  };
+  const auto colon = listen.rfind(':');
+  if (colon == std::string::npos) bad();
+  std::string host = listen.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  std::uint16_t port = 0;
+  const char* const end = listen.data() + listen.size();
+  const auto number = std::from_chars(listen.data() + colon + 1, end, port);
+  if (number.ec != std::errc() || number.ptr != end) bad();
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(host, error);
+  if (error) bad();
+  return {address, port};
+}
+
+void check_reach(const ServerOptions& options, const Endpoint& endpoint) {
+  if (endpoint.address().is_loopback() || options.insecure) return;
+  fail(ErrorKind::Denied,
+       "listen: " + options.listen +
+           " can be reached by other machines, and no access control is configured; "
+           "listen on 127.0.0.1, or pass --insecure to serve everything to everyone");
+}
+
+[[noreturn]] void fail_listen(const std::string& where) {
+  const int error = errno;
+  if (error == EADDRINUSE) fail(ErrorKind::Conflict, "listen: " + where + " is in use already");
+  fail_errno("listen", where, error);
+}
+
+UniqueFd listen_tcp(const Endpoint& endpoint) {
+  const std::string where = endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
+  UniqueFd fd(
+      ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) fail_listen(where);
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  if (::bind(fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    fail_listen(where);
+  }
+  return fd;
+}
+
+// SO_REUSEPORT lets a second server of ours share the port without a word: one plain bind first
+// finds out whether somebody is there.
+void check_free(const Endpoint& endpoint) {
+  UniqueFd probe(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(probe.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
+    fail_listen(endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
+  }
+}
+
+Endpoint bound_endpoint(int fd, Endpoint endpoint) {
+  sockaddr_storage name{};
+  socklen_t length = sizeof name;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length);
+  std::memcpy(endpoint.data(), &name, std::min<std::size_t>(length, endpoint.capacity()));
+  return endpoint;
+}
+
+UniqueFd listen_unix(const std::filesystem::path& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.native().size() >= sizeof name.sun_path) {
+    fail(ErrorKind::LimitExceeded, "socket_path: \"" + path.native() + "\": expected at most " +
+                                       std::to_string(sizeof name.sun_path - 1) + " bytes");
+  }
+  path.native().copy(name.sun_path, sizeof name.sun_path - 1);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) fail_listen(path.native());
+  // What is left of a process that died; the store's lock says that none of ours lives.
+  ::unlink(path.c_str());
+  // On Linux the mode set before bind() is the mode that the name is born with.
+  constexpr mode_t kOwnerOnly = 0600;
+  ::fchmod(fd.get(), kOwnerOnly);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
+      ::chmod(path.c_str(), kOwnerOnly) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+    fail_listen(path.native());
+  }
+  return fd;
+}
+
+// Threads started while it lives inherit a mask without signals.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+struct Server::State {
+  State(ServerOptions given, storage::Store& store)
+      : options(std::move(given)),
+        endpoint(parse_listen(options.listen)),
+        names(store.catalog()),
+        services{.store = store,
+                 .version = options.version,
+                 .external_url = options.external_url,
+                 .started = system_clock().now(),
+                 .metrics = &metrics,
+                 .names = &names,
+                 .hot_files = &hot_files} {
+    check_reach(options, endpoint);
+  }
+
+  ServerOptions options;
+  Endpoint endpoint;
+  Metrics metrics;
+  NameIndex names;
+  HotFiles hot_files;
+  Services services;
+  std::atomic<bool> draining{false};
+  ConnectionCount count;
+  std::unique_ptr<asio::thread_pool> pool;
+  std::unique_ptr<SessionContext> context;
+  std::vector<std::unique_ptr<Worker>> workers;
+};
+
+Server::Server(ServerOptions options, storage::Store& store)
+    : state_(std::make_unique<State>(std::move(options), store)) {}
+
+Server::~Server() { drain(std::chrono::milliseconds(0)); }
+
+void Server::start() {
+  State& state = *state_;
+  const SignalsBlocked blocked;
+  if (state.endpoint.port() != 0) check_free(state.endpoint);
+  state.count.open_max = state.options.connections_max;
+  state.pool = std::make_unique<asio::thread_pool>(kPoolThreads);
+  state.context = std::make_unique<SessionContext>(
+      SessionContext{state.services, state.options.timeouts, *state.pool, state.draining});
+  const unsigned threads = state.options.threads != 0
+                               ? state.options.threads
+                               : std::max(1U, std::thread::hardware_concurrency());
+  for (unsigned i = 0; i < threads; ++i) {
+    UniqueFd listener = listen_tcp(state.endpoint);
+    // The first bind turns port 0 into a number that the others share.
+    state.endpoint = bound_endpoint(listener.get(), state.endpoint);
+    auto worker = std::make_unique<Worker>(*state.context, state.count);
+    worker->listen(std::move(listener), false);
+    if (i == 0 && !state.options.socket_path.empty()) {
+      worker->listen(listen_unix(state.options.socket_path), true);
+    }
+    state.workers.push_back(std::move(worker));
+  }
+  state.services.authority = address();
+  for (const auto& worker : state.workers) worker->start();
+}
+
+std::string Server::address() const {
+  const auto ip = state_->endpoint.address();
+  const std::string host = ip.is_v6() ? "[" + ip.to_string() + "]" : ip.to_string();
+  return host + ":" + std::to_string(port());
+}
+
+std::uint16_t Server::port() const { return state_->endpoint.port(); }
+
+void Server::drain(std::chrono::milliseconds patience) {
+  State& state = *state_;
+  if (state.draining.exchange(true)) return;
+  const auto until = std::chrono::steady_clock::now() + patience;
+  for (const auto& worker : state.workers) {
+    worker->stop_accepting();
+    worker->close_idle();
+  }
+  while (state.count.open.load() > 0 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(kDrainLook);
+  }
+  for (const auto& worker : state.workers) worker->close_all();
+  // A session that waits for the pool ends when its work is done, so the workers go first.
+  state.workers.clear();
+  if (state.pool) state.pool->join();
+  if (!state.options.socket_path.empty() && state.context) {
+    ::unlink(state.options.socket_path.c_str());
+  }
+}
+
+}  // namespace holdfast::web

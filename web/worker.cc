@@ -1,0 +1,188 @@
+#include "web/internal/worker.h"
+
+#include <cerrno>
+#include <list>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "web/internal/log.h"
+#include "web/metrics.h"
+
+namespace holdfast::web {
+namespace {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using asio::redirect_error;
+using asio::use_awaitable;
+using boost::system::error_code;
+
+constexpr std::chrono::milliseconds kSweepInterval{500};
+constexpr std::chrono::milliseconds kAcceptPause{100};  // after running out of descriptors
+
+struct Listener {
+  asio::posix::stream_descriptor socket;
+  bool trusted;
+};
+
+void log_end(const std::exception_ptr& error) noexcept {
+  if (!error) return;
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& what) {
+    log()->error("worker_failed error=\"{}\"", what.what());
+  }
+}
+
+}  // namespace
+
+struct Worker::State {
+  State(const SessionContext& session_context, ConnectionCount& connection_count)
+      : context(session_context), count(connection_count), sweep_timer(io) {}
+
+  awaitable<void> accept_from(Listener& listener);
+  awaitable<void> sweep();
+  // Takes all connections that wait; false when the process has no descriptor left for one.
+  bool accept_waiting(Listener& listener);
+  void open_session(int fd, bool trusted);
+
+  const SessionContext& context;
+  ConnectionCount& count;
+  asio::io_context io{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
+  asio::steady_timer sweep_timer;
+  std::list<Listener> listeners;
+  // Shared with the sessions' own pending operations.
+  std::map<std::uint64_t, std::shared_ptr<Session>> sessions;
+  std::uint64_t sessions_opened = 0;
+  bool stopping = false;
+  std::jthread thread;
+};
+
+awaitable<void> Worker::State::accept_from(Listener& listener) {
+  asio::steady_timer pause(io);
+  while (listener.socket.is_open()) {
+    error_code error;
+    co_await listener.socket.async_wait(asio::posix::stream_descriptor::wait_read,
+                                        redirect_error(use_awaitable, error));
+    if (error) co_return;
+    if (accept_waiting(listener)) continue;
+    pause.expires_after(kAcceptPause);
+    co_await pause.async_wait(redirect_error(use_awaitable, error));
+  }
+}
+
+bool Worker::State::accept_waiting(Listener& listener) {
+  while (true) {
+    const int fd =
+        ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      open_session(fd, listener.trusted);
+      continue;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    log()->warn("accept_failed errno={}", errno);
+    return false;
+  }
+}
+
+void Worker::State::open_session(int fd, bool trusted) {
+  if (count.open.fetch_add(1) >= count.open_max || stopping) {
+    count.open.fetch_sub(1);
+    ::close(fd);
+    return;
+  }
+  const int on = 1;
+  if (!trusted) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (context.services.metrics != nullptr) context.services.metrics->connection_opened();
+  const auto number = ++sessions_opened;
+  const SessionStart start{.io = io, .context = context, .fd = fd, .trusted = trusted};
+  auto session = start_session(start, [this, number] {
+    sessions.erase(number);
+    count.open.fetch_sub(1);
+    if (context.services.metrics != nullptr) context.services.metrics->connection_closed();
+  });
+  sessions.emplace(number, std::move(session));
+}
+
+awaitable<void> Worker::State::sweep() {
+  const auto shortest = std::min({context.timeouts.header, context.timeouts.idle,
+                                  context.timeouts.send, context.timeouts.linger});
+  const auto interval = std::clamp(shortest / 4, std::chrono::milliseconds(1), kSweepInterval);
+  while (!stopping) {
+    sweep_timer.expires_after(interval);
+    error_code error;
+    co_await sweep_timer.async_wait(redirect_error(use_awaitable, error));
+    if (error) co_return;
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& [number, session] : sessions) session->expire(now);
+  }
+}
+
+Worker::Worker(const SessionContext& context, ConnectionCount& count)
+    : state_(std::make_unique<State>(context, count)) {}
+
+Worker::~Worker() {
+  close_all();
+  asio::post(state_->io, [state = state_.get()] {
+    state->stopping = true;
+    state->sweep_timer.cancel();
+    state->work.reset();
+  });
+  if (!state_->thread.joinable()) return;
+  state_->thread.join();
+}
+
+void Worker::listen(UniqueFd listener, bool trusted) {
+  state_->listeners.push_back(
+      Listener{asio::posix::stream_descriptor(state_->io, listener.release()), trusted});
+}
+
+void Worker::start() {
+  for (Listener& listener : state_->listeners) {
+    asio::co_spawn(state_->io, state_->accept_from(listener), log_end);
+  }
+  asio::co_spawn(state_->io, state_->sweep(), log_end);
+  state_->thread = std::jthread([state = state_.get()] { state->io.run(); });
+}
+
+void Worker::stop_accepting() {
+  asio::post(state_->io, [state = state_.get()] {
+    for (Listener& listener : state->listeners) {
+      error_code ignored;
+      listener.socket.close(ignored);
+    }
+  });
+}
+
+void Worker::close_idle() {
+  asio::post(state_->io, [state = state_.get()] {
+    for (const auto& [number, session] : state->sessions) {
+      if (session->idle()) session->close();
+    }
+  });
+}
+
+void Worker::close_all() {
+  stop_accepting();
+  asio::post(state_->io, [state = state_.get()] {
+    for (const auto& [number, session] : state->sessions) session->close();
+  });
+}
+
+}  // namespace holdfast::web
