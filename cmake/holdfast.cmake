@@ -28,6 +28,8 @@ if(HOLDFAST_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_link_options(holdfast_options INTERFACE -fuse-ld=mold)
 endif()
 
+# A static library's private packages are linked by whoever uses it, in any folder.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 

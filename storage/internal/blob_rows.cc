@@ -1,0 +1,51 @@
+#include "storage/internal/blob_rows.h"
+
+#include "storage/internal/keys.h"
+#include "storage/internal/row.h"
+
+namespace holdfast::storage {
+namespace {
+
+constexpr std::string_view kNumbersKey = "numbers";
+constexpr std::uint64_t kNumbersReserved = 4096;
+
+}  // namespace
+
+std::optional<BlobRow> find_blob_row(const Database& database, const Digest& digest) {
+  rocksdb::PinnableSlice value;
+  if (!database.get(Family::Blob, as_text(std::as_bytes(std::span(digest.bytes))), value))
+    return std::nullopt;
+  RowReader row({value.data(), value.size()}, "blob row");
+  BlobRow blob;
+  blob.place = static_cast<BlobPlace>(row.byte());
+  blob.state = static_cast<BlobState>(row.byte());
+  blob.codec = static_cast<BlobCodec>(row.byte());
+  blob.size_bytes = row.number();
+  blob.generation = row.number();
+  blob.verified_at = row.time();
+  return blob;
+}
+
+void put_blob_row(Batch& batch, const Digest& digest, const BlobRow& blob) {
+  RowWriter row;
+  row.byte(static_cast<std::uint8_t>(blob.place)).byte(static_cast<std::uint8_t>(blob.state));
+  row.byte(static_cast<std::uint8_t>(blob.codec));
+  row.number(blob.size_bytes).number(blob.generation).time(blob.verified_at);
+  batch.put(Family::Blob, keys::object(digest), row.take());
+}
+
+std::uint64_t Numbers::next() {
+  // Held across the write of a new block on purpose: nobody may have a number before it is durable.
+  auto block = block_.lock();
+  if (block->next == block->end) {
+    const auto row = database_.get(Family::Meta, kNumbersKey);
+    const std::uint64_t start = row ? RowReader(*row, "numbers row").number() : 1;
+    Batch batch(database_);
+    batch.put(Family::Meta, kNumbersKey, RowWriter().number(start + kNumbersReserved).take());
+    database_.write(batch);
+    *block = {.next = start, .end = start + kNumbersReserved};
+  }
+  return block->next++;
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,48 @@
+// The catalog's rows about objects, and the numbers that name their files. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "storage/base/clock.h"
+#include "storage/base/digest.h"
+#include "storage/base/sync.h"
+#include "storage/internal/database.h"
+
+namespace holdfast::storage {
+
+enum class BlobPlace : std::uint8_t { File, Small };
+enum class BlobState : std::uint8_t { Healthy, Damaged, Condemned };
+enum class BlobCodec : std::uint8_t { Raw };
+
+struct BlobRow {
+  BlobPlace place = BlobPlace::File;
+  BlobState state = BlobState::Healthy;
+  BlobCodec codec = BlobCodec::Raw;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t generation = 0;  // of the file; 0 for small objects
+  Time verified_at;
+};
+
+std::optional<BlobRow> find_blob_row(const Database& database, const Digest& digest);
+void put_blob_row(Batch& batch, const Digest& digest, const BlobRow& row);
+
+// Store-wide numbers that are never given twice, not even after a crash: blocks of them are
+// reserved on disk before the first is used.
+class Numbers {
+ public:
+  explicit Numbers(Database& database) : database_(database) {}
+
+  std::uint64_t next();
+
+ private:
+  struct Block {
+    std::uint64_t next = 0;
+    std::uint64_t end = 0;
+  };
+
+  Database& database_;
+  Sync<Block> block_{};
+};
+
+}  // namespace holdfast::storage

@@ -1,0 +1,184 @@
+#include "storage/internal/database.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+
+#include "storage/base/error.h"
+
+namespace holdfast::storage {
+namespace {
+
+using rocksdb::Slice;
+using rocksdb::Status;
+
+constexpr std::array<const char*, kFamilyCount> kFamilyNames = {
+    "meta",  "blob", "ref",  "tree", "head",     "lease", "gc",    "job",       "small",
+    "audit", "git",  "card", "fact", "evidence", "hole",  "token", "statement", "tlog"};
+
+constexpr std::size_t kCacheBytes = 64ULL << 20;
+constexpr std::size_t kWriteBufferBytes = 8ULL << 20;
+constexpr std::uint64_t kBlobFileBytes = 64ULL << 20;
+constexpr std::uint64_t kSmallValueInline = 4ULL << 10;  // larger small objects go to blob files
+constexpr std::uint64_t kWalBytesMax = 128ULL << 20;
+constexpr int kBloomBitsPerKey = 10;
+
+Slice slice(std::string_view text) noexcept { return {text.data(), text.size()}; }
+
+std::string_view view(const Slice& text) noexcept { return {text.data(), text.size()}; }
+
+ErrorKind kind_of(const Status& status) noexcept {
+  if (status.IsNoSpace()) return ErrorKind::NoSpace;
+  if (status.IsCorruption()) return ErrorKind::Corrupt;
+  return ErrorKind::Io;
+}
+
+void check(const Status& status, const std::filesystem::path& path) {
+  if (status.ok()) return;
+  fail(kind_of(status), path.string() + ": catalog: " + status.ToString());
+}
+
+rocksdb::DBOptions database_options(bool create) {
+  rocksdb::DBOptions options;
+  options.create_if_missing = create;
+  options.create_missing_column_families = true;
+  options.paranoid_checks = true;
+  // Point-in-time recovery would quietly drop everything after damage in the middle of the log;
+  // this mode accepts only what a power cut leaves, a torn tail.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.track_and_verify_wals_in_manifest = true;
+  options.recycle_log_file_num = 0;
+  options.max_total_wal_size = kWalBytesMax;
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.keep_log_file_num = 4;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+  table.checksum = rocksdb::kXXH3;
+  table.format_version = 5;
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.write_buffer_size = kWriteBufferBytes;
+  options.max_write_buffer_number = 2;
+  options.memtable_protection_bytes_per_key = 8;
+  options.force_consistency_checks = true;
+  options.compression = rocksdb::kNoCompression;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions small_object_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+  auto options = family_options(cache);
+  options.write_buffer_size = 4 * kWriteBufferBytes;
+  options.enable_blob_files = true;
+  options.min_blob_size = kSmallValueInline;
+  options.blob_file_size = kBlobFileBytes;
+  options.blob_compression_type = rocksdb::kNoCompression;
+  options.blob_cache = cache;
+  return options;
+}
+
+// RocksDB wants every family of the database opened, and "default" first of all.
+std::vector<rocksdb::ColumnFamilyDescriptor> families(const rocksdb::DBOptions& options,
+                                                      const std::filesystem::path& path) {
+  const auto cache = rocksdb::NewLRUCache(kCacheBytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> all = {
+      {rocksdb::kDefaultColumnFamilyName, family_options(cache)}};
+  for (const std::string_view name : kFamilyNames) {
+    const bool small = name == kFamilyNames[static_cast<std::size_t>(Family::Small)];
+    all.emplace_back(std::string(name),
+                     small ? small_object_options(cache) : family_options(cache));
+  }
+  // A newer holdfast may have added families: they have to be opened, though nothing reads them.
+  std::vector<std::string> present;
+  if (rocksdb::DB::ListColumnFamilies(options, path.string(), &present).ok())
+    for (const std::string& name : present)
+      if (std::ranges::find(all, name, &rocksdb::ColumnFamilyDescriptor::name) == all.end())
+        all.emplace_back(name, family_options(cache));
+  return all;
+}
+
+}  // namespace
+
+void Batch::put(Family family, std::string_view key, std::string_view value) {
+  check(batch_.Put(database_.handle(family), slice(key), slice(value)), database_.path_);
+}
+
+void Batch::erase(Family family, std::string_view key) {
+  check(batch_.Delete(database_.handle(family), slice(key)), database_.path_);
+}
+
+Database::Database(const std::filesystem::path& directory, bool create) : path_(directory) {
+  if (!create && !std::filesystem::exists(directory / "CURRENT"))
+    fail(ErrorKind::NotFound, directory.string() + ": expected a catalog, found none");
+  const auto options = database_options(create);
+  const auto descriptors = families(options, directory);
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  check(rocksdb::DB::Open(options, directory.string(), descriptors, &handles, &db), directory);
+  db_.reset(db);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    const auto at = std::ranges::find(kFamilyNames, handle->GetName());
+    if (at != kFamilyNames.end())
+      handles_[static_cast<std::size_t>(at - kFamilyNames.begin())] = handle;
+    else
+      db_->DestroyColumnFamilyHandle(handle);
+  }
+}
+
+Database::~Database() {
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+  db_->Close();
+}
+
+std::optional<std::string> Database::get(Family family, std::string_view key) const {
+  rocksdb::PinnableSlice value;
+  if (!get(family, key, value)) return std::nullopt;
+  return value.ToString();
+}
+
+bool Database::get(Family family, std::string_view key, rocksdb::PinnableSlice& value) const {
+  const Status status = db_->Get(rocksdb::ReadOptions(), handle(family), slice(key), &value);
+  if (status.IsNotFound()) return false;
+  check(status, path_);
+  return true;
+}
+
+bool Database::contains(Family family, std::string_view key) const {
+  rocksdb::PinnableSlice value;
+  return get(family, key, value);
+}
+
+void Database::write(Batch& batch) { apply(batch, true); }
+
+void Database::write_lazily(Batch& batch) { apply(batch, false); }
+
+void Database::apply(Batch& batch, bool synced) {
+  if (batch.empty()) return;
+  rocksdb::WriteOptions options;
+  options.sync = synced;
+  const Status status = db_->Write(options, &batch.batch_);
+  // After a failed write RocksDB refuses all others until it is told to go on, so that a disk that
+  // was full for a while does not need a restart. The failed batch itself is not tried again.
+  if (!status.ok()) db_->Resume().PermitUncheckedError();
+  check(status, path_);
+}
+
+void Database::scan(Family family, std::string_view prefix, const Visit& visit,
+                    std::string_view from) const {
+  const std::unique_ptr<rocksdb::Iterator> rows(
+      db_->NewIterator(rocksdb::ReadOptions(), handle(family)));
+  for (rows->Seek(slice(from.empty() ? prefix : from));
+       rows->Valid() && rows->key().starts_with(slice(prefix)); rows->Next())
+    if (!visit(view(rows->key()), view(rows->value()))) return;
+  check(rows->status(), path_);
+}
+
+}  // namespace holdfast::storage

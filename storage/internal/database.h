@@ -1,0 +1,105 @@
+// The catalog's database: column families, synced batches and prefix scans over RocksDB, with its
+// statuses turned into Error. Owns the RocksDB handles. Thread-safe.
+//
+// Debian's RocksDB is 7.8.3; what that version gets wrong is avoided here by not using it: no file
+// ingestion, two write buffers, no SyncWAL (synced writes instead), no asynchronous reads, no user
+// timestamps, no compressed and no recycled write-ahead log.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+namespace holdfast::storage {
+
+// The column families in the order of their names in database.cc; storage/FORMAT.md says what each
+// holds. Append only: older stores get new families when they are opened.
+enum class Family : std::size_t {
+  Meta,
+  Blob,
+  Ref,
+  Tree,
+  Head,
+  Lease,
+  Gc,
+  Job,
+  Small,
+  Audit,
+  Git,
+  Card,
+  Fact,
+  Evidence,
+  Hole,
+  Token,
+  Statement,
+  Tlog,
+};
+inline constexpr std::size_t kFamilyCount = 18;
+
+class Database;
+
+// Changes that happen together or not at all.
+class Batch {
+ public:
+  explicit Batch(const Database& database) : database_(database) {}
+
+  void put(Family family, std::string_view key, std::string_view value);
+  void erase(Family family, std::string_view key);
+
+  bool empty() const noexcept { return batch_.Count() == 0; }
+
+ private:
+  friend class Database;
+  const Database& database_;
+  rocksdb::WriteBatch batch_;
+};
+
+class Database {
+ public:
+  // Opens the database below `directory`; makes it when `create`. NotFound when there is none,
+  // Conflict when another process has it.
+  Database(const std::filesystem::path& directory, bool create);
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database();
+
+  std::optional<std::string> get(Family family, std::string_view key) const;
+  // As get, without a copy: `value` pins the bytes. False when there is no such row.
+  bool get(Family family, std::string_view key, rocksdb::PinnableSlice& value) const;
+  bool contains(Family family, std::string_view key) const;
+
+  // Durable when it returns; nothing happened when it throws.
+  void write(Batch& batch);
+  // Visible when it returns, durable with the next synced write. For what may be lost: log lines.
+  void write_lazily(Batch& batch);
+
+  // Visits rows whose key starts with `prefix`, in key order from `from` on (which starts with
+  // `prefix` too; empty = the first), until `visit` returns false. Sees one state of the database.
+  // A read error throws: a short listing is never mistaken for a complete one.
+  using Visit = std::function<bool(std::string_view key, std::string_view value)>;
+  void scan(Family family, std::string_view prefix, const Visit& visit,
+            std::string_view from = {}) const;
+
+ private:
+  friend class Batch;
+
+  rocksdb::ColumnFamilyHandle* handle(Family family) const noexcept {
+    return handles_[static_cast<std::size_t>(family)];
+  }
+
+  void apply(Batch& batch, bool synced);
+
+  std::filesystem::path path_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> handles_{};
+};
+
+}  // namespace holdfast::storage

@@ -1,0 +1,51 @@
+// The key grammar of the catalog (storage/FORMAT.md). Parts are separated by NUL, which no part can
+// contain: repository ids are checked names, paths and ref names with a NUL are refused here.
+// Fixed-width parts (digests, git ids, big-endian numbers) stand first and need no separator.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "storage/base/digest.h"
+#include "storage/repo_id.h"
+
+namespace holdfast::storage::keys {
+
+std::string object(const Digest& digest);  // 32 raw bytes
+std::string git(const GitOid& oid);        // 20 raw bytes
+
+// ref: who keeps an object alive.
+std::string reference(const Digest& digest, const RepoId& repo, const GitOid& commit,
+                      std::string_view path);
+
+// tree, fact, hole: REPO NUL COMMIT NUL TEXT. An empty text gives the prefix of a revision's rows.
+std::string of_revision(const RepoId& repo, const GitOid& commit, std::string_view text);
+
+// evidence: REPO NUL COMMIT.
+std::string evidence(const RepoId& repo, const GitOid& commit);
+
+// head: three kinds of rows.
+std::string repository(std::string_view id_prefix);  // "repository" NUL REPO
+std::string revision(const RepoId& repo, std::string_view commit_prefix);
+std::string ref(const RepoId& repo, std::string_view name);
+
+// lease: rows by key, and their order of expiry.
+std::string lease(std::string_view key);
+std::string lease_expiry(std::uint64_t expires_ms, std::string_view key);
+inline constexpr std::string_view kLeases{"key\0", 4};
+inline constexpr std::string_view kLeaseExpiries{"expiry\0", 7};
+
+// job: rows by number, log lines by job and line number.
+std::string job(std::uint64_t id);
+std::string job_log(std::uint64_t id);
+std::string job_log_line(std::uint64_t id, std::uint64_t line);
+inline constexpr std::string_view kJobs{"job\0", 4};
+
+// audit: time in milliseconds, then a store-wide number.
+std::string audit(std::uint64_t time_ms, std::uint64_t number);
+
+std::string big_endian(std::uint64_t value);
+std::uint64_t parse_big_endian(std::string_view bytes) noexcept;
+
+}  // namespace holdfast::storage::keys

@@ -1,0 +1,285 @@
+#include "storage/internal/local_blob_store.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/base/error.h"
+#include "storage/internal/keys.h"
+#include "storage/internal/staged_writer.h"
+#include "storage/limits.h"
+
+namespace holdfast::storage {
+namespace {
+
+std::string name_of(const Digest& digest) { return "object " + to_hex(digest); }
+
+void rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) fail_errno("rename", from.string(), errno);
+}
+
+// Size of a file, or nothing when it is not there. Any other error is an error, not an absence.
+std::optional<std::uint64_t> size_of(const std::filesystem::path& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0) return static_cast<std::uint64_t>(info.st_size);
+  if (errno != ENOENT) fail_errno("stat", path.string(), errno);
+  return std::nullopt;
+}
+
+std::string_view text_of(std::span<const std::byte> bytes) { return as_text(bytes); }
+
+}  // namespace
+
+LocalBlobStore::LocalBlobStore(BlobStoreParts parts)
+    : parts_(std::move(parts)), open_files_(kOpenFilesMax) {}
+
+std::optional<std::uint64_t> LocalBlobStore::find(const Digest& digest) const {
+  const auto row = find_blob_row(parts_.database, digest);
+  if (!row || row->state != BlobState::Healthy) return std::nullopt;
+  return row->size_bytes;
+}
+
+std::unique_ptr<BlobReader> LocalBlobStore::open(const Digest& digest) const {
+  const auto row = find_blob_row(parts_.database, digest);
+  if (!row || row->state == BlobState::Condemned)
+    fail(ErrorKind::NotFound, name_of(digest) + ": not stored");
+  if (row->state == BlobState::Damaged)
+    fail(ErrorKind::Corrupt, name_of(digest) + ": known to be damaged");
+  if (row->place == BlobPlace::File) return open_file(digest, *row);
+  rocksdb::PinnableSlice bytes;
+  if (!parts_.database.get(Family::Small, keys::object(digest), bytes))
+    fail_damaged(digest, *row, "its bytes are missing from the catalog");
+  if (bytes.size() != row->size_bytes)
+    fail_damaged(digest, *row, "found " + std::to_string(bytes.size()) + " bytes");
+  return make_memory_reader(std::move(bytes));
+}
+
+std::unique_ptr<BlobReader> LocalBlobStore::open_file(const Digest& digest,
+                                                      const BlobRow& row) const {
+  const FileName name{.digest = digest, .generation = row.generation};
+  if (auto file = open_files_.find(name)) return make_file_reader(std::move(file), row.size_bytes);
+  const auto path = parts_.layout.blob(digest, row.generation);
+  const auto size = size_of(path);
+  if (!size) fail_damaged(digest, row, path.string() + " is missing");
+  if (*size != row.size_bytes)
+    fail_damaged(digest, row, path.string() + " has " + std::to_string(*size) + " bytes");
+  auto file = std::make_shared<OpenFile>(OpenFile{holdfast::open_file(path, O_RDONLY), path});
+  open_files_.add(name, file);
+  return make_file_reader(std::move(file), row.size_bytes);
+}
+
+// Remembers the damage, so that the next sync fetches the object again.
+void LocalBlobStore::fail_damaged(const Digest& digest, const BlobRow& row,
+                                  const std::string& finding) const {
+  const auto claim = committing_.claim(digest);
+  const auto now = find_blob_row(parts_.database, digest);
+  if (now && now->generation == row.generation && now->state == BlobState::Healthy) {
+    BlobRow damaged = *now;
+    damaged.state = BlobState::Damaged;
+    Batch batch(parts_.database);
+    put_blob_row(batch, digest, damaged);
+    parts_.database.write(batch);
+  }
+  fail(ErrorKind::Corrupt,
+       name_of(digest) + ": expected " + std::to_string(row.size_bytes) + " bytes, " + finding);
+}
+
+std::unique_ptr<BlobWriter> LocalBlobStore::create(const WriteIntent& intent) {
+  if (intent.lease_key.empty() || intent.lease_key.size() > kLeaseKeyMax)
+    fail(ErrorKind::Invalid, "lease key: expected 1 to " + std::to_string(kLeaseKeyMax) +
+                                 " bytes, found " + std::to_string(intent.lease_key.size()));
+  auto claim = writing_.try_claim(intent.lease_key);
+  if (!claim)
+    fail(ErrorKind::Conflict, "lease \"" + intent.lease_key + "\": another writer holds it");
+  Lease lease = parts_.leases.find(intent.lease_key).value_or(Lease{.key = intent.lease_key});
+  if (intent.size_bytes > kSmallObjectMax)
+    return create_staged(intent, std::move(lease), std::move(claim));
+  return make_small_writer(*this, std::move(lease), intent.size_bytes, std::move(claim));
+}
+
+std::unique_ptr<BlobWriter> LocalBlobStore::create_staged(const WriteIntent& intent, Lease lease,
+                                                          Claims<std::string>::Claim claim) {
+  const auto& layout = parts_.layout;
+  if (lease.staged && lease.staged->size_bytes == intent.size_bytes &&
+      size_of(layout.staged(lease.staged->id)) == intent.size_bytes) {
+    UniqueFd fd = holdfast::open_file(layout.staged(lease.staged->id), O_RDWR);
+    return make_staged_writer(*this, std::move(lease), std::move(fd), std::move(claim));
+  }
+  const auto old = std::exchange(
+      lease.staged, StagedFile{.id = parts_.numbers.next(), .size_bytes = intent.size_bytes});
+  lease.staged->hash = Sha256().state();
+  save_lease(lease);
+  if (old) ::unlink(layout.staged(old->id).c_str());
+  const auto path = layout.staged(lease.staged->id);
+  try {
+    UniqueFd fd = holdfast::open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    parts_.disk.preallocate(fd.get(), intent.size_bytes, path);
+    return make_staged_writer(*this, lease, std::move(fd), std::move(claim));
+  } catch (const Error&) {
+    drop_lease(lease);
+    throw;
+  }
+}
+
+Digest LocalBlobStore::put(std::span<const std::byte> bytes) {
+  const std::span<const std::byte> one[] = {bytes};
+  return put_all(one).front();
+}
+
+std::vector<Digest> LocalBlobStore::put_all(std::span<const std::span<const std::byte>> objects) {
+  std::vector<Digest> digests;
+  digests.reserve(objects.size());
+  Batch batch(parts_.database);
+  for (const auto bytes : objects) {
+    const Digest digest = sha256(bytes);
+    digests.push_back(digest);
+    if (bytes.size() > kSmallObjectMax) {
+      put_large(digest, bytes);
+      continue;
+    }
+    put_small_rows(batch, digest, bytes);
+    parts_.leases.put(batch, {.key = put_lease_key(digest), .object = digest});
+  }
+  parts_.database.write(batch);
+  return digests;
+}
+
+void LocalBlobStore::put_large(const Digest& digest, std::span<const std::byte> bytes) {
+  const auto writer = create({.lease_key = put_lease_key(digest), .size_bytes = bytes.size()});
+  for (const ByteRange& gap : writer->missing())
+    writer->write_at(gap.offset, bytes.subspan(gap.offset, gap.length));
+  writer->commit(digest);
+}
+
+void LocalBlobStore::put_small_rows(Batch& batch, const Digest& digest,
+                                    std::span<const std::byte> bytes) {
+  if (is_stored(digest)) return;
+  batch.put(Family::Small, keys::object(digest), text_of(bytes));
+  put_blob_row(
+      batch, digest,
+      {.place = BlobPlace::Small, .size_bytes = bytes.size(), .verified_at = parts_.clock.now()});
+}
+
+// Looks at the bytes' place and not only at the row, so that a lost file heals when its object
+// comes in again.
+bool LocalBlobStore::is_stored(const Digest& digest) const {
+  const auto row = find_blob_row(parts_.database, digest);
+  if (!row || row->state != BlobState::Healthy) return false;
+  if (row->place == BlobPlace::Small)
+    return parts_.database.contains(Family::Small, keys::object(digest));
+  return size_of(parts_.layout.blob(digest, row->generation)) == row->size_bytes;
+}
+
+void LocalBlobStore::save_lease(const Lease& lease) {
+  Batch batch(parts_.database);
+  parts_.leases.put(batch, lease);
+  parts_.database.write(batch);
+}
+
+void LocalBlobStore::drop_lease(const Lease& lease) noexcept {
+  try {
+    Batch batch(parts_.database);
+    if (lease.object)
+      parts_.leases.put(batch, {.key = lease.key, .object = lease.object});
+    else
+      parts_.leases.drop(batch, lease.key);
+    parts_.database.write(batch);
+    if (lease.staged) ::unlink(parts_.layout.staged(lease.staged->id).c_str());
+  } catch (const Error&) {
+    // The row stays and expires; the next open removes the file with it.
+  }
+}
+
+void LocalBlobStore::adopt_staged(Lease lease, const Digest& digest) {
+  const auto claim = committing_.claim(digest);
+  const StagedFile staged = *std::exchange(lease.staged, std::nullopt);
+  lease.object = digest;
+  const auto from = parts_.layout.staged(staged.id);
+  Batch batch(parts_.database);
+  const bool stored = is_stored(digest);
+  if (!stored) {
+    place_blob(from, digest, staged.id);
+    put_blob_row(batch, digest,
+                 {.place = BlobPlace::File,
+                  .size_bytes = staged.size_bytes,
+                  .generation = staged.id,
+                  .verified_at = parts_.clock.now()});
+  }
+  parts_.leases.put(batch, lease);
+  parts_.database.write(batch);
+  if (stored) ::unlink(from.c_str());
+}
+
+// After a failed sync the name may or may not be on disk and a second sync would lie about it: the
+// file is given up.
+void LocalBlobStore::place_blob(const std::filesystem::path& from, const Digest& digest,
+                                std::uint64_t generation) {
+  const auto to = parts_.layout.blob(digest, generation);
+  rename_file(from, to);
+  try {
+    parts_.disk.sync_directory(parts_.layout.blob_directory(digest));
+  } catch (const Error&) {
+    ::unlink(to.c_str());
+    throw;
+  }
+}
+
+void LocalBlobStore::adopt_small(Lease lease, const Digest& digest,
+                                 std::span<const std::byte> bytes) {
+  const auto claim = committing_.claim(digest);
+  const auto old = std::exchange(lease.staged, std::nullopt);
+  lease.object = digest;
+  Batch batch(parts_.database);
+  put_small_rows(batch, digest, bytes);
+  parts_.leases.put(batch, lease);
+  parts_.database.write(batch);
+  if (old) ::unlink(parts_.layout.staged(old->id).c_str());
+}
+
+void LocalBlobStore::drop_expired() {
+  finish_interrupted_renames();
+  Batch batch(parts_.database);
+  parts_.leases.drop_expired(batch);
+  parts_.database.write(batch);
+  remove_unnamed_staging();
+}
+
+// A crash between the rename and the catalog row leaves a verified, synced object under its final
+// name with nobody who knows it. Its number is the lease's, so the commit can be completed.
+void LocalBlobStore::finish_interrupted_renames() {
+  std::vector<Lease> lost;
+  for (Lease& lease : parts_.leases.all())
+    if (lease.staged && !size_of(parts_.layout.staged(lease.staged->id)))
+      lost.push_back(std::move(lease));
+  if (lost.empty()) return;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(parts_.layout.blobs())) {
+    const std::string name = entry.path().filename().string();
+    const auto digest = parse_digest(std::string_view(name).substr(0, 64));
+    if (!digest) continue;
+    const auto lease = std::ranges::find_if(lost, [&](const Lease& candidate) {
+      return Layout::blob_name(*digest, candidate.staged->id) == name;
+    });
+    if (lease == lost.end() || entry.file_size() != lease->staged->size_bytes) continue;
+    rename_file(entry.path(), parts_.layout.staged(lease->staged->id));
+    adopt_staged(*lease, *digest);
+    lost.erase(lease);
+  }
+  // The rest was cut off before its file was made.
+  for (const Lease& lease : lost) drop_lease(lease);
+}
+
+// Lease rows are written before staging files are made, so a file without a row is nobody's.
+void LocalBlobStore::remove_unnamed_staging() {
+  std::set<std::string> named;
+  for (const Lease& lease : parts_.leases.all())
+    if (lease.staged) named.insert(std::to_string(lease.staged->id));
+  for (const auto& entry : std::filesystem::directory_iterator(parts_.layout.staging()))
+    if (!named.contains(entry.path().filename().string())) ::unlink(entry.path().c_str());
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,80 @@
+// BlobStore over a directory of whole-object files and the catalog's rows. Thread-safe.
+//
+// Commit order, always: staged bytes synced → renamed to their final name → directory synced → one
+// synced batch {blob row, lease} → acknowledged. A crash leaves an extra file, never a missing one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/base/clock.h"
+#include "storage/blob_store.h"
+#include "storage/internal/blob_rows.h"
+#include "storage/internal/claims.h"
+#include "storage/internal/database.h"
+#include "storage/internal/disk.h"
+#include "storage/internal/layout.h"
+#include "storage/internal/leases.h"
+#include "storage/internal/readers.h"
+
+namespace holdfast::storage {
+
+// What the store is made of; borrowed, and outlives it.
+struct BlobStoreParts {
+  Database& database;
+  Leases& leases;
+  Numbers& numbers;
+  const Disk& disk;
+  const Clock& clock;
+  Layout layout;
+};
+
+class LocalBlobStore final : public BlobStore {
+ public:
+  explicit LocalBlobStore(BlobStoreParts parts);
+
+  std::optional<std::uint64_t> find(const Digest& digest) const override;
+  std::unique_ptr<BlobReader> open(const Digest& digest) const override;
+  std::unique_ptr<BlobWriter> create(const WriteIntent& intent) override;
+  Digest put(std::span<const std::byte> bytes) override;
+  std::vector<Digest> put_all(std::span<const std::span<const std::byte>> objects) override;
+
+  // Drops expired leases with their staged files, and staged files that no lease names. Called at
+  // open, when no writer lives.
+  void drop_expired();
+
+  // For the writers.
+  const BlobStoreParts& parts() const noexcept { return parts_; }
+
+  void save_lease(const Lease& lease);
+  void drop_lease(const Lease& lease) noexcept;
+  // Makes a staged, synced and verified file the object `digest`, or drops it when a healthy copy
+  // is there; either way the lease keeps the object alive on return.
+  void adopt_staged(Lease lease, const Digest& digest);
+  // The same for bytes that go to the catalog.
+  void adopt_small(Lease lease, const Digest& digest, std::span<const std::byte> bytes);
+
+ private:
+  std::unique_ptr<BlobReader> open_file(const Digest& digest, const BlobRow& row) const;
+  [[noreturn]] void fail_damaged(const Digest& digest, const BlobRow& row,
+                                 const std::string& finding) const;
+  bool is_stored(const Digest& digest) const;
+  void put_large(const Digest& digest, std::span<const std::byte> bytes);
+  void place_blob(const std::filesystem::path& from, const Digest& digest,
+                  std::uint64_t generation);
+  void put_small_rows(Batch& batch, const Digest& digest, std::span<const std::byte> bytes);
+  std::unique_ptr<BlobWriter> create_staged(const WriteIntent& intent, Lease lease,
+                                            Claims<std::string>::Claim claim);
+  void finish_interrupted_renames();
+  void remove_unnamed_staging();
+
+  BlobStoreParts parts_;
+  mutable OpenFiles open_files_;
+  mutable Claims<Digest> committing_;
+  Claims<std::string> writing_;
+};
+
+}  // namespace holdfast::storage

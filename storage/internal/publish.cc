@@ -1,0 +1,133 @@
+#include "storage/internal/publish.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <unordered_set>
+
+#include "storage/base/error.h"
+#include "storage/internal/catalog_rows.h"
+#include "storage/internal/keys.h"
+#include "storage/limits.h"
+
+namespace holdfast::storage {
+namespace {
+
+std::string where(const Publication& publication) {
+  return to_text(publication.repository.id) + "@" + to_hex(publication.revision.commit);
+}
+
+// Relative, '/'-separated, without empty, "." and ".." parts: what may become a file name.
+bool is_clean_path(std::string_view path) {
+  if (path.empty() || path.size() > kPathMax || path.find('\0') != path.npos) return false;
+  while (true) {
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (part.empty() || part == "." || part == "..") return false;
+    if (part.size() == path.size()) return true;
+    path.remove_prefix(part.size() + 1);
+  }
+}
+
+void check_file(const CatalogParts& parts, const Publication& publication, const FileRecord& file) {
+  const auto named = [&] { return where(publication) + ": " + file.path; };
+  if (!is_clean_path(file.path))
+    fail(ErrorKind::Invalid, named() + ": expected a relative path without \".\" and \"..\" parts");
+  if (!file.object) return;
+  const auto size = parts.blobs.find(*file.object);
+  if (!size)
+    fail(ErrorKind::NotFound, named() + ": object " + to_hex(*file.object) + ": not stored");
+  if (*size != file.size_bytes)
+    fail(ErrorKind::Invalid, named() + ": expected " + std::to_string(file.size_bytes) +
+                                 " bytes, found an object of " + std::to_string(*size));
+}
+
+std::string reference_of(const Publication& publication, const FileRecord& file) {
+  return keys::reference(*file.object, publication.repository.id, publication.revision.commit,
+                         file.path);
+}
+
+// Publishing a revision again replaces its listing: rows that the new one does not have go.
+void erase_outdated_files(Batch& batch, const CatalogParts& parts, const Publication& publication) {
+  std::map<std::string_view, const FileRecord*> listed;
+  for (const FileRecord& file : publication.files) listed.emplace(file.path, &file);
+  const auto prefix = keys::of_revision(publication.repository.id, publication.revision.commit, "");
+  parts.database.scan(Family::Tree, prefix, [&](std::string_view key, std::string_view row) {
+    const FileRecord old = decode_file(key.substr(prefix.size()), row);
+    const auto now = listed.find(old.path);
+    if (now == listed.end()) batch.erase(Family::Tree, key);
+    if (old.object && (now == listed.end() || now->second->object != old.object))
+      batch.erase(Family::Ref, reference_of(publication, old));
+    return true;
+  });
+}
+
+void add_files(Batch& batch, const CatalogParts& parts, const Publication& publication) {
+  std::unordered_set<Digest> released;
+  for (const FileRecord& file : publication.files) {
+    const auto key =
+        keys::of_revision(publication.repository.id, publication.revision.commit, file.path);
+    batch.put(Family::Tree, key, encode_file(file));
+    if (!file.object) continue;
+    batch.put(Family::Ref, reference_of(publication, file), "");
+    // A regular file's bytes are those of its git blob.
+    if (!file.lfs) batch.put(Family::Git, keys::git(file.blob), encode_git_alias(*file.object));
+    if (released.insert(*file.object).second) parts.leases.drop(batch, put_lease_key(*file.object));
+  }
+}
+
+RepositoryRecord merged_repository(const CatalogParts& parts, RepositoryRecord record) {
+  const auto key = keys::repository(to_text(record.id));
+  if (const auto old = parts.database.get(Family::Head, key))
+    record.created_at = decode_repository(*old).created_at;
+  return record;
+}
+
+}  // namespace
+
+void check_publication(const CatalogParts& parts, const Publication& publication) {
+  for (const FileRecord& file : publication.files) check_file(parts, publication, file);
+  check_refs(parts, publication.repository.id, publication.refs, &publication.revision.commit);
+}
+
+void add_publication(Batch& batch, const CatalogParts& parts, const Publication& publication) {
+  const RepoId& repo = publication.repository.id;
+  const GitOid& commit = publication.revision.commit;
+  erase_outdated_files(batch, parts, publication);
+  add_files(batch, parts, publication);
+  for (const auto& [oid, object] : publication.git_objects)
+    batch.put(Family::Git, keys::git(oid), encode_git(object));
+  batch.put(Family::Head, keys::repository(to_text(repo)),
+            encode_repository(merged_repository(parts, publication.repository)));
+  batch.put(Family::Head, keys::revision(repo, to_hex(commit)),
+            encode_revision(publication.revision));
+  for (const Ref& ref : publication.refs)
+    batch.put(Family::Head, keys::ref(repo, ref.name), encode_oid(ref.commit));
+  if (publication.evidence)
+    batch.put(Family::Evidence, keys::evidence(repo, commit),
+              to_text(Json(publication.evidence->record)));
+  for (const std::string& key : publication.leases) parts.leases.drop(batch, key);
+  add_audit(batch, parts,
+            {{"event", "publish"}, {"repo", to_text(repo)}, {"commit", to_hex(commit)}});
+}
+
+void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs,
+                const GitOid* arriving) {
+  for (const Ref& ref : refs) {
+    const std::string named = to_text(repo) + ": ref \"" + ref.name + "\"";
+    if (!ref.name.starts_with("refs/") || ref.name.size() > kRefNameMax)
+      fail(ErrorKind::Invalid, named + ": expected a name that starts with refs/");
+    if (arriving != nullptr && ref.commit == *arriving) continue;
+    if (!parts.database.contains(Family::Head, keys::revision(repo, to_hex(ref.commit))))
+      fail(ErrorKind::NotFound, named + ": commit " + to_hex(ref.commit) + ": not stored");
+  }
+}
+
+void add_audit(Batch& batch, const CatalogParts& parts, const Json::Object& event) {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(parts.clock.now().time_since_epoch());
+  batch.put(Family::Audit,
+            keys::audit(static_cast<std::uint64_t>(now.count()), parts.numbers.next()),
+            to_text(Json(event)));
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,21 @@
+// The write side of a publication: what has to hold before, and the rows of the batch.
+#pragma once
+
+#include "storage/internal/local_catalog.h"
+
+namespace holdfast::storage {
+
+// Throws Invalid for a malformed record and NotFound for an object that is not stored or a ref that
+// points at no visible revision.
+void check_publication(const CatalogParts& parts, const Publication& publication);
+
+void add_publication(Batch& batch, const CatalogParts& parts, const Publication& publication);
+
+// Refs may point at revisions that are visible, or at `arriving`.
+void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs,
+                const GitOid* arriving);
+
+// One line of the audit trail.
+void add_audit(Batch& batch, const CatalogParts& parts, const Json::Object& event);
+
+}  // namespace holdfast::storage

@@ -1,0 +1,96 @@
+#include "storage/internal/readers.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "storage/base/error.h"
+
+namespace holdfast::storage {
+namespace {
+
+void check_range(std::uint64_t offset, std::uint64_t length, std::uint64_t size_bytes) {
+  if (offset <= size_bytes && length <= size_bytes - offset) return;
+  fail(ErrorKind::Invalid, "read: expected a range within " + std::to_string(size_bytes) +
+                               " bytes, found " + std::to_string(length) + " at " +
+                               std::to_string(offset));
+}
+
+class FileReader final : public BlobReader {
+ public:
+  FileReader(std::shared_ptr<const OpenFile> file, std::uint64_t size_bytes)
+      : file_(std::move(file)), size_bytes_(size_bytes) {}
+
+  std::uint64_t size_bytes() const noexcept override { return size_bytes_; }
+
+  void read(std::uint64_t offset, std::span<std::byte> out) const override {
+    check_range(offset, out.size(), size_bytes_);
+    read_at(file_->fd.get(), offset, out, file_->path);
+  }
+
+  std::vector<Extent> extents(ByteRange range) const override {
+    check_range(range.offset, range.length, size_bytes_);
+    if (range.length == 0) return {};
+    return {FileExtent{.fd = file_->fd.get(), .offset = range.offset, .length = range.length}};
+  }
+
+ private:
+  std::shared_ptr<const OpenFile> file_;
+  std::uint64_t size_bytes_;
+};
+
+class MemoryReader final : public BlobReader {
+ public:
+  explicit MemoryReader(rocksdb::PinnableSlice bytes) : bytes_(std::move(bytes)) {}
+
+  std::uint64_t size_bytes() const noexcept override { return bytes_.size(); }
+
+  void read(std::uint64_t offset, std::span<std::byte> out) const override {
+    check_range(offset, out.size(), bytes_.size());
+    if (!out.empty()) std::memcpy(out.data(), bytes_.data() + offset, out.size());
+  }
+
+  std::vector<Extent> extents(ByteRange range) const override {
+    check_range(range.offset, range.length, bytes_.size());
+    if (range.length == 0) return {};
+    const auto all = std::as_bytes(std::span(bytes_.data(), bytes_.size()));
+    return {MemoryExtent{.bytes = all.subspan(static_cast<std::size_t>(range.offset),
+                                              static_cast<std::size_t>(range.length))}};
+  }
+
+ private:
+  rocksdb::PinnableSlice bytes_;
+};
+
+}  // namespace
+
+std::shared_ptr<const OpenFile> OpenFiles::find(const FileName& name) {
+  auto recent = recent_.lock();
+  const auto at = recent->by_name.find(name);
+  if (at == recent->by_name.end()) return nullptr;
+  recent->order.splice(recent->order.begin(), recent->order, at->second);
+  return at->second->second;
+}
+
+void OpenFiles::add(const FileName& name, std::shared_ptr<const OpenFile> file) {
+  std::shared_ptr<const OpenFile> dropped;  // closed after the lock is gone
+  auto recent = recent_.lock();
+  if (recent->by_name.contains(name)) return;
+  recent->order.emplace_front(name, std::move(file));
+  recent->by_name.emplace(name, recent->order.begin());
+  if (recent->order.size() <= files_max_) return;
+  dropped = std::move(recent->order.back().second);
+  recent->by_name.erase(recent->order.back().first);
+  recent->order.pop_back();
+}
+
+std::unique_ptr<BlobReader> make_file_reader(std::shared_ptr<const OpenFile> file,
+                                             std::uint64_t size_bytes) {
+  return std::make_unique<FileReader>(std::move(file), size_bytes);
+}
+
+std::unique_ptr<BlobReader> make_memory_reader(rocksdb::PinnableSlice bytes) {
+  return std::make_unique<MemoryReader>(std::move(bytes));
+}
+
+}  // namespace holdfast::storage

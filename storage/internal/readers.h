@@ -1,0 +1,65 @@
+// Readers of stored objects, and the descriptors they share.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <list>
+#include <memory>
+#include <unordered_map>
+
+#include <rocksdb/slice.h>
+
+#include "storage/base/file.h"
+#include "storage/base/sync.h"
+#include "storage/blob_store.h"
+
+namespace holdfast::storage {
+
+// One physical file: a digest may get a new generation, a name is never reused.
+struct FileName {
+  Digest digest;
+  std::uint64_t generation = 0;
+
+  bool operator==(const FileName&) const = default;
+};
+
+// Shared by the cache and by the readers that are still at work when the cache lets go of it.
+struct OpenFile {
+  UniqueFd fd;
+  std::filesystem::path path;
+};
+
+// The files read last, kept open: at most `files_max`. Thread-safe.
+class OpenFiles {
+ public:
+  explicit OpenFiles(std::size_t files_max) : files_max_(files_max) {}
+
+  // Null when the file is not open.
+  std::shared_ptr<const OpenFile> find(const FileName& name);
+  void add(const FileName& name, std::shared_ptr<const OpenFile> file);
+
+ private:
+  struct Hash {
+    std::size_t operator()(const FileName& name) const noexcept {
+      return std::hash<Digest>()(name.digest) ^ name.generation;
+    }
+  };
+
+  using Entry = std::pair<FileName, std::shared_ptr<const OpenFile>>;
+
+  struct Recent {
+    std::list<Entry> order;  // newest use first
+    std::unordered_map<FileName, std::list<Entry>::iterator, Hash> by_name;
+  };
+
+  std::size_t files_max_;
+  Sync<Recent> recent_{};
+};
+
+std::unique_ptr<BlobReader> make_file_reader(std::shared_ptr<const OpenFile> file,
+                                             std::uint64_t size_bytes);
+
+// Takes over the pinned bytes.
+std::unique_ptr<BlobReader> make_memory_reader(rocksdb::PinnableSlice bytes);
+
+}  // namespace holdfast::storage

@@ -1,0 +1,109 @@
+#include "storage/store.h"
+
+#include <utility>
+
+#include "storage/base/error.h"
+#include "storage/internal/blob_rows.h"
+#include "storage/internal/database.h"
+#include "storage/internal/leases.h"
+#include "storage/internal/local_blob_store.h"
+#include "storage/internal/local_catalog.h"
+#include "storage/internal/local_jobs.h"
+#include "storage/internal/local_store.h"
+#include "storage/internal/row.h"
+#include "storage/internal/store_files.h"
+
+namespace holdfast::storage {
+namespace {
+
+constexpr std::uint64_t kFormatFileMax = 64 << 10;
+constexpr std::string_view kSchemaKey = "schema";
+constexpr std::string_view kUuidKey = "uuid";
+
+class LocalStore final : public Store {
+ public:
+  // `lock` is held and the directories are there.
+  LocalStore(const StoreOptions& options, const Disk& disk, UniqueFd lock, bool fresh)
+      : layout_{options.directory},
+        lock_(std::move(lock)),
+        database_(layout_.catalog(), fresh),
+        numbers_(database_),
+        leases_(database_, *options.clock),
+        blobs_({.database = database_,
+                .leases = leases_,
+                .numbers = numbers_,
+                .disk = disk,
+                .clock = *options.clock,
+                .layout = layout_}),
+        catalog_(make_local_catalog({.database = database_,
+                                     .leases = leases_,
+                                     .numbers = numbers_,
+                                     .blobs = blobs_,
+                                     .clock = *options.clock})) {
+    check_schema();
+    if (fresh) write_format();
+    blobs_.drop_expired();
+    jobs_ = make_local_jobs(database_, *options.clock);
+  }
+
+  BlobStore& blobs() override { return blobs_; }
+
+  Catalog& catalog() override { return *catalog_; }
+
+  JobQueue& jobs() override { return *jobs_; }
+
+  const std::filesystem::path& directory() const override { return layout_.root; }
+
+ private:
+  // The catalog knows its version too, in case somebody copied one directory without the other.
+  void check_schema() {
+    if (const auto row = database_.get(Family::Meta, kSchemaKey)) {
+      StoreFormat format{.version = RowReader(*row, "schema row").number()};
+      parse_store_format(to_text(format), layout_.catalog().string());
+      return;
+    }
+    Batch batch(database_);
+    batch.put(Family::Meta, kSchemaKey, RowWriter().number(kStoreVersion).take());
+    batch.put(Family::Meta, kUuidKey, RowWriter().text(make_uuid()).take());
+    database_.write(batch);
+  }
+
+  // Last of all: a directory with a FORMAT file is a complete store.
+  void write_format() {
+    const auto row = database_.get(Family::Meta, kUuidKey);
+    if (!row) fail(ErrorKind::Corrupt, layout_.catalog().string() + ": expected the store's uuid");
+    const StoreFormat format{.uuid = std::string(RowReader(*row, "uuid row").text())};
+    write_file_atomically(layout_.format(), as_bytes(to_text(format)), 0444);
+  }
+
+  Layout layout_;
+  UniqueFd lock_;
+  Database database_;
+  Numbers numbers_;
+  Leases leases_;
+  LocalBlobStore blobs_;
+  std::unique_ptr<Catalog> catalog_;
+  std::unique_ptr<JobQueue> jobs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Store> Store::open(const StoreOptions& options) {
+  return open_local_store(options, real_disk());
+}
+
+std::unique_ptr<Store> open_local_store(const StoreOptions& options, const Disk& disk) {
+  const Layout layout{options.directory};
+  const bool fresh = !std::filesystem::exists(layout.format());
+  if (fresh && !options.create)
+    fail(ErrorKind::NotFound, layout.root.string() + ": expected a holdfast store, found none");
+  // Before anything is touched: a newer store must stay as it is.
+  if (!fresh)
+    parse_store_format(read_file(layout.format(), kFormatFileMax), layout.format().string());
+  if (fresh) make_root(layout, disk);
+  UniqueFd lock = lock_store(layout);
+  make_directories(layout, disk);
+  return std::make_unique<LocalStore>(options, disk, std::move(lock), fresh);
+}
+
+}  // namespace holdfast::storage
