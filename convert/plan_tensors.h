@@ -1,0 +1,39 @@
+// From a checkpoint's tensors to the output's: names, shapes, and which source elements go where,
+// by an architecture's rules. Pure; no type is chosen and no byte is read here.
+//
+// Errors: Unsupported listing the tensors that no rule matches, with the known architecture that
+// would match most; Corrupt naming the tensor whose shape does not fit the config.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "convert/architecture.h"
+#include "convert/config.h"
+#include "convert/general_metadata.h"
+#include "convert/safetensors.h"
+#include "convert/tensor_view.h"
+
+namespace holdfast::convert {
+
+// What happens to each value after it is picked.
+enum class ValueOp : std::uint8_t { None, AddOne };
+
+struct DraftTensor {
+  std::string name;
+  std::vector<std::uint64_t> ne;  // fastest dimension first
+  std::vector<TensorView> parts;  // one after the other, each a whole number of rows
+  ValueOp op = ValueOp::None;
+  std::vector<float> values;  // of a tensor that no checkpoint holds; then `parts` is empty
+
+  std::uint64_t elements() const noexcept;
+};
+
+// In the order in which the peer's converter writes them.
+std::vector<DraftTensor> draft_tensors(const Architecture& architecture, const ModelConfig& config,
+                                       const Checkpoint& checkpoint);
+
+ParameterCounts count_parameters(std::span<const DraftTensor> tensors);
+
+}  // namespace holdfast::convert

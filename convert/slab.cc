@@ -1,0 +1,176 @@
+#include "convert/slab.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "convert/ggml_type.h"
+#include "storage/base/error.h"
+
+namespace holdfast::convert {
+namespace {
+
+using quantize::Format;
+using quantize::SourceType;
+
+// Source bytes of a slab, unless a single unit has more: large enough that a read is sequential to
+// the disk, small enough that a few of them in flight are nothing.
+constexpr std::uint64_t kSlabBytes = 4ULL << 20;
+
+const SourceTensor& source_of(const TensorView& view, const Checkpoint& checkpoint) {
+  return checkpoint.tensors[view.source];
+}
+
+TensorView view_of(const Slab& slab, const PlannedTensor& tensor) {
+  return units(tensor.draft.parts[slab.part], slab.unit_begin, slab.unit_end);
+}
+
+// Units per slab. A one-dimensional tensor is never cut: its row is the whole of it.
+std::uint64_t units_per_slab(const TensorView& view, const DraftTensor& draft,
+                             std::uint64_t element_bytes) {
+  if (draft.ne.size() <= 1) return std::max<std::uint64_t>(1, view.rows[0].count);
+  const std::uint64_t unit_bytes =
+      run_of(units(view, 0, std::min<std::uint64_t>(1, view.rows[0].count))).count * element_bytes;
+  return std::max<std::uint64_t>(1, kSlabBytes / std::max<std::uint64_t>(1, unit_bytes));
+}
+
+void cut_part(std::vector<Slab>& slabs, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+              Slab next) {
+  const TensorView& view = tensor.draft.parts[next.part];
+  const std::uint64_t element_bytes = source_of(view, checkpoint).dtype->bits / 8;
+  const std::uint64_t step = units_per_slab(view, tensor.draft, element_bytes);
+  const std::uint64_t unit_elements = view.rows_per_unit() * view.columns.count;
+  for (std::uint64_t unit = 0; unit < view.rows[0].count; unit += step) {
+    next.unit_begin = unit;
+    next.unit_end = std::min(unit + step, view.rows[0].count);
+    next.elements = (next.unit_end - unit) * unit_elements;
+    slabs.push_back(next);
+    next.first_element += next.elements;
+  }
+}
+
+[[noreturn]] void fail_value(const Slab& slab, const PlannedTensor& tensor,
+                             const Checkpoint& checkpoint, const quantize::ValueError& error) {
+  if (tensor.draft.parts.empty()) fail(ErrorKind::Corrupt, tensor.draft.name + ": " + error.what());
+  const SourceTensor& source = source_of(tensor.draft.parts[slab.part], checkpoint);
+  fail(ErrorKind::Corrupt, checkpoint.files[source.file] + ": " + source.name + ": value " +
+                               std::to_string(error.value()) + ", element " +
+                               std::to_string(slab.first_element + error.index()) + " of " +
+                               tensor.draft.name + ": expected a finite number");
+}
+
+// Every value as float32. Exact for all types but F64.
+std::vector<std::byte> to_float32(const SlabValues& values, std::uint64_t elements) {
+  std::vector<std::byte> floats(elements * sizeof(float));
+  quantize::encode_rows(Format::F32, values.type, values.bytes, 1, elements, {}, floats, nullptr);
+  return floats;
+}
+
+// 1 + x in the source's own precision where that is what the peer computes with: it widens all
+// types but F16 to float32 first.
+SlabValues add_one(const SlabValues& values, std::uint64_t elements) {
+  SlabValues result{.bytes = to_float32(values, elements), .type = SourceType::F32};
+  for (std::uint64_t i = 0; i < elements; ++i) {
+    float value;
+    std::memcpy(&value, result.bytes.data() + i * sizeof(float), sizeof(float));
+    value += 1.0F;
+    std::memcpy(result.bytes.data() + i * sizeof(float), &value, sizeof(float));
+  }
+  if (values.type != SourceType::F16) return result;
+  SlabValues half{.bytes = std::vector<std::byte>(elements * 2), .type = SourceType::F16};
+  quantize::encode_rows(Format::F16, SourceType::F32, result.bytes, 1, elements, {}, half.bytes,
+                        nullptr);
+  return half;
+}
+
+SlabValues apply(ValueOp op, SlabValues values, std::uint64_t elements) {
+  return op == ValueOp::AddOne ? add_one(values, elements) : std::move(values);
+}
+
+}  // namespace
+
+std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint) {
+  std::vector<Slab> slabs;
+  for (std::uint32_t i = 0; i < plan.tensors.size(); ++i) {
+    const PlannedTensor& tensor = plan.tensors[i];
+    const std::size_t before = slabs.size();
+    Slab next{.tensor = i};
+    for (next.part = 0; next.part < tensor.draft.parts.size(); ++next.part) {
+      cut_part(slabs, tensor, checkpoint, next);
+      next.first_element += tensor.draft.parts[next.part].elements();
+    }
+    if (slabs.size() == before) {
+      // Generated, or without elements: one slab, so that every tensor is seen to be finished.
+      next.part = 0;
+      next.elements = tensor.draft.parts.empty() ? tensor.draft.values.size() : 0;
+      slabs.push_back(next);
+    }
+    slabs.back().last = true;
+  }
+  return slabs;
+}
+
+std::uint64_t memory_bytes(const Slab& slab, const PlannedTensor& tensor,
+                           const Checkpoint& checkpoint, std::span<const Format> formats) {
+  std::uint64_t bytes = 0;
+  for (const Format format : formats) {
+    const GgmlType& type = ggml_type(format);
+    bytes += slab.elements / type.block_values * type.block_bytes;
+  }
+  if (tensor.draft.parts.empty()) return bytes + slab.elements * sizeof(float);
+  const TensorView view = view_of(slab, tensor);
+  const std::uint64_t element_bytes = source_of(view, checkpoint).dtype->bits / 8;
+  bytes += run_of(view).count * element_bytes;
+  if (!view.is_contiguous()) bytes += slab.elements * element_bytes;
+  if (tensor.draft.op != ValueOp::None) bytes += slab.elements * 2 * sizeof(float);
+  return bytes;
+}
+
+SlabValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                     const SourceFiles& files) {
+  SlabValues values;
+  if (tensor.draft.parts.empty()) {
+    const auto bytes = std::as_bytes(std::span(tensor.draft.values));
+    values.bytes.assign(bytes.begin(), bytes.end());
+    return values;
+  }
+  const TensorView view = view_of(slab, tensor);
+  const SourceTensor& source = source_of(view, checkpoint);
+  const std::uint64_t element_bytes = source.dtype->bits / 8;
+  const ElementRun run = run_of(view);
+  values.type = *source.dtype->numeric;
+  values.bytes.resize(run.count * element_bytes);
+  files[source.file]->read(source.offset + run.first * element_bytes, values.bytes);
+  if (!view.is_contiguous()) {
+    std::vector<std::byte> ordered(slab.elements * element_bytes);
+    gather(view, element_bytes, values.bytes, ordered);
+    values.bytes = std::move(ordered);
+  }
+  try {
+    return apply(tensor.draft.op, std::move(values), slab.elements);
+  } catch (const quantize::ValueError& error) {
+    fail_value(slab, tensor, checkpoint, error);
+  }
+}
+
+Encoded encode_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                    const SlabValues& values, Format format) {
+  const GgmlType& type = ggml_type(format);
+  const std::uint64_t row = tensor.draft.ne.empty() ? 1 : tensor.draft.ne.front();
+  // Parts of a one-dimensional tensor are shorter than its row; its formats have no blocks.
+  const bool whole_rows = row != 0 && slab.elements % row == 0;
+  assert(whole_rows || type.block_values == 1);
+  const std::uint64_t row_values = whole_rows ? row : slab.elements;
+  Encoded encoded;
+  encoded.bytes.resize(slab.elements / type.block_values * type.block_bytes);
+  if (slab.elements == 0) return encoded;
+  try {
+    quantize::encode_rows(format, values.type, values.bytes, slab.elements / row_values, row_values,
+                          {}, encoded.bytes, &encoded.sums);
+  } catch (const quantize::ValueError& error) {
+    fail_value(slab, tensor, checkpoint, error);
+  }
+  return encoded;
+}
+
+}  // namespace holdfast::convert

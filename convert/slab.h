@@ -1,0 +1,55 @@
+// The unit of work: a run of an output tensor's rows, read, reordered and encoded in one go. The
+// cut depends on the plan alone, so sums and digests do not depend on threads or memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "convert/model_files.h"
+#include "convert/plan.h"
+#include "convert/safetensors.h"
+#include "quantize/rows.h"
+
+namespace holdfast::convert {
+
+struct Slab {
+  std::uint32_t tensor = 0;  // index into the plan
+  std::uint32_t part = 0;    // index into its parts
+  std::uint64_t unit_begin = 0, unit_end = 0;
+  std::uint64_t first_element = 0;  // of the output tensor
+  std::uint64_t elements = 0;
+  bool last = false;  // of its tensor
+};
+
+// Cuts all tensors of a plan, in plan order.
+std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint);
+
+// An encoding of a slab.
+struct Encoded {
+  std::vector<std::byte> bytes;
+  quantize::ErrorSums sums;
+};
+
+// Memory that reading and encoding a slab into `formats` takes at its peak.
+std::uint64_t memory_bytes(const Slab& slab, const PlannedTensor& tensor,
+                           const Checkpoint& checkpoint, std::span<const quantize::Format> formats);
+
+// Opened source files, by index into Checkpoint::files.
+using SourceFiles = std::vector<std::unique_ptr<ModelFile>>;
+
+// The slab's values as they come from the source, after reordering and the tensor's ValueOp.
+struct SlabValues {
+  std::vector<std::byte> bytes;
+  quantize::SourceType type = quantize::SourceType::F32;
+};
+
+// Error(Corrupt) naming file and tensor for a value that is no finite number.
+SlabValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                     const SourceFiles& files);
+
+Encoded encode_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                    const SlabValues& values, quantize::Format format);
+
+}  // namespace holdfast::convert
