@@ -15,7 +15,7 @@ namespace holdfast::convert {
 
 // How an architecture wants its vocabulary written; the architecture's table says so.
 enum class VocabularyKind {
-  Auto,       // SentencePiece when tokenizer.model is there, else the BPE of tokenizer.json
+  Auto,  // SentencePiece when tokenizer.model is there, else the BPE of tokenizer.json
   SentencePiece,
   BytePairs,  // byte-level BPE ("gpt2")
   WordPiece,  // "bert"
@@ -24,8 +24,8 @@ enum class VocabularyKind {
 
 struct TokenizerOptions {
   VocabularyKind kind = VocabularyKind::Auto;
-  std::string_view architecture;        // GGUF name, tie-break between pre-tokenizers of one family
-  std::uint64_t vocabulary_size = 0;    // of config.json; 0 = as the tokenizer says
+  std::string_view architecture;      // GGUF name, tie-break between pre-tokenizers of one family
+  std::uint64_t vocabulary_size = 0;  // of config.json; 0 = as the tokenizer says
   std::optional<std::string> forced_pre;  // tokenizer.ggml.pre to use instead of detection
 };
 
@@ -35,9 +35,10 @@ struct Tokenizer {
 };
 
 // Reads tokenizer.model, tokenizer.json, tokenizer_config.json, added_tokens.json, vocab.txt,
-// special_tokens_map.json, chat_template.jinja … as far as they exist. Throws Error(Corrupt) naming file and
-// field, Error(Unsupported) for a tokenizer kind or pre-tokenizer that is not known, Error(NotFound)
-// when there is none.
-Tokenizer read_tokenizer(const ModelFiles& files, const Json& config, const TokenizerOptions& options);
+// special_tokens_map.json, chat_template.jinja … as far as they exist. Throws Error(Corrupt) naming
+// file and field, Error(Unsupported) for a tokenizer kind or pre-tokenizer that is not known,
+// Error(NotFound) when there is none.
+Tokenizer read_tokenizer(const ModelFiles& files, const Json& config,
+                         const TokenizerOptions& options);
 
 }  // namespace holdfast::convert

@@ -1,0 +1,16 @@
+// The front matter of a model card: the YAML between the "---" lines at the top of README.md.
+// Pure. A card that has none, or whose front matter is no YAML mapping, is an empty object: a card
+// is prose by many hands and no reason to refuse a model.
+#pragma once
+
+#include <string_view>
+
+#include "storage/base/json.h"
+
+namespace holdfast::convert {
+
+// Scalars become strings as they stand (so the Norwegian "no" is a language), null stays null.
+// Limits: 1 MiB of front matter, 100,000 values, 32 levels; beyond them it counts as none.
+Json::Object parse_front_matter(std::string_view card);
+
+}  // namespace holdfast::convert

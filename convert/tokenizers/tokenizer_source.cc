@@ -1,0 +1,31 @@
+#include "convert/tokenizers/tokenizer_source.h"
+
+namespace holdfast::convert {
+
+const Json* TokenizerSource::setting(std::string_view key) const noexcept {
+  return tokenizer_config ? tokenizer_config->find(key) : nullptr;
+}
+
+std::optional<Json> read_json_object(const ModelFiles& files, std::string_view path) {
+  if (!files.has(path)) return std::nullopt;
+  Json value = parse_json(files.read_text(path), path);
+  static_cast<void>(value.as_object(path));
+  return value;
+}
+
+TokenizerSource read_tokenizer_source(const ModelFiles& files, const Json& config) {
+  return {.files = files,
+          .config = config,
+          .tokenizer_json = read_json_object(files, "tokenizer.json"),
+          .tokenizer_config = read_json_object(files, "tokenizer_config.json"),
+          .added_tokens = read_json_object(files, "added_tokens.json")};
+}
+
+std::optional<std::string> token_content(const Json* entry) {
+  if (entry == nullptr) return std::nullopt;
+  const Json* text = entry->is_object() ? entry->find("content") : entry;
+  if (text == nullptr || !text->is_string()) return std::nullopt;
+  return text->as_string();
+}
+
+}  // namespace holdfast::convert

@@ -1,0 +1,33 @@
+// What a checkpoint's folder offers about its tokenizer, each file parsed once.
+// Borrows `files` and `config`; both must outlive it. Errors: Corrupt naming file and field.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "convert/model_files.h"
+#include "storage/base/json.h"
+
+namespace holdfast::convert {
+
+struct TokenizerSource {
+  const ModelFiles& files;
+  const Json& config;  // config.json
+  std::optional<Json> tokenizer_json;
+  std::optional<Json> tokenizer_config;
+  std::optional<Json> added_tokens;  // added_tokens.json
+
+  // Member `key` of tokenizer_config.json; nullptr when the file, the key or its value is absent.
+  const Json* setting(std::string_view key) const noexcept;
+};
+
+TokenizerSource read_tokenizer_source(const ModelFiles& files, const Json& config);
+
+// A JSON object in a file of the model, or nothing when there is no such file.
+std::optional<Json> read_json_object(const ModelFiles& files, std::string_view path);
+
+// The text of a special token as files spell it: "<s>" or {"content": "<s>", …}; else nothing.
+std::optional<std::string> token_content(const Json* entry);
+
+}  // namespace holdfast::convert
