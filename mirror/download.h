@@ -1,0 +1,48 @@
+// Fetches the missing files of a plan: many requests at once, straight into staging, hashed on the
+// way, verified against upstream's own hashes before anything counts as stored.
+//
+// What arrived stays when a download stops, for whatever reason: staged parts under their lease,
+// small files as objects. The same call later fetches the rest only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "mirror/limits.h"
+#include "mirror/retry.h"
+#include "mirror/upstream.h"
+#include "storage/jobs.h"
+#include "storage/store.h"
+
+namespace holdfast::mirror {
+
+struct DownloadOptions {
+  storage::RepoId repo;
+  GitOid commit;
+  unsigned workers = kWorkers;
+  std::uint64_t part_bytes = kPartBytes;
+  Pauser* pauser = &real_pauser();  // borrowed
+  // Ends the whole download: requested here as well, when one file fails for good. The upstream
+  // must listen to it.
+  std::stop_source stop;
+  // Called in the caller's thread, several times a second.
+  std::function<void(const storage::Progress&)> report;
+};
+
+struct DownloadResult {
+  std::vector<Digest> objects;      // in the order of the files
+  std::vector<std::string> leases;  // to drop once the objects are referenced
+  std::uint64_t fetched_bytes = 0;
+};
+
+// `files` are distinct by content; `object` is set for LFS files only. Throws the first error that
+// is final: Corrupt when a file hashes wrong time and again, NoSpace before fetching anything, or
+// what upstream throws.
+DownloadResult download(std::span<const storage::FileRecord> files, Upstream& upstream,
+                        storage::Store& store, const DownloadOptions& options);
+
+}  // namespace holdfast::mirror

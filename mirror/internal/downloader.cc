@@ -1,0 +1,375 @@
+#include "mirror/internal/downloader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <thread>
+
+#include "storage/base/error.h"
+#include "storage/base/file.h"
+
+namespace holdfast::mirror {
+namespace {
+
+std::uint64_t bytes_missing(const storage::BlobWriter& writer) {
+  std::uint64_t bytes = 0;
+  for (const storage::ByteRange& hole : writer.missing()) bytes += hole.length;
+  return bytes;
+}
+
+}  // namespace
+
+Downloader::Downloader(std::span<const storage::FileRecord> files, Upstream& upstream,
+                       storage::Store& store, const DownloadOptions& options)
+    : files_(files),
+      upstream_(upstream),
+      store_(store),
+      options_(options),
+      states_(files.size()),
+      objects_(files.size()) {
+  std::vector<std::size_t> order(files.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  // Large files first: the last one to end should be a small one.
+  std::ranges::stable_sort(order, std::greater<>(),
+                           [&](std::size_t i) { return files[i].size_bytes; });
+  auto queue = queue_.lock();
+  for (const std::size_t i : order) {
+    const bool batched = is_batched(i);
+    (batched ? queue->small : queue->large)
+        .push_back({.step = batched ? Step::Small : Step::Open, .file = i});
+  }
+}
+
+RemoteFile Downloader::remote(std::size_t file) const {
+  return {.repo = options_.repo,
+          .commit = options_.commit,
+          .path = files_[file].path,
+          .size_bytes = files_[file].size_bytes};
+}
+
+std::string Downloader::lease_key(std::size_t file) const {
+  const storage::FileRecord& record = files_[file];
+  return record.lfs ? "sync/" + to_hex(*record.object) : "sync/git/" + to_hex(record.blob);
+}
+
+bool Downloader::is_batched(std::size_t file) const {
+  return files_[file].size_bytes <= kBatchFileMax;
+}
+
+// Staging is preallocated: where the disk is too small, this says so before the first byte is
+// fetched.
+void Downloader::prepare() {
+  std::uint64_t needed = kFreeMargin;
+  std::size_t opened = 0;
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    if (is_batched(i) || opened == kOpenWritersMax) {
+      needed += files_[i].size_bytes;
+      continue;
+    }
+    ++opened;
+    try {
+      states_[i].writer =
+          store_.blobs().create({.lease_key = lease_key(i), .size_bytes = files_[i].size_bytes});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Conflict) throw;  // another sync has it; open() waits for it
+    }
+  }
+  const std::uint64_t free = free_bytes(store_.directory());
+  if (needed <= free) return;
+  fail(ErrorKind::NoSpace, store_.directory().string() + ": " + std::to_string(needed) +
+                               " more bytes are needed, " + std::to_string(free) + " are free");
+}
+
+DownloadResult Downloader::run() {
+  try {
+    prepare();
+  } catch (...) {
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      const auto& writer = states_[i].writer;
+      // Room taken for nothing is given back; what an earlier run fetched stays.
+      if (writer && bytes_missing(*writer) == files_[i].size_bytes) writer->discard();
+    }
+    throw;
+  }
+  std::vector<std::jthread> threads;
+  const unsigned workers = std::max(1U, options_.workers);
+  queue_.lock()->workers = workers;
+  for (unsigned i = 0; i < workers; ++i) {
+    threads.emplace_back([this, i] { work(i % 2 == 1); });
+  }
+  while (true) {
+    report();
+    auto queue = queue_.lock();
+    if (queue.wait_for(std::chrono::milliseconds(200),
+                       [](const Queue& q) { return q.workers == 0; })) {
+      break;
+    }
+  }
+  threads.clear();
+  const std::exception_ptr failure = queue_.lock()->failure;
+  if (failure) {
+    keep_what_arrived();
+    std::rethrow_exception(failure);
+  }
+  flush(std::exchange(*batch_.lock(), {}));
+  report();
+  DownloadResult result{.objects = std::move(objects_), .fetched_bytes = fetched_bytes_};
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    if (!is_batched(i)) result.leases.push_back(lease_key(i));
+  }
+  return result;
+}
+
+void Downloader::work(bool prefer_small) {
+  while (const std::optional<Work> item = take(prefer_small)) {
+    std::exception_ptr failure;
+    try {
+      run_step(*item);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    {
+      auto queue = queue_.lock();
+      --queue->busy;
+      if (failure && !queue->failure) queue->failure = failure;
+    }
+    if (failure) options_.stop.request_stop();
+    queue_.notify_all();
+  }
+  --queue_.lock()->workers;
+  queue_.notify_all();
+}
+
+std::optional<Downloader::Work> Downloader::take(bool prefer_small) {
+  auto queue = queue_.lock();
+  queue.wait([](const Queue& q) {
+    return q.failure || q.busy == 0 || !q.large.empty() || !q.small.empty();
+  });
+  if (queue->failure) return std::nullopt;
+  const bool small = queue->large.empty() || (prefer_small && !queue->small.empty());
+  std::deque<Work>& source = small ? queue->small : queue->large;
+  if (source.empty()) return std::nullopt;
+  const Work item = source.front();
+  source.pop_front();
+  ++queue->busy;
+  return item;
+}
+
+void Downloader::put_back(Work item) {
+  queue_.lock()->large.push_back(item);
+  queue_.notify_all();
+}
+
+void Downloader::run_step(const Work& item) {
+  switch (item.step) {
+    case Step::Small:
+      return fetch_small(item.file);
+    case Step::Open:
+      return open(item.file);
+    case Step::Part:
+      return fetch_part(item);
+    case Step::Stream:
+      return fetch_stream(item.file);
+  }
+}
+
+void Downloader::fetch_small(std::size_t file) {
+  const storage::FileRecord& record = files_[file];
+  std::string bytes;
+  bytes.reserve(static_cast<std::size_t>(record.size_bytes));
+  upstream_.fetch(remote(file), {.offset = 0, .length = record.size_bytes},
+                  [&](std::span<const std::byte> part) {
+                    bytes += as_text(part);
+                    fetched_bytes_ += part.size();
+                    done_bytes_ += static_cast<std::int64_t>(part.size());
+                  });
+  const bool right = record.lfs ? sha256(as_bytes(bytes)) == *record.object
+                                : git_object_id("blob", as_bytes(bytes)) == record.blob;
+  if (!right) {
+    count_wrong(file, "the bytes do not have the hash in upstream's listing");
+    queue_.lock()->small.push_back({.step = Step::Small, .file = file});
+    queue_.notify_all();
+    return;
+  }
+  Batch full;
+  {
+    auto batch = batch_.lock();
+    batch->bytes += bytes.size();
+    batch->files.emplace_back(file, std::move(bytes));
+    if (batch->bytes >= kBatchBytes || batch->files.size() >= kBatchFiles) {
+      full = std::exchange(*batch, {});
+    }
+  }
+  flush(std::move(full));
+}
+
+void Downloader::flush(Batch batch) {
+  if (batch.files.empty()) return;
+  std::vector<std::span<const std::byte>> bytes;
+  for (const auto& [file, text] : batch.files) bytes.push_back(as_bytes(text));
+  const std::vector<Digest> digests = store_.blobs().put_all(bytes);
+  std::vector<std::pair<GitOid, Digest>> blobs;
+  for (std::size_t i = 0; i < digests.size(); ++i) {
+    const std::size_t file = batch.files[i].first;
+    objects_[file] = digests[i];
+    if (!files_[file].lfs) blobs.emplace_back(files_[file].blob, digests[i]);
+  }
+  store_.catalog().remember_blobs(blobs);
+  done_files_ += batch.files.size();
+}
+
+// True when someone else stored the file meanwhile.
+bool Downloader::is_stored(std::size_t file) {
+  const storage::FileRecord& record = files_[file];
+  const auto object = record.lfs ? record.object : store_.catalog().find_blob_object(record.blob);
+  if (!object || !store_.blobs().find(*object)) return false;
+  done_bytes_ += static_cast<std::int64_t>(record.size_bytes);
+  finished(file, *object);
+  return true;
+}
+
+void Downloader::open(std::size_t file) {
+  const storage::FileRecord& record = files_[file];
+  State& state = states_[file];
+  try {
+    if (!state.writer) {
+      state.writer =
+          store_.blobs().create({.lease_key = lease_key(file), .size_bytes = record.size_bytes});
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Conflict) throw;
+    // Another sync of this process fetches the same bytes: let it.
+    if (is_stored(file)) return;
+    options_.pauser->pause(options_.pauser->now() + Milliseconds(200), options_.stop.get_token());
+    return put_back({.step = Step::Open, .file = file});
+  }
+  // Git's hash has no state that is kept across a restart, so such a file is streamed.
+  if (!record.lfs || state.in_one_piece) return put_back({.step = Step::Stream, .file = file});
+  std::deque<Work> parts;
+  for (const storage::ByteRange& hole : state.writer->missing()) {
+    for (std::uint64_t at = 0; at < hole.length; at += options_.part_bytes) {
+      parts.push_back({.step = Step::Part,
+                       .file = file,
+                       .range = {.offset = hole.offset + at,
+                                 .length = std::min(options_.part_bytes, hole.length - at)}});
+    }
+  }
+  done_bytes_ += static_cast<std::int64_t>(record.size_bytes - bytes_missing(*state.writer));
+  state.open_parts = parts.size();
+  if (parts.empty()) return commit(file, std::nullopt);
+  auto queue = queue_.lock();
+  queue->large.insert(queue->large.begin(), parts.begin(), parts.end());
+  queue_.notify_all();
+}
+
+void Downloader::fetch_part(const Work& item) {
+  State& state = states_[item.file];
+  std::uint64_t offset = item.range.offset;
+  try {
+    if (!state.in_one_piece) {
+      upstream_.fetch(remote(item.file), item.range, [&](std::span<const std::byte> part) {
+        state.writer->write_at(offset, part);
+        offset += part.size();
+        fetched_bytes_ += part.size();
+        done_bytes_ += static_cast<std::int64_t>(part.size());
+      });
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Unsupported) throw;
+    state.in_one_piece = true;
+  }
+  if (--state.open_parts > 0) return;
+  if (state.in_one_piece) return put_back({.step = Step::Stream, .file = item.file});
+  commit(item.file, std::nullopt);
+}
+
+void Downloader::fetch_stream(std::size_t file) {
+  const storage::FileRecord& record = files_[file];
+  State& state = states_[file];
+  if (bytes_missing(*state.writer) != record.size_bytes) {
+    state.writer->discard();
+    state.writer.reset();
+    state.writer =
+        store_.blobs().create({.lease_key = lease_key(file), .size_bytes = record.size_bytes});
+  }
+  std::optional<GitBlobHasher> hasher;
+  if (!record.lfs) hasher.emplace(record.size_bytes);
+  upstream_.fetch(remote(file), {.offset = 0, .length = record.size_bytes},
+                  [&](std::span<const std::byte> part) {
+                    state.writer->append(part);
+                    if (hasher) hasher->update(part);
+                    fetched_bytes_ += part.size();
+                    done_bytes_ += static_cast<std::int64_t>(part.size());
+                  });
+  commit(file, hasher ? std::optional(hasher->finish()) : std::nullopt);
+}
+
+// `found` is the git id of what arrived, for files that git hashes.
+void Downloader::commit(std::size_t file, std::optional<GitOid> found) {
+  const storage::FileRecord& record = files_[file];
+  State& state = states_[file];
+  std::string wrong;
+  if (found && *found != record.blob) {
+    state.writer->discard();
+    wrong = "expected git id " + to_hex(record.blob) + ", found " + to_hex(*found);
+  } else {
+    try {
+      const Digest object =
+          state.writer->commit(record.lfs ? record.object : std::optional<Digest>());
+      state.writer.reset();
+      if (found) {
+        const std::pair<GitOid, Digest> blob(record.blob, object);
+        store_.catalog().remember_blobs({&blob, 1});
+      }
+      return finished(file, object);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Corrupt) throw;
+      wrong = error.what();
+    }
+  }
+  state.writer.reset();
+  count_wrong(file, wrong);
+  put_back({.step = Step::Open, .file = file});
+}
+
+void Downloader::count_wrong(std::size_t file, const std::string& what) {
+  done_bytes_ -= static_cast<std::int64_t>(files_[file].size_bytes);
+  if (++states_[file].wrong < kWrongBytesMax) return;
+  fail(ErrorKind::Corrupt, files_[file].path + ": fetched " + std::to_string(kWrongBytesMax) +
+                               " times, upstream sends wrong bytes: " + what);
+}
+
+void Downloader::finished(std::size_t file, const Digest& object) {
+  objects_[file] = object;
+  ++done_files_;
+}
+
+// After a failure; a second one here must not hide it.
+void Downloader::keep_what_arrived() noexcept {
+  try {
+    flush(std::exchange(*batch_.lock(), {}));
+    for (State& state : states_) {
+      if (state.writer) state.writer->checkpoint();
+    }
+  } catch (const std::exception&) {
+    return;  // then a later run fetches more, and nothing else is lost
+  }
+}
+
+void Downloader::report() {
+  if (!options_.report) return;
+  storage::Progress progress;
+  progress.phase = "downloading";
+  progress.done_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, done_bytes_));
+  for (const storage::FileRecord& record : files_) progress.total_bytes += record.size_bytes;
+  progress.done_items = done_files_;
+  progress.total_items = files_.size();
+  options_.report(progress);
+}
+
+DownloadResult download(std::span<const storage::FileRecord> files, Upstream& upstream,
+                        storage::Store& store, const DownloadOptions& options) {
+  return Downloader(files, upstream, store, options).run();
+}
+
+}  // namespace holdfast::mirror

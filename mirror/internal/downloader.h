@@ -1,0 +1,92 @@
+// The machinery of download.h: a queue of small steps, taken by a handful of threads.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mirror/download.h"
+#include "storage/base/sync.h"
+
+namespace holdfast::mirror {
+
+class Downloader {
+ public:
+  Downloader(std::span<const storage::FileRecord> files, Upstream& upstream, storage::Store& store,
+             const DownloadOptions& options);
+
+  DownloadResult run();
+
+ private:
+  // Small: whole, in memory, stored many at a time. Open: start staging and queue what is missing.
+  // Part: a range of a staged file. Stream: a staged file from first to last byte.
+  enum class Step { Small, Open, Part, Stream };
+
+  struct Work {
+    Step step = Step::Small;
+    std::size_t file = 0;
+    storage::ByteRange range;
+  };
+
+  struct Queue {
+    std::deque<Work> large, small;
+    unsigned busy = 0;
+    unsigned workers = 0;
+    std::exception_ptr failure;
+  };
+
+  // What is known of one file while it is fetched. Parts touch only the atomics and the writer.
+  struct State {
+    std::unique_ptr<storage::BlobWriter> writer;
+    std::atomic<std::size_t> open_parts = 0;
+    std::atomic<bool> in_one_piece = false;  // upstream cannot give parts of it
+    int wrong = 0;
+  };
+
+  struct Batch {
+    std::vector<std::pair<std::size_t, std::string>> files;
+    std::uint64_t bytes = 0;
+  };
+
+  void prepare();
+  void work(bool prefer_small);
+  std::optional<Work> take(bool prefer_small);
+  void put_back(Work item);
+  void run_step(const Work& item);
+  void fetch_small(std::size_t file);
+  void open(std::size_t file);
+  void fetch_part(const Work& item);
+  void fetch_stream(std::size_t file);
+  void close_part(std::size_t file);
+  void commit(std::size_t file, std::optional<GitOid> found);
+  void count_wrong(std::size_t file, const std::string& what);
+  void finished(std::size_t file, const Digest& object);
+  bool is_stored(std::size_t file);
+  void flush(Batch batch);
+  void keep_what_arrived() noexcept;
+  void report();
+
+  RemoteFile remote(std::size_t file) const;
+  std::string lease_key(std::size_t file) const;
+  bool is_batched(std::size_t file) const;
+
+  std::span<const storage::FileRecord> files_;
+  Upstream& upstream_;
+  storage::Store& store_;
+  DownloadOptions options_;
+  std::vector<State> states_;
+  std::vector<Digest> objects_;
+  Sync<Queue> queue_;
+  Sync<Batch> batch_;
+  std::atomic<std::uint64_t> fetched_bytes_ = 0;
+  std::atomic<std::int64_t> done_bytes_ = 0;  // goes back when bytes turn out wrong
+  std::atomic<std::uint64_t> done_files_ = 0;
+};
+
+}  // namespace holdfast::mirror

@@ -1,0 +1,39 @@
+// Every limit of the mirror in one place, with the reason for its size.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace holdfast::mirror {
+
+// Requests.
+inline constexpr unsigned kRequestsMax = 16;  // at once, whatever the number of files
+inline constexpr unsigned kWorkers = 8;  // what the hub asks of a good citizen (hub-protocol 6.4)
+inline constexpr int kRedirectsMax = 10;
+inline constexpr std::size_t kHeaderBytesMax = 64 << 10;
+inline constexpr std::size_t kUrlBytesMax = 16 << 10;      // signed CDN links reach about 2 KiB
+inline constexpr std::size_t kErrorBodyMax = 16 << 10;     // of an answer that is no success
+inline constexpr std::size_t kQueuedBodyMax = 4 << 20;     // received, not yet taken by the sink
+inline constexpr std::uint64_t kApiBodyMax = 64ULL << 20;  // one JSON answer
+
+// Listings.
+inline constexpr std::size_t kEntriesMax = 1'000'000;
+inline constexpr std::size_t kPagesMax = 20'000;  // of 50 entries, the hub's smallest page
+inline constexpr std::size_t kPathBytesMax = 4096;
+inline constexpr std::size_t kPathDepthMax = 64;
+inline constexpr std::size_t kEvidenceRawMax = 32 << 20;  // raw answers kept with a revision
+
+// Files.
+inline constexpr std::uint64_t kPartBytes = 32ULL << 20;      // one ranged request
+inline constexpr std::uint64_t kBatchFileMax = 256ULL << 10;  // stored many at a time
+inline constexpr std::uint64_t kBatchBytes = 4ULL << 20;      // what a crash may lose of those
+inline constexpr std::size_t kBatchFiles = 64;
+inline constexpr std::size_t kOpenWritersMax = 256;
+inline constexpr std::uint64_t kFreeMargin = 64ULL << 20;  // left to the catalog on a full disk
+inline constexpr int kWrongBytesMax = 2;  // whole fetches of a file that hashes wrong
+
+// Folders taken in as they lie: above this a file is LFS, as on the hub.
+inline constexpr std::uint64_t kLfsThreshold = 10ULL << 20;
+
+}  // namespace holdfast::mirror

@@ -1,0 +1,96 @@
+#include "mirror/redirect_policy.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include <arpa/inet.h>
+
+#include "storage/base/error.h"
+
+namespace holdfast::mirror {
+namespace {
+
+struct Range4 {
+  std::uint32_t network;
+  int bits;
+};
+
+// RFC 6890 and successors: everything that is not globally reachable.
+constexpr Range4 kPrivate4[] = {
+    {0x00000000, 8},   // this network
+    {0x0a000000, 8},   // private
+    {0x64400000, 10},  // carrier-grade NAT
+    {0x7f000000, 8},   // loopback
+    {0xa9fe0000, 16},  // link-local, cloud metadata
+    {0xac100000, 12},  // private
+    {0xc0000000, 24},  // IETF protocol assignments
+    {0xc0a80000, 16},  // private
+    {0xc6120000, 15},  // benchmarking
+    {0xe0000000, 4},   // multicast
+    {0xf0000000, 4},   // reserved, broadcast
+};
+
+bool is_private4(std::uint32_t address) noexcept {
+  return std::ranges::any_of(kPrivate4, [address](const Range4& range) {
+    return (address >> (32 - range.bits)) == (range.network >> (32 - range.bits));
+  });
+}
+
+std::uint32_t read_be32(const std::uint8_t* bytes) noexcept {
+  std::uint32_t value = 0;
+  std::memcpy(&value, bytes, sizeof value);
+  return ntohl(value);
+}
+
+bool is_private6(const std::array<std::uint8_t, 16>& address) noexcept {
+  const bool low96_zero =
+      std::all_of(address.begin(), address.begin() + 10, [](std::uint8_t b) { return b == 0; });
+  // ::ffff:a.b.c.d and ::a.b.c.d (which holds :: and ::1) mean the IPv4 address.
+  if (low96_zero &&
+      ((address[10] == 0xff && address[11] == 0xff) || (address[10] == 0 && address[11] == 0))) {
+    return is_private4(read_be32(&address[12]));
+  }
+  const bool nat64 = read_be32(&address[0]) == 0x0064ff9b;
+  if (nat64) return is_private4(read_be32(&address[12]));
+  return (address[0] & 0xfe) == 0xfc ||                          // unique local
+         (address[0] == 0xfe && (address[1] & 0xc0) == 0x80) ||  // link-local
+         address[0] == 0xff;                                     // multicast
+}
+
+bool has_suffix(std::string_view host, std::string_view suffix) noexcept {
+  if (suffix.starts_with('.')) suffix.remove_prefix(1);
+  if (suffix.empty() || !host.ends_with(suffix)) return false;
+  return host.size() == suffix.size() || host[host.size() - suffix.size() - 1] == '.';
+}
+
+}  // namespace
+
+bool is_private_host(std::string_view host) {
+  if (host == "localhost" || host.ends_with(".localhost")) return true;
+  const std::string text(host);
+  in_addr four{};
+  if (inet_pton(AF_INET, text.c_str(), &four) == 1) return is_private4(ntohl(four.s_addr));
+  std::array<std::uint8_t, 16> six{};
+  if (inet_pton(AF_INET6, text.c_str(), six.data()) == 1) return is_private6(six);
+  // Other spellings of an address ("0x7f.1", "2130706433") are names that no registry knows.
+  return !host.empty() && host.find_first_not_of("0123456789.xX") == host.npos;
+}
+
+void check_redirect(const RedirectPolicy& policy, const Url& from, const Url& to) {
+  const auto refuse = [&](std::string_view rule) {
+    fail(ErrorKind::Denied,
+         without_query(from) + ": redirect to " + origin(to) + " refused: " + std::string(rule));
+  };
+  if (from.scheme == "https" && to.scheme == "http") refuse("it leaves https");
+  if (to.host == policy.endpoint.host) return;
+  const bool listed = std::ranges::any_of(
+      policy.host_suffixes, [&](const std::string& suffix) { return has_suffix(to.host, suffix); });
+  if (!listed) refuse("the host is neither the endpoint's own nor in redirect_hosts");
+  if (is_private_host(to.host) && !policy.endpoint_is_private) {
+    refuse("a private address, while the endpoint is public");
+  }
+}
+
+}  // namespace holdfast::mirror

@@ -1,0 +1,77 @@
+// Mirrors one revision of one repository into a store, or takes in a plain folder.
+//
+// refs -> commit -> tree -> plan -> download -> verify -> publish, as ARCHITECTURE section 3 has
+// it. Nothing is visible before everything selected is stored and verified; then the revision, its
+// ref, its git objects and its evidence become visible in one atomic write, and a `scan` job is
+// queued. A call that fails, is cancelled or dies leaves what it fetched for the next one.
+//
+// Errors: Invalid (endpoint, revision), NotFound (repository, revision), Denied (gating, token,
+// redirect, offline), Corrupt (upstream contradicts its own hashes), NoSpace, Conflict (the
+// repository here is not a mirror), Unavailable and Timeout (after all retries), Cancelled.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "mirror/limits.h"
+#include "mirror/retry.h"
+#include "storage/base/json.h"
+#include "storage/catalog.h"
+#include "storage/jobs.h"
+#include "storage/store.h"
+
+namespace holdfast::mirror {
+
+// How hard and how patiently to ask. The defaults are the promises; tests shrink them.
+struct SyncTuning {
+  RetryLimits retry;
+  Pauser* pauser = &real_pauser();  // borrowed
+  Milliseconds connect_timeout{15'000};
+  Milliseconds stall_window{30'000};
+  unsigned workers = kWorkers;
+  std::uint64_t part_bytes = kPartBytes;
+};
+
+struct UpstreamConfig {
+  std::string name;      // as configured, for logs
+  std::string endpoint;  // "https://huggingface.co"
+  std::string token;     // "" = anonymous; goes to the endpoint's own origin only
+  std::string proxy;     // "" = as the environment says
+  std::string ca_file;   // "" = SSL_CERT_FILE, else the system's
+  std::vector<std::string> redirect_hosts = {"huggingface.co", "hf.co"};
+  bool offline = false;  // refuse to connect
+  SyncTuning tuning;
+};
+
+struct SyncRequest {
+  storage::RepoId repo;
+  std::string revision;  // branch, tag, refs/…, commit; "" = the default branch
+  storage::Selection selection;
+  UpstreamConfig upstream;
+  bool dry_run = false;
+  bool force =
+      false;  // ask and list again even when the commit is stored; mirror over a local repo
+};
+
+// Result: {repo, commit, ref, files, bytes_total, bytes_fetched, requests, already_current}, and
+// for a dry run also {plan: [{path, size, why}], bytes_to_fetch}. `ref` is null for a bare commit.
+Json::Object sync(const SyncRequest& request, storage::Store& store, storage::JobContext& context);
+
+struct DirectorySyncRequest {
+  storage::RepoId repo;
+  std::filesystem::path directory;
+  storage::Selection selection;
+  bool dry_run = false;
+};
+
+// The folder as a revision of its own on refs/heads/main. Files of kLfsThreshold bytes or more, and
+// those with a binary weight's name, are LFS files, as the hub's .gitattributes has it. The commit
+// is a function of names, content and the revision before: fixed author and message, and a time
+// that starts at 2000-01-01T00:00:00Z and grows by one second per revision. ".git" and ".cache" at
+// any depth are left out. An unchanged folder makes no new revision.
+Json::Object sync_directory(const DirectorySyncRequest& request, storage::Store& store,
+                            storage::JobContext& context);
+
+}  // namespace holdfast::mirror

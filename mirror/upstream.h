@@ -1,0 +1,86 @@
+// Where repositories come from. One implementation speaks the hub's HTTP API (hub_upstream.h);
+// others (git, a tree of folders) fit behind the same questions.
+//
+// Everything is asked by commit id once refs() has named it, so that a branch that moves meanwhile
+// cannot mix two revisions. Thread-safe. Implementations retry by themselves; what they throw is
+// final: NotFound, Denied, Corrupt, Unsupported, Unavailable, Timeout, LimitExceeded, Cancelled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/base/digest.h"
+#include "storage/base/json.h"
+#include "storage/blob_store.h"
+#include "storage/catalog.h"
+#include "storage/repo_id.h"
+
+namespace holdfast::mirror {
+
+struct RemoteLfs {
+  Digest object;
+  std::uint64_t pointer_bytes = 0;
+
+  bool operator==(const RemoteLfs&) const = default;
+};
+
+// A line of a recursive listing.
+struct RemoteEntry {
+  std::string path;
+  bool directory = false;
+  std::uint64_t size_bytes = 0;  // of the content
+  GitOid oid;                    // tree, blob, or blob of the LFS pointer
+  std::optional<RemoteLfs> lfs;
+
+  bool operator==(const RemoteEntry&) const = default;
+};
+
+struct RemoteRevision {
+  GitOid commit;
+  Time time;          // of the commit
+  std::string name;   // the repository's own spelling of its id
+  std::string gated;  // "", "auto", "manual"
+  Json::Object info;  // the fields worth serving again
+};
+
+// What upstream tells about a commit's place in history; all of it may be unknown.
+struct RemoteCommit {
+  std::optional<std::string> message;
+  std::vector<GitOid> parents;
+};
+
+struct RemoteFile {
+  storage::RepoId repo;
+  GitOid commit;
+  std::string path;
+  std::uint64_t size_bytes = 0;
+};
+
+using ByteSink = std::function<void(std::span<const std::byte>)>;
+
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+
+  virtual std::vector<storage::Ref> refs(const storage::RepoId& repo, bool pull_requests) = 0;
+  // `revision` "" asks for the default branch.
+  virtual RemoteRevision revision(const storage::RepoId& repo, std::string_view revision) = 0;
+  virtual RemoteCommit commit(const storage::RepoId& repo, const GitOid& commit) = 0;
+  virtual std::vector<RemoteEntry> tree(const storage::RepoId& repo, const GitOid& commit) = 0;
+
+  // Gives the bytes of `range` to `sink` in order, each exactly once, whatever happens on the way.
+  // Unsupported, before any byte, when upstream cannot give a part of this file: then ask for all.
+  virtual void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink) = 0;
+
+  // What was asked and answered so far: requests, headers that mattered, raw listings. No secrets.
+  virtual Json::Object evidence() const = 0;
+  virtual std::uint64_t requests() const = 0;
+};
+
+}  // namespace holdfast::mirror
