@@ -1,11 +1,14 @@
 #include "storage/internal/database.h"
 
 #include <algorithm>
+#include <cstdarg>
 #include <utility>
 #include <vector>
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 
 #include "storage/base/error.h"
@@ -42,6 +45,23 @@ void check(const Status& status, const std::filesystem::path& path) {
   fail(kind_of(status), path.string() + ": catalog: " + status.ToString());
 }
 
+// RocksDB's own log file is not kept: Debian builds the library with assertions, and the logger's
+// aborts the process when the disk is full. What matters comes back as a status.
+class NoLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+
+  void Logv(const char*, va_list) override {}
+};
+
+// RocksDB's own recovery looks at a full disk every few seconds and refuses Resume() meanwhile.
+class NoAutomaticRecovery final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* automatic) override {
+    *automatic = false;
+  }
+};
+
 rocksdb::DBOptions database_options(bool create) {
   rocksdb::DBOptions options;
   options.create_if_missing = create;
@@ -53,8 +73,8 @@ rocksdb::DBOptions database_options(bool create) {
   options.track_and_verify_wals_in_manifest = true;
   options.recycle_log_file_num = 0;
   options.max_total_wal_size = kWalBytesMax;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  options.keep_log_file_num = 4;
+  options.listeners.push_back(std::make_shared<NoAutomaticRecovery>());
+  options.info_log = std::make_shared<NoLog>();
   return options;
 }
 
@@ -164,10 +184,10 @@ void Database::apply(Batch& batch, bool synced) {
   if (batch.empty()) return;
   rocksdb::WriteOptions options;
   options.sync = synced;
-  const Status status = db_->Write(options, &batch.batch_);
-  // After a failed write RocksDB refuses all others until it is told to go on, so that a disk that
-  // was full for a while does not need a restart. The failed batch itself is not tried again.
-  if (!status.ok()) db_->Resume().PermitUncheckedError();
+  Status status = db_->Write(options, &batch.batch_);
+  // After a failed write RocksDB refuses all others until it is told to go on: with a new log, into
+  // which the same changes may go again. So a disk that was full for a while needs no restart.
+  if (!status.ok() && db_->Resume().ok()) status = db_->Write(options, &batch.batch_);
   check(status, path_);
 }
 
