@@ -1,6 +1,8 @@
 #include "convert/output.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,7 +20,10 @@ namespace fs = std::filesystem;
 class FileOutput final : public Output {
  public:
   explicit FileOutput(const OutputFileOptions& options)
-      : path_(options.path), part_(options.path.string() + ".part"), force_(options.force) {
+      : path_(options.path),
+        part_(options.path.string() + ".part"),
+        size_(options.size_bytes),
+        force_(options.force) {
     check_free_name();
     fd_ = open_file(part_, O_RDWR | O_CREAT, 0644);
     if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -38,9 +43,13 @@ class FileOutput final : public Output {
 
   void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
     write_at(fd_.get(), offset, bytes, part_);
+    if (offset != hashed_) return;
+    hasher_.update(bytes);
+    hashed_ += bytes.size();
   }
 
-  std::optional<Digest> finish() override {
+  Digest finish() override {
+    hash_rest();
     sync_data(fd_.get(), part_);
     const unsigned flags = force_ ? 0 : RENAME_NOREPLACE;
     if (::renameat2(AT_FDCWD, part_.c_str(), AT_FDCWD, path_.c_str(), flags) != 0) {
@@ -49,7 +58,7 @@ class FileOutput final : public Output {
     }
     owned_ = false;
     sync_directory(directory());
-    return std::nullopt;
+    return hasher_.finish();
   }
 
  private:
@@ -82,7 +91,22 @@ class FileOutput final : public Output {
     }
   }
 
+  // Writes that came in file order are hashed already; after the first that did not, the rest is
+  // read back.
+  void hash_rest() {
+    constexpr std::uint64_t kBlock = 1 << 20;
+    std::vector<std::byte> block;
+    for (; hashed_ < size_; hashed_ += block.size()) {
+      block.resize(static_cast<std::size_t>(std::min(kBlock, size_ - hashed_)));
+      read_at(fd_.get(), hashed_, block, part_);
+      hasher_.update(block);
+    }
+  }
+
   fs::path path_, part_;
+  std::uint64_t size_;
+  std::uint64_t hashed_ = 0;
+  Sha256 hasher_;
   bool force_;
   bool owned_ = false;
   UniqueFd fd_;
@@ -91,7 +115,7 @@ class FileOutput final : public Output {
 class ObjectOutput final : public Output {
  public:
   ObjectOutput(storage::BlobStore& blobs, const std::string& key, std::uint64_t size_bytes)
-      : writer_(blobs.create({.lease_key = key, .size_bytes = size_bytes})) {}
+      : writer_(fresh(blobs, {.lease_key = key, .size_bytes = size_bytes})) {}
 
   ObjectOutput(const ObjectOutput&) = delete;
   ObjectOutput& operator=(const ObjectOutput&) = delete;
@@ -104,13 +128,20 @@ class ObjectOutput final : public Output {
     writer_->write_at(offset, bytes);
   }
 
-  std::optional<Digest> finish() override {
+  Digest finish() override {
     const Digest digest = writer_->commit(std::nullopt);
     writer_.reset();
     return digest;
   }
 
  private:
+  // What an earlier run staged under the key may belong to another plan.
+  static std::unique_ptr<storage::BlobWriter> fresh(storage::BlobStore& blobs,
+                                                    const storage::WriteIntent& intent) {
+    blobs.create(intent)->discard();
+    return blobs.create(intent);
+  }
+
   std::unique_ptr<storage::BlobWriter> writer_;
 };
 

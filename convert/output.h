@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 
@@ -21,8 +20,8 @@ class Output {
   // Without finish(), what was written is dropped.
   virtual ~Output() = default;
   virtual void write(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
-  // Makes it durable and visible. The digest where the destination computes one anyway.
-  virtual std::optional<Digest> finish() = 0;
+  // Makes it durable and visible. Returns the SHA-256 of the whole.
+  virtual Digest finish() = 0;
 };
 
 struct OutputFileOptions {

@@ -1,0 +1,192 @@
+#include "convert/publish.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "convert/derived_card.h"
+#include "storage/base/error.h"
+#include "storage/git/objects.h"
+
+namespace holdfast::convert {
+namespace {
+
+using storage::FileRecord;
+
+constexpr std::string_view kBranch = "refs/heads/main";
+constexpr std::string_view kCardName = "README.md";
+constexpr std::string_view kAttributesName = ".gitattributes";
+constexpr std::string_view kAttributes = "*.gguf filter=lfs diff=lfs merge=lfs -text\n";
+constexpr std::string_view kRecipeFact = "recipe/";
+
+std::optional<storage::RevisionRecord> newest(const storage::Catalog& catalog,
+                                              const storage::RepoId& repo) {
+  if (!catalog.find_repository(repo)) return std::nullopt;
+  const auto commit = catalog.resolve(repo, kBranch);
+  return commit ? catalog.find_revision(repo, *commit) : std::nullopt;
+}
+
+// Adds or replaces by path.
+void put_file(std::vector<FileRecord>& files, FileRecord file) {
+  std::erase_if(files, [&](const FileRecord& other) { return other.path == file.path; });
+  files.push_back(std::move(file));
+}
+
+FileRecord lfs_record(const DerivedFile& file) {
+  const std::string pointer = storage::git::lfs_pointer(file.object, file.size_bytes);
+  return {.path = file.path,
+          .size_bytes = file.size_bytes,
+          .blob = git_object_id("blob", as_bytes(pointer)),
+          .lfs = true,
+          .pointer_bytes = pointer.size(),
+          .object = file.object};
+}
+
+FileRecord text_record(storage::Store& store, std::string_view path, std::string_view text) {
+  return {.path = std::string(path),
+          .size_bytes = text.size(),
+          .blob = git_object_id("blob", as_bytes(text)),
+          .object = store.blobs().put(as_bytes(text))};
+}
+
+std::string recipe_key(std::string_view path) {
+  return std::string(kRecipeFact) + std::string(path);
+}
+
+class Publisher {
+ public:
+  Publisher(storage::Store& store, const storage::RepoId& target, const DerivedSource& source)
+      : store_(store), target_(target), source_(source), parent_(newest(store.catalog(), target)) {}
+
+  GitOid run(std::vector<DerivedFile> added) {
+    repository_ = repository_record();
+    std::vector<FileRecord> files;
+    if (parent_) files = store_.catalog().files(target_, parent_->commit, "");
+    for (const DerivedFile& file : added) put_file(files, lfs_record(file));
+    put_file(files, text_record(store_, kAttributesName, kAttributes));
+    put_file(files, text_record(store_, kCardName, card(files)));
+    std::ranges::sort(files, {}, &FileRecord::path);
+
+    const std::string message = commit_message(added);
+    const storage::git::Snapshot snapshot = storage::git::make_snapshot(
+        files, {.parents = parents(), .time = source_time(), .message = message});
+    publish(snapshot, files, message, added);
+    return snapshot.commit;
+  }
+
+ private:
+  std::string origin() const { return "derived:" + source_.repo.full_name(); }
+
+  storage::RepositoryRecord repository_record() const {
+    const Time now = std::chrono::system_clock::now();
+    auto known = store_.catalog().find_repository(target_);
+    if (known && known->origin != origin()) {
+      fail(ErrorKind::Conflict, target_.full_name() + ": origin is \"" + known->origin +
+                                    "\", expected \"" + origin() + "\": publish elsewhere");
+    }
+    storage::RepositoryRecord record = known.value_or(storage::RepositoryRecord{
+        .id = target_, .origin = origin(), .default_branch = "main", .created_at = now});
+    record.updated_at = now;
+    return record;
+  }
+
+  // A derived repository has no time of its own: its commits are as old as what they derive from.
+  Time source_time() const {
+    const auto revision = store_.catalog().find_revision(source_.repo, source_.commit);
+    if (!revision) fail(ErrorKind::NotFound, source_.repo.full_name() + ": revision is gone");
+    return revision->time;
+  }
+
+  std::vector<GitOid> parents() const {
+    return parent_ ? std::vector<GitOid>{parent_->git_commit} : std::vector<GitOid>{};
+  }
+
+  std::string card(const std::vector<FileRecord>& files) const {
+    std::string source_card;
+    const auto readme = store_.catalog().find_file(source_.repo, source_.commit, kCardName);
+    constexpr std::uint64_t kCardMax = 16ULL << 20;
+    if (readme && readme->object && readme->size_bytes <= kCardMax) {
+      source_card = storage::read_object(store_.blobs(), *readme->object, kCardMax);
+    }
+    std::vector<std::string> models;
+    for (const FileRecord& file : files) {
+      if (file.path.ends_with(".gguf")) models.push_back(file.path);
+    }
+    std::ranges::sort(models);
+    return derived_card({.source = source_.repo.full_name(),
+                         .commit = to_hex(source_.commit),
+                         .target = target_.full_name(),
+                         .models = std::move(models)},
+                        source_card);
+  }
+
+  std::string commit_message(const std::vector<DerivedFile>& added) const {
+    std::string names;
+    for (const DerivedFile& file : added) names += (names.empty() ? "" : ", ") + file.path;
+    return "Add " + names + "\n\nConverted from " + source_.repo.full_name() + " " +
+           to_hex(source_.commit) + "\n";
+  }
+
+  void publish(const storage::git::Snapshot& snapshot, const std::vector<FileRecord>& files,
+               const std::string& message, const std::vector<DerivedFile>& added) {
+    storage::Publication publication{.repository = repository_, .files = files};
+    publication.revision = {.commit = snapshot.commit,
+                            .git_commit = snapshot.commit,
+                            .tree = snapshot.tree,
+                            .time = source_time(),
+                            .title = message.substr(0, message.find('\n')),
+                            .stored_at = std::chrono::system_clock::now()};
+    for (const auto& [oid, object] : snapshot.objects) {
+      publication.git_objects.emplace_back(
+          oid, storage::GitObjectRecord{.type = std::string(to_text(object.type)),
+                                        .bytes = object.bytes});
+    }
+    publication.refs.push_back({.name = std::string(kBranch), .commit = snapshot.commit});
+    for (const DerivedFile& file : added) publication.leases.push_back(file.lease_key);
+    store_.catalog().publish(publication);
+    store_.catalog().put_facts(target_, snapshot.commit, recipes(added));
+    const std::string repo = to_text(target_), commit = to_hex(snapshot.commit);
+    store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
+  }
+
+  // Facts belong to a revision, so those of the files that stay move along.
+  std::vector<std::pair<std::string, Json>> recipes(const std::vector<DerivedFile>& added) const {
+    std::vector<std::pair<std::string, Json>> facts;
+    if (parent_) facts = store_.catalog().facts(target_, parent_->commit, kRecipeFact);
+    for (const DerivedFile& file : added) {
+      std::erase_if(facts, [&](const auto& fact) { return fact.first == recipe_key(file.path); });
+      facts.emplace_back(recipe_key(file.path), Json(file.recipe));
+    }
+    return facts;
+  }
+
+  storage::Store& store_;
+  const storage::RepoId& target_;
+  const DerivedSource& source_;
+  std::optional<storage::RevisionRecord> parent_;
+  storage::RepositoryRecord repository_;
+};
+
+}  // namespace
+
+storage::RepoId derived_repository(const storage::RepoId& source) {
+  storage::RepoId target = source;
+  target.name += "-GGUF";
+  return target;
+}
+
+std::optional<FileRecord> find_derived(storage::Store& store, const storage::RepoId& target,
+                                       std::string_view path, const Json::Object& recipe) {
+  const auto revision = newest(store.catalog(), target);
+  if (!revision) return std::nullopt;
+  const auto known = store.catalog().find_fact(target, revision->commit, recipe_key(path));
+  if (!known || !(*known == Json(recipe))) return std::nullopt;
+  auto file = store.catalog().find_file(target, revision->commit, path);
+  return file && file->object ? file : std::nullopt;
+}
+
+GitOid publish_derived(storage::Store& store, const storage::RepoId& target,
+                       const DerivedSource& source, std::vector<DerivedFile> files) {
+  return Publisher(store, target, source).run(std::move(files));
+}
+
+}  // namespace holdfast::convert
