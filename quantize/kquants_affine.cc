@@ -5,21 +5,13 @@
 #include <cmath>
 #include <cstring>
 
+#include "quantize/internal/affine_super.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/kquants.h"
-#include "quantize/internal/legacy.h"
 #include "quantize/internal/numbers.h"
 
 namespace holdfast::quantize {
 namespace {
-
-// One super-block after the searches. Arrays have room for sixteen sub-blocks.
-struct AffineSuper {
-  float scales[16], offsets[16], weight_sums[16];
-  std::uint8_t scale_codes[16], offset_codes[16];
-  std::uint16_t scale, offset;  // halves
-  std::uint8_t codes[kSuper];
-};
 
 float sum_of_squares(const float* x, std::size_t n) {
   float sum = 0;
@@ -79,22 +71,6 @@ float quantize_relative(const AffineShape& shape, const float* values, std::uint
   return largest / levels;
 }
 
-void quantize_scales(const AffineShape& shape, bool weighted, AffineSuper& super) {
-  float scale = 0, offset = 0;
-  if (weighted) {
-    const std::size_t n = kSuper / shape.sub_values;
-    scale = search_positive({super.scales, super.weight_sums, super.scale_codes, n},
-                            shape.scale_levels);
-    offset = search_positive({super.offsets, super.weight_sums, super.offset_codes, n},
-                             shape.scale_levels);
-  } else {
-    scale = quantize_relative(shape, super.scales, super.scale_codes);
-    offset = quantize_relative(shape, super.offsets, super.offset_codes);
-  }
-  super.scale = float_to_half(scale);
-  super.offset = float_to_half(offset);
-}
-
 // Codes again, with the scales as stored. Where a stored scale is zero the search's codes stay.
 void requantize(const AffineShape& shape, const float* x, AffineSuper& super) {
   for (std::size_t j = 0; j < kSuper / shape.sub_values; ++j) {
@@ -105,22 +81,6 @@ void requantize(const AffineShape& shape, const float* x, AffineSuper& super) {
       super.codes[i] =
           static_cast<std::uint8_t>(clamp(nearest((x[i] + offset) / scale), 0, shape.plain.levels));
     }
-  }
-}
-
-// Calls write(super, index of the block) for each super-block; scales are as the format stores
-// them.
-template <class Unpack, class Write>
-void encode(const AffineShape& shape, const Strip& strip, const Unpack& stored,
-            const Write& write) {
-  for (std::size_t at = 0; at < strip.count; at += kSuper) {
-    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
-    AffineSuper super;
-    search_sub_blocks(shape, strip.values + at, importance, super);
-    quantize_scales(shape, importance != nullptr, super);
-    stored(super);
-    requantize(shape, strip.values + at, super);
-    write(super, at / kSuper);
   }
 }
 
@@ -140,49 +100,98 @@ void through_nibbles(AffineSuper& super) {
   }
 }
 
+template <class Block>
+void encode(const AffineShape& shape, const Strip& strip, std::byte* out) {
+  auto* to = reinterpret_cast<Block*>(out);
+  for (std::size_t at = 0; at < strip.count; at += kSuper, ++to) {
+    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
+    AffineSuper super;
+    search_sub_blocks(shape, strip.values + at, importance, super);
+    quantize_scales(shape, importance != nullptr, super);
+    requantize(shape, strip.values + at, super);
+    write_super(super, *to);
+  }
+}
+
 }  // namespace
 
+void quantize_scales(const AffineShape& shape, bool weighted, AffineSuper& super) noexcept {
+  float scale = 0, offset = 0;
+  if (weighted) {
+    const std::size_t n = kSuper / shape.sub_values;
+    scale = search_positive({super.scales, super.weight_sums, super.scale_codes, n},
+                            shape.scale_levels);
+    offset = search_positive({super.offsets, super.weight_sums, super.offset_codes, n},
+                             shape.scale_levels);
+  } else {
+    scale = quantize_relative(shape, super.scales, super.scale_codes);
+    offset = quantize_relative(shape, super.offsets, super.offset_codes);
+  }
+  super.scale = float_to_half(scale);
+  super.offset = float_to_half(offset);
+  if (shape.scale_levels == 15) {
+    through_nibbles(super);
+  } else {
+    through_six_bits(super);
+  }
+}
+
+void write_scales(const AffineSuper& super, Q2_KBlock& to) noexcept {
+  to.scale = super.scale;
+  to.offset = super.offset;
+  for (std::size_t j = 0; j < 16; ++j) {
+    to.scales[j] = static_cast<std::uint8_t>(super.scale_codes[j] | super.offset_codes[j] << 4);
+  }
+}
+
+void write_scales(const AffineSuper& super, Q4_KBlock& to) noexcept {
+  to.scale = super.scale;
+  to.offset = super.offset;
+  pack_scales_6(super.scale_codes, super.offset_codes, to.scales);
+}
+
+void write_scales(const AffineSuper& super, Q5_KBlock& to) noexcept {
+  to.scale = super.scale;
+  to.offset = super.offset;
+  pack_scales_6(super.scale_codes, super.offset_codes, to.scales);
+}
+
+void write_super(const AffineSuper& super, Q2_KBlock& to) noexcept {
+  write_scales(super, to);
+  pack_pairs(super.codes, to.codes);
+}
+
+void write_super(const AffineSuper& super, Q4_KBlock& to) noexcept {
+  write_scales(super, to);
+  for (std::size_t i = 0; i < 128; ++i) {
+    const std::uint8_t* codes = super.codes + i / 32 * 64 + i % 32;
+    to.codes[i] = static_cast<std::uint8_t>(codes[0] | codes[32] << 4);
+  }
+}
+
+void write_super(const AffineSuper& super, Q5_KBlock& to) noexcept {
+  write_scales(super, to);
+  for (std::size_t l = 0; l < 32; ++l) {
+    unsigned high = 0;
+    for (std::size_t k = 0; k < 8; ++k) high |= (super.codes[32 * k + l] >> 4u) << k;
+    to.high[l] = static_cast<std::uint8_t>(high);
+  }
+  for (std::size_t i = 0; i < 128; ++i) {
+    const std::uint8_t* codes = super.codes + i / 32 * 64 + i % 32;
+    to.codes[i] = static_cast<std::uint8_t>((codes[0] & 15) | (codes[32] & 15) << 4);
+  }
+}
+
 void q2_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
-  encode(kQ2_K, strip, through_nibbles, [&](const AffineSuper& super, std::size_t index) {
-    Q2_KBlock& to = reinterpret_cast<Q2_KBlock*>(out)[index];
-    for (std::size_t j = 0; j < 16; ++j) {
-      to.scales[j] = static_cast<std::uint8_t>(super.scale_codes[j] | super.offset_codes[j] << 4);
-    }
-    to.scale = super.scale;
-    to.offset = super.offset;
-    pack_pairs(super.codes, to.codes);
-  });
+  encode<Q2_KBlock>(kQ2_K, strip, out);
 }
 
 void q4_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
-  encode(kQ4_K, strip, through_six_bits, [&](const AffineSuper& super, std::size_t index) {
-    Q4_KBlock& to = reinterpret_cast<Q4_KBlock*>(out)[index];
-    to.scale = super.scale;
-    to.offset = super.offset;
-    pack_scales_6(super.scale_codes, super.offset_codes, to.scales);
-    for (std::size_t i = 0; i < 128; ++i) {
-      const std::uint8_t* codes = super.codes + i / 32 * 64 + i % 32;
-      to.codes[i] = static_cast<std::uint8_t>(codes[0] | codes[32] << 4);
-    }
-  });
+  encode<Q4_KBlock>(kQ4_K, strip, out);
 }
 
 void q5_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
-  encode(kQ5_K, strip, through_six_bits, [&](const AffineSuper& super, std::size_t index) {
-    Q5_KBlock& to = reinterpret_cast<Q5_KBlock*>(out)[index];
-    to.scale = super.scale;
-    to.offset = super.offset;
-    pack_scales_6(super.scale_codes, super.offset_codes, to.scales);
-    for (std::size_t l = 0; l < 32; ++l) {
-      unsigned high = 0;
-      for (std::size_t k = 0; k < 8; ++k) high |= (super.codes[32 * k + l] >> 4) << k;
-      to.high[l] = static_cast<std::uint8_t>(high);
-    }
-    for (std::size_t i = 0; i < 128; ++i) {
-      const std::uint8_t* codes = super.codes + i / 32 * 64 + i % 32;
-      to.codes[i] = static_cast<std::uint8_t>((codes[0] & 15) | (codes[32] & 15) << 4);
-    }
-  });
+  encode<Q5_KBlock>(kQ5_K, strip, out);
 }
 
 void q2_k_decode_reference(const std::byte* blocks, std::size_t count, float* y) noexcept {

@@ -3,10 +3,6 @@
 
 namespace holdfast::quantize {
 
-void q2_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  q2_k_encode_reference(strip, blocks);
-}
-
 void q2_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
   q2_k_decode_reference(blocks, count, values);
 }
@@ -19,16 +15,8 @@ void q3_k_decode(const std::byte* blocks, std::size_t count, float* values) noex
   q3_k_decode_reference(blocks, count, values);
 }
 
-void q4_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  q4_k_encode_reference(strip, blocks);
-}
-
 void q4_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
   q4_k_decode_reference(blocks, count, values);
-}
-
-void q5_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  q5_k_encode_reference(strip, blocks);
 }
 
 void q5_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
