@@ -25,8 +25,15 @@ enum class Format : std::uint32_t {
   Q4_K = 12,
   Q5_K = 13,
   Q6_K = 14,
+  IQ2_XXS = 16,
+  IQ2_XS = 17,
+  IQ3_XXS = 18,
+  IQ1_S = 19,
   IQ4_NL = 20,
+  IQ3_S = 21,
+  IQ2_S = 22,
   IQ4_XS = 23,
+  IQ1_M = 29,
   BF16 = 30,
   TQ1_0 = 34,
   TQ2_0 = 35,
@@ -68,6 +75,8 @@ struct FormatInfo {
   std::uint32_t scale_count;  // consecutive; 0: the scale cannot be infinite
   // Bound of RMSE / RMS for Gaussian values; derived in quantize/FORMAT.md.
   double relative_error_max;
+  // Whether a block's scale is infinite or NaN, where it does not stand in one piece.
+  bool (*overflows)(const std::byte* block) noexcept = nullptr;
 };
 
 // The row of a format. Every enumerator has one.

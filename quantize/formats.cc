@@ -13,6 +13,7 @@ namespace {
 
 constexpr auto kIgnored = Importance::Ignored;
 constexpr auto kOptional = Importance::Optional;
+constexpr auto kRequired = Importance::Required;
 
 // clang-format off
 constexpr FormatInfo kFormats[] = {
@@ -29,8 +30,15 @@ constexpr FormatInfo kFormats[] = {
     {Format::Q4_K, "Q4_K", 256, 144, kOptional, false, FUNCTIONS(q4_k), 0, 2, 0.08},
     {Format::Q5_K, "Q5_K", 256, 176, kOptional, false, FUNCTIONS(q5_k), 0, 2, 0.04},
     {Format::Q6_K, "Q6_K", 256, 210, kOptional, false, FUNCTIONS(q6_k), 208, 1, 0.02},
+    {Format::IQ2_XXS, "IQ2_XXS", 256, 66, kRequired, false, FUNCTIONS(iq2_xxs), 0, 1, 0.5},
+    {Format::IQ2_XS, "IQ2_XS", 256, 74, kRequired, false, FUNCTIONS(iq2_xs), 0, 1, 0.5},
+    {Format::IQ3_XXS, "IQ3_XXS", 256, 98, kOptional, false, FUNCTIONS(iq3_xxs), 0, 1, 0.3},
+    {Format::IQ1_S, "IQ1_S", 256, 50, kRequired, false, FUNCTIONS(iq1_s), 0, 1, 0.8},
     {Format::IQ4_NL, "IQ4_NL", 32, 18, kOptional, false, FUNCTIONS(iq4_nl), 0, 1, 0.09},
+    {Format::IQ3_S, "IQ3_S", 256, 110, kOptional, false, FUNCTIONS(iq3_s), 0, 1, 0.3},
+    {Format::IQ2_S, "IQ2_S", 256, 82, kOptional, false, FUNCTIONS(iq2_s), 0, 1, 0.5},
     {Format::IQ4_XS, "IQ4_XS", 256, 136, kOptional, false, FUNCTIONS(iq4_xs), 0, 1, 0.09},
+    {Format::IQ1_M, "IQ1_M", 256, 56, kOptional, false, FUNCTIONS(iq1_m), 0, 0, 0.8, iq1_m_overflows},
     {Format::BF16, "BF16", 1, 2, kIgnored, false, FUNCTIONS(bf16), 0, 0, 0.0024},
     {Format::TQ1_0, "TQ1_0", 256, 54, kIgnored, false, FUNCTIONS(tq1_0), 52, 1, 1.0},
     {Format::TQ2_0, "TQ2_0", 256, 66, kIgnored, false, FUNCTIONS(tq2_0), 64, 1, 1.0},

@@ -75,7 +75,9 @@ Iq1Split split_s(const Iq1Sub& sub) {
 }
 
 // Whether a group is shifted down; see Iq1Split.
-std::uint32_t shift_of(std::uint32_t shifts, std::size_t group) { return shifts >> (1 - group) & 1; }
+std::uint32_t shift_of(std::uint32_t shifts, std::size_t group) {
+  return shifts >> (1 - group) & 1;
+}
 
 Iq1Split split_m(const Iq1Sub& sub) {
   Best best;
@@ -123,11 +125,6 @@ std::uint16_t nearest_point(const Grid& grid, std::uint32_t code, const float* x
   }
   return point;
 }
-
-struct Iq1Shape {
-  std::size_t values;
-  std::uint32_t shift_bits;  // that differ between groups, or all ones of the only one
-};
 
 template <std::size_t kValues>
 Iq1Fit fit_split(const Grid& grid, const Iq1Sub& sub, Iq1Split split) {
@@ -190,6 +187,12 @@ void put_half(std::uint16_t half, IQ1_MBlock& block) {
     const unsigned nibble = half >> (4 * i) & 15u;
     block.scales[i] = static_cast<std::uint16_t>(block.scales[i] | nibble << 12);
   }
+}
+
+std::uint16_t half_of(const IQ1_MBlock& block) {
+  unsigned half = 0;
+  for (std::size_t i = 0; i < 4; ++i) half |= (block.scales[i] >> 12 & 15u) << (4 * i);
+  return static_cast<std::uint16_t>(half);
 }
 
 // The scale of an IQ1_M block that suits all its codes, or `otherwise`.
@@ -258,7 +261,8 @@ void write_iq1_m(const Grid& grid, const Iq1Fit* fits, const float* x, const flo
     }
     if (largest > 0) {
       codes[s] = scale_code(1 / scale, fits[s].scale);
-      block.scales[s / 4] = static_cast<std::uint16_t>(block.scales[s / 4] | codes[s] << (3 * (s % 4)));
+      block.scales[s / 4] =
+          static_cast<std::uint16_t>(block.scales[s / 4] | codes[s] << (3 * (s % 4)));
       high |= shift_of(fits[s].shifts, 0) << 3 | shift_of(fits[s].shifts, 1) << 7;
     }
     block.high[s] = static_cast<std::uint8_t>(high);
@@ -309,6 +313,10 @@ void iq1_m_encode_reference(const Strip& strip, std::byte* out) noexcept {
   }
 }
 
+bool iq1_m_overflows(const std::byte* block) noexcept {
+  return (half_of(*reinterpret_cast<const IQ1_MBlock*>(block)) & 0x7c00u) == 0x7c00u;
+}
+
 void iq1_s_decode_reference(const std::byte* blocks, std::size_t count, float* y) noexcept {
   const auto points = iq1_grid().points();
   const auto* block = reinterpret_cast<const IQ1_SBlock*>(blocks);
@@ -329,13 +337,13 @@ void iq1_m_decode_reference(const std::byte* blocks, std::size_t count, float* y
   const auto* block = reinterpret_cast<const IQ1_MBlock*>(blocks);
   for (const float* end = y + count; y != end; ++block) {
     unsigned half = 0;
-    for (std::size_t i = 0; i < 4; ++i) half |= static_cast<unsigned>(block->scales[i] >> 12) << (4 * i);
+    for (std::size_t i = 0; i < 4; ++i)
+      half |= static_cast<unsigned>(block->scales[i] >> 12) << (4 * i);
     for (std::size_t g = 0; g < 32; ++g, y += kGroup) {
       const unsigned high = block->high[g / 2] >> (g % 2 * 4) & 15u;
       const std::uint32_t code = points[block->points[g] | (high & 7u) << 8];
       const unsigned scale_bits = block->scales[g / 8] >> (g / 2 % 4 * 3) & 7u;
-      const float scale = half_to_float(static_cast<std::uint16_t>(half)) *
-                          static_cast<float>(2 * scale_bits + 1);
+      const float scale = half_to_float(half_of(*block)) * static_cast<float>(2 * scale_bits + 1);
       const float* levels = kIq1Levels[high >> 3];
       for (std::size_t i = 0; i < kGroup; ++i) y[i] = scale * levels[level_of(code, i, kGroup)];
     }

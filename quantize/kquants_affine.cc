@@ -100,6 +100,15 @@ void through_nibbles(AffineSuper& super) {
   }
 }
 
+void quantize_weighted_scales(const AffineShape& shape, AffineSuper& super) {
+  const std::size_t n = kSuper / shape.sub_values;
+  const float scale =
+      search_positive({super.scales, super.weight_sums, super.scale_codes, n}, shape.scale_levels);
+  const float offset = search_positive({super.offsets, super.weight_sums, super.offset_codes, n},
+                                       shape.scale_levels);
+  store_scales(shape, scale, offset, super);
+}
+
 template <class Block>
 void encode(const AffineShape& shape, const Strip& strip, std::byte* out) {
   auto* to = reinterpret_cast<Block*>(out);
@@ -107,7 +116,11 @@ void encode(const AffineShape& shape, const Strip& strip, std::byte* out) {
     const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
     AffineSuper super;
     search_sub_blocks(shape, strip.values + at, importance, super);
-    quantize_scales(shape, importance != nullptr, super);
+    if (importance == nullptr) {
+      quantize_scales(shape, super);
+    } else {
+      quantize_weighted_scales(shape, super);
+    }
     requantize(shape, strip.values + at, super);
     write_super(super, *to);
   }
@@ -115,18 +128,8 @@ void encode(const AffineShape& shape, const Strip& strip, std::byte* out) {
 
 }  // namespace
 
-void quantize_scales(const AffineShape& shape, bool weighted, AffineSuper& super) noexcept {
-  float scale = 0, offset = 0;
-  if (weighted) {
-    const std::size_t n = kSuper / shape.sub_values;
-    scale = search_positive({super.scales, super.weight_sums, super.scale_codes, n},
-                            shape.scale_levels);
-    offset = search_positive({super.offsets, super.weight_sums, super.offset_codes, n},
-                             shape.scale_levels);
-  } else {
-    scale = quantize_relative(shape, super.scales, super.scale_codes);
-    offset = quantize_relative(shape, super.offsets, super.offset_codes);
-  }
+void store_scales(const AffineShape& shape, float scale, float offset,
+                  AffineSuper& super) noexcept {
   super.scale = float_to_half(scale);
   super.offset = float_to_half(offset);
   if (shape.scale_levels == 15) {
@@ -134,6 +137,12 @@ void quantize_scales(const AffineShape& shape, bool weighted, AffineSuper& super
   } else {
     through_six_bits(super);
   }
+}
+
+void quantize_scales(const AffineShape& shape, AffineSuper& super) noexcept {
+  const float scale = quantize_relative(shape, super.scales, super.scale_codes);
+  const float offset = quantize_relative(shape, super.offsets, super.offset_codes);
+  store_scales(shape, scale, offset, super);
 }
 
 void write_scales(const AffineSuper& super, Q2_KBlock& to) noexcept {

@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include "quantize/internal/affine_search-inl.h"
+#include "quantize/internal/positive_search-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 
@@ -47,11 +48,13 @@ struct Q5_KTraits {
   static constexpr auto kReference = q5_k_encode_reference;
 };
 
-// Search results of one tile, by sub-block.
-template <std::size_t kSubBlocks>
+inline constexpr std::size_t kChunk = 2048;  // values between the two halves of the work
+inline constexpr std::size_t kSupers = kChunk / kSuper;
+
+// Search results of one chunk, by sub-block; wild is by super-block.
 struct Found {
-  alignas(64) float scale[kSubBlocks], offset[kSubBlocks], inverse[kSubBlocks], from[kSubBlocks],
-      weight_sum[kSubBlocks], wild[kSubBlocks];
+  alignas(64) float scale[kChunk / 16], offset[kChunk / 16], weight_sum[kChunk / 16];
+  bool wild[kSupers];
 };
 
 template <std::size_t kSub, std::size_t kGroups>
@@ -67,7 +70,7 @@ HWY_INLINE void PlainWeights(const Tile<kSub, kGroups>& x, bool absolute,
   }
 }
 
-// importance * sqrt(variance of the super-block + x²).
+// importance * sqrt(variance of the super-block + x²); `weights` comes in as the importance.
 template <std::size_t kSub, std::size_t kGroups>
 HWY_INLINE void ImportanceWeights(const Tile<kSub, kGroups>& x, const float* variances,
                                   Tile<kSub, kGroups>& weights) {
@@ -80,20 +83,24 @@ HWY_INLINE void ImportanceWeights(const Tile<kSub, kGroups>& x, const float* var
   }
 }
 
+// Searches one tile; `first` is its first sub-block within the chunk.
 template <bool kAbsolute, std::size_t kSub, std::size_t kGroups>
 void SearchTile(const AffineSchedule& schedule, const Tile<kSub, kGroups>& x,
-                const Tile<kSub, kGroups>& weights, Found<kGroups * kLanes>& found) {
+                const Tile<kSub, kGroups>& weights, std::size_t first, Found& found) {
   AffineLanes<kSub, kGroups, kAbsolute> lanes(schedule, x, weights);
   AffineFound result[kGroups];
   lanes.run(result);
   for (std::size_t g = 0; g < kGroups; ++g) {
-    const std::size_t at = g * kLanes;
+    const std::size_t at = first + g * kLanes;
     hn::StoreU(result[g].scale, kFloat, found.scale + at);
     hn::StoreU(hn::Neg(result[g].low), kFloat, found.offset + at);
-    hn::StoreU(result[g].inverse, kFloat, found.inverse + at);
-    hn::StoreU(result[g].from, kFloat, found.from + at);
     hn::StoreU(result[g].weight_sum, kFloat, found.weight_sum + at);
-    hn::StoreU(hn::IfThenElseZero(result[g].wild, Splat(1.0f)), kFloat, found.wild + at);
+    if (hn::AllFalse(kFloat, result[g].wild)) continue;
+    alignas(64) float wild[kLanes];
+    hn::Store(hn::IfThenElseZero(result[g].wild, Splat(1.0f)), kFloat, wild);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      if (wild[lane] != 0) found.wild[(at + lane) * kSub / kSuper] = true;
+    }
   }
 }
 
@@ -176,54 +183,127 @@ void WriteCodes(Requantizer& from, Q5_KBlock& to) {
   }
 }
 
-// One super-block whose sub-blocks start at `first` of the tile.
-template <class Traits, std::size_t kSubBlocks>
-void FinishSuper(const Strip& strip, const Found<kSubBlocks>& found, std::size_t first,
-                 typename Traits::Block& to) {
+// What search_positive found for the super-blocks of a chunk.
+struct PositiveFound {
+  float scale[2 * kSupers];  // scales, then offsets
+  alignas(64) float codes[16][2 * kSupers];
+};
+
+// Scales and offsets of a chunk's super-blocks side by side in lanes.
+template <class Traits>
+void SearchPositive(Found& found, PositiveFound& result) {
   constexpr std::size_t kSubs = kSuper / Traits::kSub;
-  const auto reference = [&] { Traits::kReference(strip, reinterpret_cast<std::byte*>(&to)); };
-  if (std::any_of(found.wild + first, found.wild + first + kSubs,
-                  [](float wild) { return wild != 0; })) {
-    return reference();
+  alignas(64) float columns[2][kSubs][2 * kSupers];
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    for (std::size_t s = 0; s < kSupers; ++s) {
+      columns[0][j][s] = found.scale[s * kSubs + j];
+      columns[0][j][s + kSupers] = found.offset[s * kSubs + j];
+      columns[1][j][s] = columns[1][j][s + kSupers] = found.weight_sum[s * kSubs + j];
+    }
   }
-  AffineSuper super;
-  std::copy_n(found.scale + first, kSubs, super.scales);
-  std::copy_n(found.offset + first, kSubs, super.offsets);
-  std::copy_n(found.weight_sum + first, kSubs, super.weight_sums);
-  quantize_scales(Traits::kShape, strip.importance != nullptr, super);
+  for (std::size_t lane = 0; lane < 2 * kSupers; lane += kLanes) {
+    typename PositiveLanes<kSubs>::Lanes lanes;
+    for (std::size_t j = 0; j < kSubs; ++j) {
+      lanes.x[j] = hn::Load(kFloat, &columns[0][j][lane]);
+      lanes.weights[j] = hn::Load(kFloat, &columns[1][j][lane]);
+    }
+    FloatMask wild;
+    const Floats scale = PositiveLanes<kSubs>(lanes, Traits::kShape.scale_levels).run(wild);
+    hn::StoreU(scale, kFloat, result.scale + lane);
+    for (std::size_t j = 0; j < kSubs; ++j)
+      hn::Store(lanes.codes[j], kFloat, &result.codes[j][lane]);
+    alignas(64) float flags[kLanes];
+    hn::Store(hn::IfThenElseZero(wild, Splat(1.0f)), kFloat, flags);
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      if (flags[k] != 0) found.wild[(lane + k) % kSupers] = true;
+    }
+  }
+}
+
+// One super-block of the chunk: its codes, or the reference where it is wild.
+template <class Traits>
+void FinishSuper(const Strip& strip, bool wild, AffineSuper& super, typename Traits::Block& to) {
+  const auto reference = [&] { Traits::kReference(strip, reinterpret_cast<std::byte*>(&to)); };
+  if (wild) return reference();
   Requantizer requantizer(Traits::kShape, strip.values, super);
-  if (requantizer.any_zero()) return reference();
+  if (requantizer.any_zero()) return reference();  // there the search's own codes stay
   write_scales(super, to);
   WriteCodes(requantizer, to);
   if (!requantizer.tame()) reference();
 }
 
 template <class Traits>
-void EncodeAffineK(const Strip& strip, std::byte* out) {
+void FinishChunk(const Strip& strip, Found& found, typename Traits::Block* to) {
+  constexpr std::size_t kSubs = kSuper / Traits::kSub;
+  PositiveFound positive;
+  const bool weighted = strip.importance != nullptr;
+  if (weighted) SearchPositive<Traits>(found, positive);
+  for (std::size_t s = 0; s < strip.count / kSuper; ++s) {
+    AffineSuper super;
+    if (weighted) {
+      for (std::size_t j = 0; j < kSubs; ++j) {
+        super.scale_codes[j] = static_cast<std::uint8_t>(positive.codes[j][s]);
+        super.offset_codes[j] = static_cast<std::uint8_t>(positive.codes[j][s + kSupers]);
+      }
+      store_scales(Traits::kShape, positive.scale[s], positive.scale[s + kSupers], super);
+    } else {
+      std::copy_n(found.scale + s * kSubs, kSubs, super.scales);
+      std::copy_n(found.offset + s * kSubs, kSubs, super.offsets);
+      quantize_scales(Traits::kShape, super);
+    }
+    const float* importance = weighted ? strip.importance + s * kSuper : nullptr;
+    FinishSuper<Traits>({strip.values + s * kSuper, kSuper, importance}, found.wild[s], super,
+                        to[s]);
+  }
+}
+
+// Per sub-block, the variance of its super-block.
+void SpreadVariances(const Strip& strip, float factor, std::size_t subs, float* variances) {
+  float sums[kSupers] = {};
+  sums_of_squares(strip.values, strip.count / kSuper, sums);
+  for (std::size_t j = 0; j < kSupers * subs; ++j) variances[j] = factor * sums[j / subs] / kSuper;
+}
+
+// At most kChunk values. Where fewer come, the rest of the last tile is zeros.
+template <class Traits>
+void EncodeChunk(const Strip& strip, typename Traits::Block* to) {
   constexpr std::size_t kSub = Traits::kSub;
-  constexpr std::size_t kGroups =
-      std::max<std::size_t>(kLanes == 16 ? 1 : 2, kSuper / kSub / kLanes);
-  constexpr std::size_t kSubBlocks = kGroups * kLanes;
-  constexpr std::size_t kTileValues = kSubBlocks * kSub;
-  constexpr std::size_t kSupers = kTileValues / kSuper;
-  auto* to = reinterpret_cast<typename Traits::Block*>(out);
+  constexpr std::size_t kGroups = kLanes == 16 ? 1 : 2;
+  constexpr std::size_t kTileValues = kGroups * kLanes * kSub;
   Tile<kSub, kGroups> x, weights;
-  Found<kSubBlocks> found;
-  alignas(64) float padded[kTileValues];
+  Found found{};
+  const bool weighted = strip.importance != nullptr;
+  float variances[kChunk / kSub];
+  if (weighted) SpreadVariances(strip, Traits::kShape.variance_factor, kSuper / kSub, variances);
   for (std::size_t at = 0; at < strip.count; at += kTileValues) {
-    const std::size_t count = std::min(kTileValues, strip.count - at);
+    alignas(64) float padded[2][kTileValues];
     const float* values = strip.values + at;
-    if (count < kTileValues) {
-      std::fill(std::copy_n(values, count, padded), padded + kTileValues, 0.0f);
-      values = padded;
+    const float* importance = weighted ? strip.importance + at : nullptr;
+    if (const std::size_t count = strip.count - at; count < kTileValues) {
+      std::fill(std::copy_n(values, count, padded[0]), std::end(padded[0]), 0.0f);
+      values = padded[0];
+      if (weighted) std::fill(std::copy_n(importance, count, padded[1]), std::end(padded[1]), 0.0f);
+      importance = padded[1];
     }
     LoadTile(values, x);
-    PlainWeights(x, Traits::kAbsolutePlain, weights);
-    SearchTile<Traits::kAbsolutePlain>(Traits::kShape.plain, x, weights, found);
-    for (std::size_t s = 0; s < kSupers && s * kSuper < count; ++s, ++to) {
-      FinishSuper<Traits>({strip.values + at + s * kSuper, kSuper}, found, s * (kSuper / kSub),
-                          *to);
+    if (weighted) {
+      LoadTile(importance, weights);
+      ImportanceWeights(x, variances + at / kSub, weights);
+      SearchTile<false>(Traits::kShape.weighted, x, weights, at / kSub, found);
+    } else {
+      PlainWeights(x, Traits::kAbsolutePlain, weights);
+      SearchTile<Traits::kAbsolutePlain>(Traits::kShape.plain, x, weights, at / kSub, found);
     }
+  }
+  FinishChunk<Traits>(strip, found, to);
+}
+
+template <class Traits>
+void EncodeAffineK(const Strip& strip, std::byte* out) {
+  auto* to = reinterpret_cast<typename Traits::Block*>(out);
+  for (std::size_t at = 0; at < strip.count; at += kChunk, to += kSupers) {
+    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
+    EncodeChunk<Traits>({strip.values + at, std::min(kChunk, strip.count - at), importance}, to);
   }
 }
 
@@ -256,17 +336,14 @@ HWY_EXPORT(EncodeQ4_K);
 HWY_EXPORT(EncodeQ5_K);
 
 void q2_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  if (strip.importance != nullptr) return q2_k_encode_reference(strip, blocks);
   HWY_DYNAMIC_DISPATCH(EncodeQ2_K)(strip, blocks);
 }
 
 void q4_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  if (strip.importance != nullptr) return q4_k_encode_reference(strip, blocks);
   HWY_DYNAMIC_DISPATCH(EncodeQ4_K)(strip, blocks);
 }
 
 void q5_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  if (strip.importance != nullptr) return q5_k_encode_reference(strip, blocks);
   HWY_DYNAMIC_DISPATCH(EncodeQ5_K)(strip, blocks);
 }
 

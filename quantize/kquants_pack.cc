@@ -1,9 +1,24 @@
-// The bit packings that K encoders and decoders share.
+// The sums and bit packings that K encoders and decoders share.
 #include <cstring>
 
 #include "quantize/internal/kquants.h"
 
 namespace holdfast::quantize {
+
+void sums_of_squares(const float* x, std::size_t supers, float* sums) noexcept {
+  constexpr std::size_t kTogether = 8;
+  for (; supers >= kTogether; supers -= kTogether, x += kTogether * kSuper, sums += kTogether) {
+    float sum[kTogether] = {};
+    for (std::size_t i = 0; i < kSuper; ++i) {
+      for (std::size_t s = 0; s < kTogether; ++s) sum[s] += x[s * kSuper + i] * x[s * kSuper + i];
+    }
+    std::memcpy(sums, sum, sizeof sum);
+  }
+  for (; supers > 0; --supers, x += kSuper, ++sums) {
+    *sums = 0;
+    for (std::size_t i = 0; i < kSuper; ++i) *sums += x[i] * x[i];
+  }
+}
 
 void pack_pairs(const std::uint8_t* codes, std::uint8_t* out) noexcept {
   for (std::size_t half = 0; half < 2; ++half, codes += 128, out += 32) {

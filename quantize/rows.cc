@@ -172,6 +172,9 @@ std::optional<std::uint64_t> first_overflow(Format format,
                                             std::span<const std::byte> blocks) noexcept {
   const FormatInfo& row = info(format);
   const std::uint64_t count = blocks.size() / row.block_bytes;
+  for (std::uint64_t i = 0; i < count && row.overflows != nullptr; ++i) {
+    if (row.overflows(blocks.data() + i * row.block_bytes)) return i;
+  }
   for (std::uint64_t i = 0; i < count && row.scale_count > 0; ++i) {
     const std::byte* scales = blocks.data() + i * row.block_bytes + row.scale_offset;
     for (std::uint32_t s = 0; s < row.scale_count; ++s) {

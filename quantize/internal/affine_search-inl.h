@@ -18,8 +18,6 @@ HWY_BEFORE_NAMESPACE();
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
 
-using FloatMask = hn::Mask<FloatTag>;
-
 // What the search found for one group of lanes. Codes are clamp(nearest(inverse * (x - from))).
 struct AffineFound {
   Floats scale, low;     // x ≈ scale * code + low

@@ -17,9 +17,11 @@ struct AffineSuper {
   std::uint8_t codes[kSuper];
 };
 
-// From the searches' scales and offsets to those that are stored. With importance the searches'
-// weight sums decide.
-void quantize_scales(const AffineShape& shape, bool weighted, AffineSuper& super) noexcept;
+// Without importance: from the searches' scales and offsets to those that are stored.
+void quantize_scales(const AffineShape& shape, AffineSuper& super) noexcept;
+
+// With importance, after search_positive has found the codes.
+void store_scales(const AffineShape& shape, float scale, float offset, AffineSuper& super) noexcept;
 
 void write_super(const AffineSuper& super, Q2_KBlock& to) noexcept;
 void write_super(const AffineSuper& super, Q4_KBlock& to) noexcept;

@@ -35,7 +35,17 @@ HOLDFAST_FORMAT(mxfp4);
 HOLDFAST_FORMAT(nvfp4);
 HOLDFAST_FORMAT(q1_0);
 HOLDFAST_FORMAT(q2_0);
+HOLDFAST_FORMAT(iq1_s);
+HOLDFAST_FORMAT(iq1_m);
+HOLDFAST_FORMAT(iq2_xxs);
+HOLDFAST_FORMAT(iq2_xs);
+HOLDFAST_FORMAT(iq2_s);
+HOLDFAST_FORMAT(iq3_xxs);
+HOLDFAST_FORMAT(iq3_s);
 
 #undef HOLDFAST_FORMAT
+
+// IQ1_M scatters the half of its scale over four words.
+bool iq1_m_overflows(const std::byte* block) noexcept;
 
 }  // namespace holdfast::quantize

@@ -39,8 +39,8 @@ inline void put_nibbles(const std::uint8_t* codes, std::size_t bytes, std::uint8
 // Its first guess of the scale comes from search_positive.
 struct IQ2_XXS {
   using Block = IQ2_XXSBlock;
-  static constexpr GridSearchShape kShape = {
-      32, 8, 3, 6, 0.1f, Refit::Always, true, 1e-15f, 1, 1, true};
+  static constexpr GridSearchShape kShape = {32,   8,      3, 6, 0.1f, Refit::Always,
+                                             true, 1e-15f, 1, 1, true};
 
   static const Grid& grid() noexcept { return iq2_xxs_grid(); }
 
@@ -61,8 +61,8 @@ struct IQ2_XXS {
 
 struct IQ2_XS {
   using Block = IQ2_XSBlock;
-  static constexpr GridSearchShape kShape = {
-      16, 8, 3, 9, 0.1f, Refit::OffGrid, true, 1e-15f, 1, 1, true};
+  static constexpr GridSearchShape kShape = {16,   8,      3, 9, 0.1f, Refit::OffGrid,
+                                             true, 1e-15f, 1, 1, true};
 
   static const Grid& grid() noexcept { return iq2_xs_grid(); }
 
@@ -80,8 +80,8 @@ struct IQ2_XS {
 
 struct IQ2_S {
   using Block = IQ2_SBlock;
-  static constexpr GridSearchShape kShape = {
-      16, 8, 3, 9, 0.1f, Refit::OffGrid, false, 1e-8f, 2, 0.9875f, false};
+  static constexpr GridSearchShape kShape = {16,    8,     3, 9,       0.1f, Refit::OffGrid,
+                                             false, 1e-8f, 2, 0.9875f, false};
 
   static const Grid& grid() noexcept { return iq2_s_grid(); }
 
@@ -103,8 +103,8 @@ struct IQ2_S {
 
 struct IQ3_XXS {
   using Block = IQ3_XXSBlock;
-  static constexpr GridSearchShape kShape = {
-      32, 4, 8, 15, 0.2f, Refit::OffGrid, true, 1e-8f, 2, 1.0125f, true};
+  static constexpr GridSearchShape kShape = {32,   4,     8, 15,      0.2f, Refit::OffGrid,
+                                             true, 1e-8f, 2, 1.0125f, true};
 
   static const Grid& grid() noexcept { return iq3_xxs_grid(); }
 
@@ -126,8 +126,8 @@ struct IQ3_XXS {
 struct IQ3_S {
   using Block = IQ3_SBlock;
   // Empty are only zeros: the smallest float is the bound.
-  static constexpr GridSearchShape kShape = {
-      32, 4, 8, 9, 0.2f, Refit::AllIfAny, false, 0x1p-149f, 2, 1.033f, false};
+  static constexpr GridSearchShape kShape = {32,    4,         8, 9,      0.2f, Refit::AllIfAny,
+                                             false, 0x1p-149f, 2, 1.033f, false};
 
   static const Grid& grid() noexcept { return iq3_s_grid(); }
 
@@ -171,8 +171,8 @@ void write_grid_block(const Grid& grid, const SubFit* fits, typename F::Block& b
   const float inverse = 1 / scale;
   std::uint8_t codes[kSubs];
   for (std::size_t s = 0; s < kSubs; ++s) {
-    codes[s] = static_cast<std::uint8_t>(
-        clamp(nearest(0.5f * (inverse * fits[s].scale - 1)), 0, 15));
+    codes[s] =
+        static_cast<std::uint8_t>(clamp(nearest(0.5f * (inverse * fits[s].scale - 1)), 0, 15));
   }
   F::put_scales(codes, block);
 }

@@ -70,6 +70,10 @@ inline constexpr AffineShape kQ4_K = {
 inline constexpr AffineShape kQ5_K = {
     32, 63, {31, -0.5f, 0.1f, 15, false}, {31, -0.9f, 0.05f, 36, false}, 2};
 
+// Sums of squares of consecutive super-blocks, each a sequential float32 sum. Sums of several
+// blocks go on side by side, because one waits for its last addition at every step.
+void sums_of_squares(const float* x, std::size_t supers, float* sums) noexcept;
+
 // Codes of two bits: byte l holds values l, l + 32, l + 64, l + 96 of each half super-block.
 void pack_pairs(const std::uint8_t* codes, std::uint8_t* out) noexcept;
 

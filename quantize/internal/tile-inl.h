@@ -22,10 +22,10 @@ HWY_BEFORE_NAMESPACE();
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
 
+using FloatMask = hn::Mask<FloatTag>;
+
 template <std::size_t kValues, std::size_t kGroups>
 struct Tile {
-  static constexpr std::size_t kSubBlocks = kGroups * kLanes;
-
   Floats v[kValues][kGroups];
 };
 
