@@ -61,23 +61,28 @@ void check_reach(const ServerOptions& options, const Endpoint& endpoint) {
            "listen on 127.0.0.1, or pass --insecure to serve everything to everyone");
 }
 
-[[noreturn]] void fail_listen(const std::string& where) {
-  const int error = errno;
+[[noreturn]] void fail_listen(int error, const std::string& where) {
   if (error == EADDRINUSE) fail(ErrorKind::Conflict, "listen: " + where + " is in use already");
   fail_errno("listen", where, error);
 }
 
+std::string to_text(const Endpoint& endpoint) {
+  const auto ip = endpoint.address();
+  return (ip.is_v6() ? "[" + ip.to_string() + "]" : ip.to_string()) + ":" +
+         std::to_string(endpoint.port());
+}
+
 UniqueFd listen_tcp(const Endpoint& endpoint) {
-  const std::string where = endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
+  const std::string where = to_text(endpoint);
   UniqueFd fd(
       ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) fail_listen(where);
+  if (!fd.valid()) fail_listen(errno, where);
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (::bind(fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 ||
       ::listen(fd.get(), kBacklog) != 0) {
-    fail_listen(where);
+    fail_listen(errno, where);
   }
   return fd;
 }
@@ -85,11 +90,12 @@ UniqueFd listen_tcp(const Endpoint& endpoint) {
 // SO_REUSEPORT lets a second server of ours share the port without a word: one plain bind first
 // finds out whether somebody is there.
 void check_free(const Endpoint& endpoint) {
+  const std::string where = to_text(endpoint);
   UniqueFd probe(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(probe.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
-    fail_listen(endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
+    fail_listen(errno, where);
   }
 }
 
@@ -110,7 +116,7 @@ UniqueFd listen_unix(const std::filesystem::path& path) {
   }
   path.native().copy(name.sun_path, sizeof name.sun_path - 1);
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) fail_listen(path.native());
+  if (!fd.valid()) fail_listen(errno, path.native());
   // What is left of a process that died; the store's lock says that none of ours lives.
   ::unlink(path.c_str());
   // On Linux the mode set before bind() is the mode that the name is born with.
@@ -118,7 +124,7 @@ UniqueFd listen_unix(const std::filesystem::path& path) {
   ::fchmod(fd.get(), kOwnerOnly);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
       ::chmod(path.c_str(), kOwnerOnly) != 0 || ::listen(fd.get(), kBacklog) != 0) {
-    fail_listen(path.native());
+    fail_listen(errno, path.native());
   }
   return fd;
 }
@@ -202,11 +208,7 @@ void Server::start() {
   for (const auto& worker : state.workers) worker->start();
 }
 
-std::string Server::address() const {
-  const auto ip = state_->endpoint.address();
-  const std::string host = ip.is_v6() ? "[" + ip.to_string() + "]" : ip.to_string();
-  return host + ":" + std::to_string(port());
-}
+std::string Server::address() const { return to_text(state_->endpoint); }
 
 std::uint16_t Server::port() const { return state_->endpoint.port(); }
 

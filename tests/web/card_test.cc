@@ -1,0 +1,94 @@
+#include "web/card.h"
+
+#include <doctest/doctest.h>
+
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+const CardLinks kLinks{
+    .file_base = "/o/n/resolve/C/", .page_base = "/o/n/blob/C/", .repository = "o/n"};
+
+bool holds(const std::string& html, std::string_view part) {
+  return html.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("web/card: front matter ends at its fence, and only there") {
+  struct Case {
+    const char* readme;
+    const char* rest;
+  };
+
+  constexpr Case kCases[] = {
+      {"---\na: 1\n---\n# T\n", "# T\n"},
+      {"---\r\na: 1\r\n---\r\n# T\n", "# T\n"},
+      {"\xEF\xBB\xBF---\na: 1\n---\nx", "x"},
+      {"---\na: 1\n---", ""},
+      {"# T\n---\n", "# T\n---\n"},
+      {"---\nnever closed\n", "---\nnever closed\n"},
+      {"---- \na\n----\n", "---- \na\n----\n"},
+      {"", ""},
+      {"---", "---"},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(std::string(c.readme));
+    CHECK(without_front_matter(c.readme) == c.rest);
+  }
+}
+
+TEST_CASE("web/card: links and images stay at home, or ask to be clicked") {
+  struct Case {
+    const char* markdown;
+    const char* present;
+    const char* absent;
+  };
+
+  constexpr Case kCases[] = {
+      {"![c](chart.png)", "<img src=\"/o/n/resolve/C/chart.png\" alt=\"c\"", "blob"},
+      {"![c](./a/chart.png)", "src=\"/o/n/resolve/C/a/chart.png\"", "./"},
+      {"![b](https://e.org/b.png)", "<a href=\"https://e.org/b.png\">b</a>", "<img"},
+      {"![](https://e.org/b.png)", "<a href=\"https://e.org/b.png\">image</a>", "<img"},
+      {"[![b](https://e.org/b.png)](https://e.org)", "<a href=\"https://e.org\">b</a>", "<img"},
+      {"![b](//e.org/b.png)", "<a href=\"//e.org/b.png\">b</a>", "<img"},
+      {"![b](HTTPS://e.org/b.png)", "b", "<img"},
+      {"![b](data:image/png;base64,AAAA)", "b", "data:"},
+      {"![b](javascript:alert(1))", "b", "javascript"},
+      {"![x](https://huggingface.co/o/n/resolve/main/a/x.png)", "src=\"/o/n/resolve/C/a/x.png\"",
+       "huggingface"},
+      {"![x](https://huggingface.co/o/other/resolve/main/x.png)", "<a href=", "<img"},
+      {"[c](config.json)", "<a href=\"/o/n/blob/C/config.json\">c</a>", "resolve"},
+      {"[c](#usage)", "href=\"#usage\"", "blob"},
+      {"[c](https://e.org)", "href=\"https://e.org\"", "blob"},
+      {"[c](javascript:alert(1))", "<a href=\"\">c</a>", "alert"},
+      {"[c](vbscript:x)", "<a href=\"\">c</a>", "vbscript"},
+      {"[c](data:text/html,x)", "<a href=\"\">c</a>", "data:"},
+      {"<script>alert(1)</script>", "", "script"},
+      {"a <img src=x onerror=alert(1)> b", "a", "onerror"},
+      {"<iframe src=https://e.org></iframe>", "", "iframe"},
+      {"<https://e.org/?a=\"onclick=x>", "e.org", "\"onclick"},
+      {"| a |\n|---|\n| 1 |\n", "<table>", "|"},
+      {"~~x~~ www.e.org", "<del>x</del>", "~"},
+      {"`<b>`", "&lt;b&gt;", "<b>"},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(std::string(c.markdown));
+    const std::string html = render_card(c.markdown, kLinks);
+    CAPTURE(html);
+    CHECK(holds(html, c.present));
+    CHECK_FALSE(holds(html, c.absent));
+  }
+}
+
+TEST_CASE("web/card: hostile depth and length stay bounded") {
+  CHECK_FALSE(render_card(std::string(20'000, '>'), kLinks).empty());
+  CHECK_FALSE(render_card(std::string(20'000, '['), kLinks).empty());
+  CHECK_FALSE(render_card(std::string(20'000, '*'), kLinks).empty());
+  const std::string longer(kCardBytesMax + 1000, 'x');
+  CHECK(render_card(longer, kLinks).size() < kCardBytesMax + 100);
+  CHECK_FALSE(holds(render_card("\xff\xfe\x00 x", kLinks), "\xff"));
+}
+
+}  // namespace holdfast::web

@@ -1,0 +1,124 @@
+#include <doctest/doctest.h>
+
+#include "tests/web/asking.h"
+#include "web/handler.h"
+#include "web/metrics.h"
+
+namespace holdfast::web {
+namespace {
+
+using tests::Ask;
+using tests::Asking;
+using tests::body_of;
+using tests::json_of;
+
+const Ask kEnqueue{
+    .method = "POST",
+    .target = "/-/api/v1/jobs",
+    .body = "{\"kind\":\"sync\",\"key\":\"model/org/tiny\",\"parameters\":{\"n\":1}}",
+    .trusted = true};
+
+}  // namespace
+
+TEST_CASE("web/own_api: health, readiness, metrics") {
+  Asking hub;
+  CHECK(body_of(hub.get("/-/healthz")) == "ok\n");
+  CHECK(json_of(hub.get("/-/readyz")).find("ready")->as_bool());
+  Metrics metrics;
+  metrics.count({.route = "resolve", .status = 206, .sent_bytes = 42});
+  hub.services.metrics = &metrics;
+  const std::string text = body_of(hub.get("/-/metrics"));
+  CHECK(text.find("holdfast_http_requests_total{route=\"resolve\",status=\"2xx\"} 1") !=
+        std::string::npos);
+  CHECK(text.find("holdfast_http_sent_bytes_total{route=\"resolve\"} 42") != std::string::npos);
+}
+
+TEST_CASE("web/own_api: repositories page through models and datasets") {
+  const Asking hub;
+  std::string ids;
+  std::string after;
+  for (int page = 0; page < 6; ++page) {
+    const Json got = json_of(hub.get("/-/api/v1/repositories?limit=1&after=" + after));
+    for (const Json& row : got.find("repositories")->as_array())
+      ids += row.find("id")->as_string() + " ";
+    if (got.find("next") == nullptr) break;
+    after = got.find("next")->as_string();
+  }
+  CHECK(ids == "Example/CamelCase gpt2 org/tiny org/data ");
+}
+
+TEST_CASE("web/own_api: a repository with everything that is known of it") {
+  const Asking hub;
+  const std::string commit = to_hex(hub.sample.commit("org/tiny"));
+  const Json got = json_of(hub.get("/-/api/v1/repositories/model/org/tiny"));
+  CHECK(got.find("origin")->as_string() == "https://upstream.example.org");
+  CHECK(got.find("refs")->as_array().size() == 3);
+  CHECK(got.find("revisions")->as_array().size() == 1);
+  CHECK(got.find("files")->as_array().size() == 10);
+  CHECK(got.find("commit")->as_string() == commit);
+  const Json evidence =
+      json_of(hub.get("/-/api/v1/repositories/model/org/tiny/evidence/" + commit));
+  CHECK(evidence.find_path({"evidence", "endpoint"})->as_string() ==
+        "https://upstream.example.org");
+  const Json facts = json_of(hub.get("/-/api/v1/facts/model/org/tiny/main?prefix=file/"));
+  CHECK(facts.find("facts")->as_object().size() == 1);
+  const Json holes = json_of(hub.get("/-/api/v1/holes"));
+  CHECK(holes.find("holes")->as_array()[0].find("reason")->as_string() == "upstream says 403");
+}
+
+TEST_CASE("web/own_jobs: only the socket may ask for work") {
+  const Asking hub;
+  Ask stranger = kEnqueue;
+  stranger.trusted = false;
+  CHECK(hub.ask(stranger).status == 403);
+  CHECK(hub.sample.store->jobs().list(10).empty());
+
+  const Response made = hub.ask(kEnqueue);
+  CHECK(made.status == 201);
+  const auto id = std::to_string(json_of(made).find("id")->as_uint());
+  CHECK(json_of(hub.ask(kEnqueue)).find("id")->as_uint() == json_of(made).find("id")->as_uint());
+  const Json job = json_of(hub.get("/-/api/v1/jobs/" + id));
+  CHECK(job.find("state")->as_string() == "queued");
+  CHECK(job.find_path({"parameters", "n"})->as_int() == 1);
+  CHECK(json_of(hub.get("/-/api/v1/jobs")).find("jobs")->as_array().size() == 1);
+  CHECK(json_of(hub.get("/-/api/v1/jobs/" + id + "/log")).find("lines")->is_array());
+
+  const std::string cancel = "/-/api/v1/jobs/" + id + "/cancel";
+  CHECK(hub.ask({.method = "POST", .target = cancel}).status == 403);
+  const Json cancelled = json_of(hub.ask({.method = "POST", .target = cancel, .trusted = true}));
+  CHECK(cancelled.find("state")->as_string() == "cancelled");
+  const std::string retry = "/-/api/v1/jobs/" + id + "/retry";
+  const Json again = json_of(hub.ask({.method = "POST", .target = retry, .trusted = true}));
+  CHECK(again.find("state")->as_string() == "queued");
+  CHECK(hub.get("/-/api/v1/jobs/999").status == 404);
+}
+
+TEST_CASE("web/own_jobs: bad requests name the field") {
+  const Asking hub;
+  for (const char* body : {"", "{", "[]", "{\"kind\":\"sync\"}", "{\"kind\":1,\"key\":\"k\"}",
+                           "{\"kind\":\"sync\",\"key\":\"k\",\"parameters\":[]}"}) {
+    CAPTURE(std::string(body));
+    Ask ask = kEnqueue;
+    ask.body = body;
+    const Response got = hub.ask(ask);
+    CHECK(got.status == 400);
+    CHECK(body_of(got).find("request body") != std::string::npos);
+  }
+}
+
+TEST_CASE("web/own_jobs: a long poll waits only for news of a job that can still have some") {
+  const Asking hub;
+  const auto id = std::to_string(json_of(hub.ask(kEnqueue)).find("id")->as_uint());
+  const std::string path = "/-/api/v1/jobs/" + id;
+  const std::string seen = json_of(hub.get(path)).find("updated_at")->as_string();
+  CHECK(hub.get(path).wait_max.count() == 0);
+  CHECK(hub.get(path + "?after=" + seen + "&wait=500").wait_max.count() == 500);
+  CHECK(hub.get(path + "?after=" + seen + "&wait=99999999").wait_max.count() == 30'000);
+  CHECK(hub.get(path + "?after=2001-01-01T00:00:00.000Z&wait=500").wait_max.count() == 0);
+  CHECK(hub.get(path + "?after=" + seen + "&wait=soon").status == 400);
+  hub.sample.store->jobs().cancel(std::stoull(id));
+  const std::string last = json_of(hub.get(path)).find("updated_at")->as_string();
+  CHECK(hub.get(path + "?after=" + last + "&wait=500").wait_max.count() == 0);
+}
+
+}  // namespace holdfast::web

@@ -1,0 +1,38 @@
+// Serves a store until its standard input ends: for the client scripts, the benchmark and a look at
+// the pages. Usage: web_sample_server DIRECTORY [WEIGHTS_BYTES [UNIX_SOCKET]]; fills an empty store
+// with the sample, prints its URL.
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "storage/base/error.h"
+#include "tests/web/sample_store.h"
+#include "web/server.h"
+
+int main(int argc, char** argv) try {
+  if (argc < 2) {
+    std::cerr << "usage: web_sample_server DIRECTORY [WEIGHTS_BYTES [UNIX_SOCKET]]\n";
+    return 64;
+  }
+  const auto store = holdfast::storage::Store::open({.directory = argv[1]});
+  const std::size_t weights = argc > 2 ? std::stoull(argv[2]) : holdfast::tests::kWeightsBytes;
+  if (store->catalog().list_repositories({.limit = 1}).empty()) {
+    holdfast::tests::fill_sample(*store, weights);
+  }
+  holdfast::web::ServerOptions options{.listen = "127.0.0.1:0", .version = "sample"};
+  if (const char* threads = std::getenv("WEB_THREADS")) {
+    options.threads = static_cast<unsigned>(std::stoul(threads));
+  }
+  if (argc > 3) options.socket_path = argv[3];
+  holdfast::web::Server server(options, *store);
+  server.start();
+  std::cout << "http://" << server.address() << std::endl;
+  std::string ignored;
+  while (std::getline(std::cin, ignored)) {
+  }
+  server.drain(std::chrono::seconds(5));
+  return 0;
+} catch (const std::exception& error) {
+  std::cerr << error.what() << "\n";
+  return 2;
+}

@@ -1,0 +1,60 @@
+// A small store with everything the web tests ask for: two models (one with a directory, an LFS
+// file, an empty file, names that need quoting, a file outside the selection), a legacy one-part
+// id, a dataset, facts, evidence, a hole.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "storage/store.h"
+
+namespace holdfast::tests {
+
+// A directory of its own that goes away with the object.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  ~TemporaryDirectory();
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Deterministic bytes.
+std::string pattern_bytes(std::size_t size_bytes);
+
+inline constexpr std::size_t kWeightsBytes = 3'000'017;
+
+struct SampleFile {
+  std::string path;
+  std::string bytes;
+  bool lfs = false;
+  bool selected = true;
+};
+
+struct SampleRepository {
+  std::string id = "org/tiny";  // parse_repo_id's form
+  std::vector<SampleFile> files;
+  std::vector<std::pair<std::string, Json>> facts;
+};
+
+// Publishes one revision on main; returns its commit.
+GitOid publish(storage::Store& store, const SampleRepository& repository);
+
+// Fills an empty store; `weights_bytes` is the size of org/tiny's model.safetensors.
+void fill_sample(storage::Store& store, std::size_t weights_bytes = kWeightsBytes);
+
+struct SampleStore {
+  TemporaryDirectory directory;
+  std::unique_ptr<storage::Store> store;
+
+  SampleStore();
+  GitOid commit(const std::string& id) const;
+};
+
+}  // namespace holdfast::tests
