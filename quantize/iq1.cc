@@ -79,21 +79,35 @@ std::uint32_t shift_of(std::uint32_t shifts, std::size_t group) {
   return shifts >> (1 - group) & 1;
 }
 
+// One group of eight in the sorted order: sums of weight * x and of weight over its values.
+struct HalfSums {
+  float x[kMValues + 1] = {}, w[kMValues + 1] = {};
+
+  // Neighbouring levels are one apart, so a split is a total less two prefixes.
+  Sums split(std::size_t low, std::size_t high, const float* q) const {
+    return {x[kMValues] * q[2] - (x[low] + x[high]), w[kMValues] * q[2] * q[2] +
+                                                         w[low] * (q[0] * q[0] - q[1] * q[1]) +
+                                                         w[high] * (q[1] * q[1] - q[2] * q[2])};
+  }
+};
+
 Iq1Split split_m(const Iq1Sub& sub) {
+  HalfSums halves[2];
+  for (std::size_t j = 0; j < kMValues; ++j) {
+    const std::size_t i = sub.order[j];
+    for (std::size_t h = 0; h < 2; ++h) {
+      const bool here = i / kGroup == h;
+      halves[h].x[j + 1] = here ? halves[h].x[j] + sub.weights[i] * sub.x[i] : halves[h].x[j];
+      halves[h].w[j + 1] = here ? halves[h].w[j] + sub.weights[i] : halves[h].w[j];
+    }
+  }
   Best best;
   for (std::size_t low = 0; low <= kMValues; ++low) {
     for (std::size_t high = low; high <= kMValues; ++high) {
-      Sums sums[4];
-      for (std::size_t j = 0; j < kMValues; ++j) {
-        const std::size_t i = sub.order[j];
-        const std::size_t level = j < low ? 0 : j < high ? 1 : 2;
-        for (std::uint32_t shifts = 0; shifts < 4; ++shifts) {
-          const float q = kIq1Levels[shift_of(shifts, i / kGroup)][level];
-          sums[shifts].add(sub.weights[i], q, sub.x[i]);
-        }
-      }
       for (std::uint32_t shifts = 0; shifts < 4; ++shifts) {
-        best.offer(sums[shifts], low, high, shifts);
+        const Sums first = halves[0].split(low, high, kIq1Levels[shift_of(shifts, 0)]);
+        const Sums second = halves[1].split(low, high, kIq1Levels[shift_of(shifts, 1)]);
+        best.offer({first.qx + second.qx, first.qq + second.qq}, low, high, shifts);
       }
     }
   }

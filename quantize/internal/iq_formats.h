@@ -2,7 +2,8 @@
 // the fits of their sub-blocks. Shared by the scalar encoders and the kernels.
 //
 // One structure per format: Block, kShape, grid(), put (codes and signs of one sub-block into a
-// zeroed block) and put_scales (one code of four bits per sub-block).
+// zeroed block; `slot` counts the sub-blocks that are not empty) and put_scales (one code of four
+// bits per sub-block).
 #pragma once
 
 #include <algorithm>
@@ -44,7 +45,8 @@ struct IQ2_XXS {
 
   static const Grid& grid() noexcept { return iq2_xxs_grid(); }
 
-  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, Block& block) noexcept {
+  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, std::size_t,
+                  Block& block) noexcept {
     for (std::size_t k = 0; k < 4; ++k) {
       block.subs[sub].points[k] = static_cast<std::uint8_t>(grid.position(fit.codes[k]));
     }
@@ -66,7 +68,8 @@ struct IQ2_XS {
 
   static const Grid& grid() noexcept { return iq2_xs_grid(); }
 
-  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, Block& block) noexcept {
+  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, std::size_t,
+                  Block& block) noexcept {
     for (std::size_t k = 0; k < 2; ++k) {
       block.groups[2 * sub + k] = static_cast<std::uint16_t>(
           grid.position(fit.codes[k]) | static_cast<std::uint32_t>(fit.signs[k]) << 9);
@@ -85,7 +88,8 @@ struct IQ2_S {
 
   static const Grid& grid() noexcept { return iq2_s_grid(); }
 
-  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, Block& block) noexcept {
+  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, std::size_t,
+                  Block& block) noexcept {
     for (std::size_t k = 0; k < 2; ++k) {
       const std::uint32_t position = grid.position(fit.codes[k]);
       const std::size_t group = 2 * sub + k;
@@ -108,7 +112,8 @@ struct IQ3_XXS {
 
   static const Grid& grid() noexcept { return iq3_xxs_grid(); }
 
-  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, Block& block) noexcept {
+  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, std::size_t,
+                  Block& block) noexcept {
     for (std::size_t k = 0; k < 8; ++k) {
       block.points[8 * sub + k] = static_cast<std::uint8_t>(grid.position(fit.codes[k]));
     }
@@ -131,15 +136,18 @@ struct IQ3_S {
 
   static const Grid& grid() noexcept { return iq3_s_grid(); }
 
-  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, Block& block) noexcept {
+  static void put(const Grid& grid, const SubFit& fit, std::size_t sub, std::size_t slot,
+                  Block& block) noexcept {
+    // The reference does not step over empty sub-blocks: points and signs close the gap while their
+    // high bits stay. Such a block decodes to nonsense, there and here: the bytes are the format.
     unsigned high = 0;
     for (std::size_t k = 0; k < 8; ++k) {
       const std::uint32_t position = grid.position(fit.codes[k]);
-      block.points[8 * sub + k] = static_cast<std::uint8_t>(position);
+      block.points[8 * slot + k] = static_cast<std::uint8_t>(position);
       high |= position >> 8 << k;
     }
     block.high[sub] = static_cast<std::uint8_t>(high);
-    std::memcpy(block.signs + 4 * sub, fit.signs, 4);
+    std::memcpy(block.signs + 4 * slot, fit.signs, 4);
   }
 
   static void put_scales(const std::uint8_t* scales, Block& block) noexcept {
@@ -162,8 +170,8 @@ void write_grid_block(const Grid& grid, const SubFit* fits, typename F::Block& b
     largest = std::max(largest, fits[s].scale);
   }
   if (largest == 0 && F::kShape.clears_empty) return;
-  for (std::size_t s = 0; s < kSubs; ++s) {
-    if (!fits[s].empty) F::put(grid, fits[s], s, block);
+  for (std::size_t s = 0, slot = 0; s < kSubs; ++s) {
+    if (!fits[s].empty) F::put(grid, fits[s], s, slot++, block);
   }
   if (largest == 0) return;
   const float scale = largest / 31;

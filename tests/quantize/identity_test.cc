@@ -1,5 +1,6 @@
 // Every encoder and decoder against the official library and against its own scalar reference, for
 // every distribution, with and without importance, on every SIMD target of this machine.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
@@ -90,6 +91,21 @@ std::string difference(const FormatInfo& format, std::span<const std::byte> ours
   return std::to_string(bad) + " blocks differ, the first is " + std::to_string(first);
 }
 
+// Where the library stops, our block must have a scale that is not finite, which is an error to
+// convert. Such blocks are then taken over, so that the others can be compared.
+std::string refuse_alike(const FormatInfo& format, std::span<const std::byte> ours,
+                         tests::OfficialLibrary::Verdict& theirs) {
+  for (std::size_t i = 0; i < theirs.refused.size(); ++i) {
+    if (!theirs.refused[i]) continue;
+    const auto block = ours.subspan(i * format.block_bytes, format.block_bytes);
+    if (!first_overflow(format.format, block))
+      return "block " + std::to_string(i) + " is not refused";
+    std::ranges::copy(block,
+                      theirs.blocks.begin() + static_cast<std::ptrdiff_t>(i * format.block_bytes));
+  }
+  return {};
+}
+
 }  // namespace
 
 TEST_CASE("quantize/identity: bytes equal the official library's") {
@@ -104,9 +120,16 @@ TEST_CASE("quantize/identity: bytes equal the official library's") {
     CAPTURE(c.distribution->name);
     CAPTURE(c.weighted);
     const Input input = input_of(c);
-    const auto theirs =
-        library->encode(c.format->format, input.values, kRowValues, input.importance);
-    CHECK(difference(*c.format, encode(c, input), theirs) == "");
+    const auto ours = encode(c, input);
+    if (c.format->needs_mean_square) {
+      const auto theirs =
+          library->encode(c.format->format, input.values, kRowValues, input.importance);
+      CHECK(difference(*c.format, ours, theirs) == "");
+      continue;
+    }
+    auto theirs = library->judge(c.format->format, input.values, kRowValues, input.importance);
+    CHECK(refuse_alike(*c.format, ours, theirs) == "");
+    CHECK(difference(*c.format, ours, theirs.blocks) == "");
   }
 }
 

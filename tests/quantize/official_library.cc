@@ -1,8 +1,12 @@
 #include "tests/quantize/official_library.h"
 
+#include <csetjmp>
+#include <cstdio>
 #include <cstdlib>
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace holdfast::tests {
 namespace {
@@ -21,6 +25,42 @@ template <class Function>
 bool bind(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(dlsym(library, name));
   return function != nullptr;
+}
+
+// Where the library would stop the process it comes back here instead. It holds nothing then.
+std::jmp_buf abort_target;
+
+[[noreturn]] void leave_library(const char*) { std::longjmp(abort_target, 1); }
+
+// The library prints its grief before it stops.
+class SilentStdout {
+ public:
+  SilentStdout() : kept_(dup(STDOUT_FILENO)) {
+    std::fflush(stdout);
+    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(null, STDOUT_FILENO);
+    close(null);
+  }
+
+  SilentStdout(const SilentStdout&) = delete;
+  SilentStdout& operator=(const SilentStdout&) = delete;
+
+  ~SilentStdout() {
+    std::fflush(stdout);
+    dup2(kept_, STDOUT_FILENO);
+    close(kept_);
+  }
+
+ private:
+  int kept_;
+};
+
+// No object with a destructor lives across the jump.
+template <class Body>
+bool survives(const Body& body) {
+  if (setjmp(abort_target) != 0) return false;
+  body();
+  return true;
 }
 
 }  // namespace
@@ -43,7 +83,8 @@ struct LibraryLoader {
     }
     found = bind(handle, "ggml_quantize_init", library.initialise_) &&
             bind(handle, "ggml_quantize_chunk", library.encode_) &&
-            bind(handle, "ggml_get_type_traits", library.traits_);
+            bind(handle, "ggml_get_type_traits", library.traits_) &&
+            bind(handle, "ggml_set_abort_callback", library.set_abort_callback_);
     if (!found) reason = path + ": lacks an expected function";
   }
 };
@@ -70,6 +111,30 @@ std::vector<std::byte> OfficialLibrary::encode(quantize::Format format,
   std::vector<std::byte> out(quantize::row_bytes(quantize::info(format), values.size()));
   encode_into(format, values, row_values, importance, out.data());
   return out;
+}
+
+OfficialLibrary::Verdict OfficialLibrary::judge(quantize::Format format,
+                                                std::span<const float> values,
+                                                std::uint64_t row_values,
+                                                std::span<const float> importance) const {
+  const quantize::FormatInfo& row = quantize::info(format);
+  Verdict verdict{std::vector<std::byte>(quantize::row_bytes(row, values.size())),
+                  std::vector<bool>(values.size() / row.block_values)};
+  const SilentStdout silence;
+  const AbortCallback before = set_abort_callback_(leave_library);
+  const bool whole =
+      survives([&] { encode_into(format, values, row_values, importance, verdict.blocks.data()); });
+  for (std::size_t i = 0; i < verdict.refused.size() && !whole; ++i) {
+    const std::size_t at = i * row.block_values;
+    verdict.refused[i] = !survives([&] {
+      encode_into(
+          format, values.subspan(at, row.block_values), row.block_values,
+          importance.empty() ? importance : importance.subspan(at % row_values, row.block_values),
+          verdict.blocks.data() + i * row.block_bytes);
+    });
+  }
+  set_abort_callback_(before);
+  return verdict;
 }
 
 void OfficialLibrary::decode_into(quantize::Format format, std::span<const std::byte> blocks,

@@ -21,6 +21,17 @@ class OfficialLibrary {
   std::vector<std::byte> encode(quantize::Format format, std::span<const float> values,
                                 std::uint64_t row_values, std::span<const float> importance) const;
 
+  // What the library makes of each block, and the blocks of which it makes nothing: it stops the
+  // process where no point of a grid has a finite distance.
+  struct Verdict {
+    std::vector<std::byte> blocks;
+    std::vector<bool> refused;  // per block
+  };
+
+  // For formats whose blocks do not depend on their row. Not thread-safe.
+  Verdict judge(quantize::Format format, std::span<const float> values, std::uint64_t row_values,
+                std::span<const float> importance) const;
+
   // Into caller's memory; for benches.
   void encode_into(quantize::Format format, std::span<const float> values, std::uint64_t row_values,
                    std::span<const float> importance, std::byte* out) const;
@@ -36,6 +47,8 @@ class OfficialLibrary {
                          std::int64_t rows, std::int64_t row_values,
                          const float* importance) = nullptr;
   const void* (*traits_)(int type) = nullptr;
+  using AbortCallback = void (*)(const char* message);
+  AbortCallback (*set_abort_callback_)(AbortCallback callback) = nullptr;
 };
 
 }  // namespace holdfast::tests
