@@ -25,7 +25,8 @@ struct DownloadOptions {
   GitOid commit;
   unsigned workers = kWorkers;
   std::uint64_t part_bytes = kPartBytes;
-  Pauser* pauser = &real_pauser();  // borrowed
+  Milliseconds checkpoint_every{5'000};  // what a kill may cost, in time
+  Pauser* pauser = &real_pauser();       // borrowed
   // Ends the whole download: requested here as well, when one file fails for good. The upstream
   // must listen to it.
   std::stop_source stop;

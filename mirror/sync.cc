@@ -216,9 +216,11 @@ void SyncRun::fetch() {
                           .commit = choice_.commit,
                           .workers = tuning.workers,
                           .part_bytes = tuning.part_bytes,
+                          .checkpoint_every = tuning.checkpoint_every,
                           .pauser = tuning.pauser,
                           .stop = stop_,
                           .report = [&](const storage::Progress& p) { reporter_.report(p); }});
+  files_.clear();
   std::unordered_map<GitOid, Digest> by_blob;
   for (std::size_t i = 0; i < wanted.size(); ++i) by_blob[wanted[i].blob] = downloaded_.objects[i];
   for (const PlannedFile& planned : plan_.files) {

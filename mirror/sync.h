@@ -30,6 +30,7 @@ struct SyncTuning {
   Pauser* pauser = &real_pauser();  // borrowed
   Milliseconds connect_timeout{15'000};
   Milliseconds stall_window{30'000};
+  Milliseconds checkpoint_every{5'000};
   unsigned workers = kWorkers;
   std::uint64_t part_bytes = kPartBytes;
 };

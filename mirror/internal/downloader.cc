@@ -11,6 +11,9 @@
 namespace holdfast::mirror {
 namespace {
 
+constexpr std::chrono::milliseconds kReportEvery{200};
+constexpr int kGraceRounds = 10;
+
 std::uint64_t bytes_missing(const storage::BlobWriter& writer) {
   std::uint64_t bytes = 0;
   for (const storage::ByteRange& hole : writer.missing()) bytes += hole.length;
@@ -80,6 +83,11 @@ void Downloader::prepare() {
                                " more bytes are needed, " + std::to_string(free) + " are free");
 }
 
+bool Downloader::wait_for_workers() {
+  auto queue = queue_.lock();
+  return queue.wait_for(kReportEvery, [](const Queue& q) { return q.workers == 0; });
+}
+
 DownloadResult Downloader::run() {
   try {
     prepare();
@@ -97,13 +105,11 @@ DownloadResult Downloader::run() {
   for (unsigned i = 0; i < workers; ++i) {
     threads.emplace_back([this, i] { work(i % 2 == 1); });
   }
-  while (true) {
+  for (int rounds_left = kGraceRounds; !wait_for_workers();) {
     report();
-    auto queue = queue_.lock();
-    if (queue.wait_for(std::chrono::milliseconds(200),
-                       [](const Queue& q) { return q.workers == 0; })) {
-      break;
-    }
+    // After a failure the others may end what they are at, so that it need not come again; not for
+    // long, since someone waits for the bad news.
+    if (queue_.lock()->failure && --rounds_left == 0) options_.stop.request_stop();
   }
   threads.clear();
   const std::exception_ptr failure = queue_.lock()->failure;
@@ -133,7 +139,6 @@ void Downloader::work(bool prefer_small) {
       --queue->busy;
       if (failure && !queue->failure) queue->failure = failure;
     }
-    if (failure) options_.stop.request_stop();
     queue_.notify_all();
   }
   --queue_.lock()->workers;
@@ -180,8 +185,7 @@ void Downloader::fetch_small(std::size_t file) {
   upstream_.fetch(remote(file), {.offset = 0, .length = record.size_bytes},
                   [&](std::span<const std::byte> part) {
                     bytes += as_text(part);
-                    fetched_bytes_ += part.size();
-                    done_bytes_ += static_cast<std::int64_t>(part.size());
+                    count(part.size());
                   });
   const bool right = record.lfs ? sha256(as_bytes(bytes)) == *record.object
                                 : git_object_id("blob", as_bytes(bytes)) == record.blob;
@@ -243,8 +247,7 @@ void Downloader::open(std::size_t file) {
     options_.pauser->pause(options_.pauser->now() + Milliseconds(200), options_.stop.get_token());
     return put_back({.step = Step::Open, .file = file});
   }
-  // Git's hash has no state that is kept across a restart, so such a file is streamed.
-  if (!record.lfs || state.in_one_piece) return put_back({.step = Step::Stream, .file = file});
+  if (state.in_one_piece) return put_back({.step = Step::Stream, .file = file});
   std::deque<Work> parts;
   for (const storage::ByteRange& hole : state.writer->missing()) {
     for (std::uint64_t at = 0; at < hole.length; at += options_.part_bytes) {
@@ -255,11 +258,30 @@ void Downloader::open(std::size_t file) {
     }
   }
   done_bytes_ += static_cast<std::int64_t>(record.size_bytes - bytes_missing(*state.writer));
+  state.save_due = options_.pauser->now() + options_.checkpoint_every;
   state.open_parts = parts.size();
-  if (parts.empty()) return commit(file, std::nullopt);
+  if (parts.empty()) return commit(file);
   auto queue = queue_.lock();
   queue->large.insert(queue->large.begin(), parts.begin(), parts.end());
   queue_.notify_all();
+}
+
+void Downloader::count(std::size_t bytes) {
+  fetched_bytes_ += bytes;
+  done_bytes_ += static_cast<std::int64_t>(bytes);
+}
+
+// The writer saves its progress by volume; on a slow line, where that takes long, by time too.
+void Downloader::keep(std::size_t file, std::uint64_t offset, std::span<const std::byte> bytes) {
+  State& state = states_[file];
+  state.writer->write_at(offset, bytes);
+  count(bytes.size());
+  const SteadyTime now = options_.pauser->now();
+  SteadyTime due = state.save_due;
+  if (now < due) return;
+  if (state.save_due.compare_exchange_strong(due, now + options_.checkpoint_every)) {
+    state.writer->checkpoint();
+  }
 }
 
 void Downloader::fetch_part(const Work& item) {
@@ -268,10 +290,8 @@ void Downloader::fetch_part(const Work& item) {
   try {
     if (!state.in_one_piece) {
       upstream_.fetch(remote(item.file), item.range, [&](std::span<const std::byte> part) {
-        state.writer->write_at(offset, part);
+        keep(item.file, offset, part);
         offset += part.size();
-        fetched_bytes_ += part.size();
-        done_bytes_ += static_cast<std::int64_t>(part.size());
       });
     }
   } catch (const Error& error) {
@@ -280,7 +300,7 @@ void Downloader::fetch_part(const Work& item) {
   }
   if (--state.open_parts > 0) return;
   if (state.in_one_piece) return put_back({.step = Step::Stream, .file = item.file});
-  commit(item.file, std::nullopt);
+  commit(item.file);
 }
 
 void Downloader::fetch_stream(std::size_t file) {
@@ -292,40 +312,51 @@ void Downloader::fetch_stream(std::size_t file) {
     state.writer =
         store_.blobs().create({.lease_key = lease_key(file), .size_bytes = record.size_bytes});
   }
-  std::optional<GitBlobHasher> hasher;
-  if (!record.lfs) hasher.emplace(record.size_bytes);
+  std::uint64_t offset = 0;
   upstream_.fetch(remote(file), {.offset = 0, .length = record.size_bytes},
                   [&](std::span<const std::byte> part) {
-                    state.writer->append(part);
-                    if (hasher) hasher->update(part);
-                    fetched_bytes_ += part.size();
-                    done_bytes_ += static_cast<std::int64_t>(part.size());
+                    keep(file, offset, part);
+                    offset += part.size();
                   });
-  commit(file, hasher ? std::optional(hasher->finish()) : std::nullopt);
+  commit(file);
 }
 
-// `found` is the git id of what arrived, for files that git hashes.
-void Downloader::commit(std::size_t file, std::optional<GitOid> found) {
+GitOid Downloader::git_id_of(const Digest& object) const {
+  const auto reader = store_.blobs().open(object);
+  GitBlobHasher hasher(reader->size_bytes());
+  std::vector<std::byte> buffer(1 << 20);
+  for (std::uint64_t at = 0; at < reader->size_bytes();) {
+    const auto length =
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), reader->size_bytes() - at));
+    const std::span<std::byte> part(buffer.data(), length);
+    reader->read(at, part);
+    hasher.update(part);
+    at += length;
+  }
+  return hasher.finish();
+}
+
+void Downloader::commit(std::size_t file) {
   const storage::FileRecord& record = files_[file];
   State& state = states_[file];
   std::string wrong;
-  if (found && *found != record.blob) {
-    state.writer->discard();
-    wrong = "expected git id " + to_hex(record.blob) + ", found " + to_hex(*found);
-  } else {
-    try {
-      const Digest object =
-          state.writer->commit(record.lfs ? record.object : std::optional<Digest>());
-      state.writer.reset();
-      if (found) {
-        const std::pair<GitOid, Digest> blob(record.blob, object);
-        store_.catalog().remember_blobs({&blob, 1});
-      }
+  try {
+    const Digest object =
+        state.writer->commit(record.lfs ? record.object : std::optional<Digest>());
+    state.writer.reset();
+    if (record.lfs) return finished(file, object);
+    // Git's hash has no state that survives a restart, so it is taken from the stored bytes. Wrong
+    // ones stay an object that nothing names, and go with their lease.
+    const GitOid found = git_id_of(object);
+    if (found == record.blob) {
+      const std::pair<GitOid, Digest> blob(record.blob, object);
+      store_.catalog().remember_blobs({&blob, 1});
       return finished(file, object);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::Corrupt) throw;
-      wrong = error.what();
     }
+    wrong = "expected git id " + to_hex(record.blob) + ", found " + to_hex(found);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Corrupt) throw;
+    wrong = error.what();
   }
   state.writer.reset();
   count_wrong(file, wrong);

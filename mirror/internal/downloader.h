@@ -25,7 +25,8 @@ class Downloader {
 
  private:
   // Small: whole, in memory, stored many at a time. Open: start staging and queue what is missing.
-  // Part: a range of a staged file. Stream: a staged file from first to last byte.
+  // Part: a range of a staged file. Stream: a staged file from first to last byte, for upstreams
+  // that give no ranges.
   enum class Step { Small, Open, Part, Stream };
 
   struct Work {
@@ -46,6 +47,7 @@ class Downloader {
     std::unique_ptr<storage::BlobWriter> writer;
     std::atomic<std::size_t> open_parts = 0;
     std::atomic<bool> in_one_piece = false;  // upstream cannot give parts of it
+    std::atomic<SteadyTime> save_due{SteadyTime{}};
     int wrong = 0;
   };
 
@@ -55,6 +57,7 @@ class Downloader {
   };
 
   void prepare();
+  bool wait_for_workers();
   void work(bool prefer_small);
   std::optional<Work> take(bool prefer_small);
   void put_back(Work item);
@@ -62,9 +65,11 @@ class Downloader {
   void fetch_small(std::size_t file);
   void open(std::size_t file);
   void fetch_part(const Work& item);
+  void keep(std::size_t file, std::uint64_t offset, std::span<const std::byte> bytes);
+  void count(std::size_t bytes);
   void fetch_stream(std::size_t file);
-  void close_part(std::size_t file);
-  void commit(std::size_t file, std::optional<GitOid> found);
+  void commit(std::size_t file);
+  GitOid git_id_of(const Digest& object) const;
   void count_wrong(std::size_t file, const std::string& what);
   void finished(std::size_t file, const Digest& object);
   bool is_stored(std::size_t file);
