@@ -8,12 +8,13 @@
 #include "quantize/internal/families.h"
 #include "quantize/internal/kquants.h"
 #include "quantize/internal/numbers.h"
+#include "quantize/internal/symmetric_super.h"
 
 namespace holdfast::quantize {
 namespace {
 
-inline constexpr std::size_t kSub = 16;
-inline constexpr std::size_t kSubs = kSuper / kSub;
+constexpr std::size_t kSub = kSymmetricSub;
+constexpr std::size_t kSubs = kSymmetricSubs;
 
 float first_extreme(const float* values, std::size_t n) {
   float magnitude = 0, extreme = 0;
@@ -36,9 +37,8 @@ void requantize(const float* x, float scale, int levels, std::uint8_t* codes) {
 }
 
 struct Q3Super {
-  std::uint16_t scale;
-  std::uint8_t scale_codes[kSubs];  // biased by 32
-  std::uint8_t codes[kSuper];       // biased by 4
+  Q3Scales scales;
+  std::uint8_t codes[kSuper];  // biased by 4
 };
 
 void search_q3_plain(const float* x, Q3Super& super) {
@@ -46,20 +46,7 @@ void search_q3_plain(const float* x, Q3Super& super) {
   for (std::size_t j = 0; j < kSubs; ++j) {
     scales[j] = refine_symmetric(x + kSub * j, super.codes + kSub * j, kSub, 4);
   }
-  const float extreme = first_extreme(scales, kSubs);
-  if (extreme == 0) {
-    // Stored zeros, which read as -32 with a zero super-block scale.
-    std::memset(super.scale_codes, 0, kSubs);
-    super.scale = 0;
-    return;
-  }
-  const float inverse = -32.f / extreme;
-  for (std::size_t j = 0; j < kSubs; ++j) {
-    // The reference narrows to eight bits before it clamps.
-    const auto code = static_cast<std::int8_t>(nearest(inverse * scales[j]));
-    super.scale_codes[j] = static_cast<std::uint8_t>(clamp(code, -32, 31) + 32);
-  }
-  super.scale = float_to_half(1 / inverse);
+  quantize_q3_scales(scales, super.scales);
 }
 
 void search_q3_weighted(const float* x, const float* importance, Q3Super& super) {
@@ -77,14 +64,15 @@ void search_q3_weighted(const float* x, const float* importance, Q3Super& super)
     }
     scales[j] = search_symmetric({x + kSub * j, weights, super.codes + kSub * j, kSub}, 4);
   }
-  super.scale =
-      float_to_half(search_symmetric({scales, weight_sums, super.scale_codes, kSubs}, 32));
+  Q3Scales& stored = super.scales;
+  stored.scale =
+      float_to_half(search_symmetric({scales, weight_sums, stored.scale_codes, kSubs}, 32));
 }
 
 // Third bits into the mask, the rest in pairs.
 void write_q3(const Q3Super& super, Q3_KBlock& to) {
-  to.scale = super.scale;
-  pack_scales_q3(super.scale_codes, to.scales);
+  to.scale = super.scales.scale;
+  pack_scales_q3(super.scales.scale_codes, to.scales);
   std::uint8_t low[kSuper];
   std::memset(to.high, 0, sizeof to.high);
   for (std::size_t i = 0; i < kSuper; ++i) {
@@ -116,15 +104,11 @@ void encode_q6(const float* x, const float* importance, Q6_KBlock& to) {
     const float* weights = importance == nullptr ? squares : importance + kSub * j;
     scales[j] = search_symmetric({x + kSub * j, weights, codes + kSub * j, kSub}, 32);
   }
-  const float extreme = first_extreme(scales, kSubs);
-  if (std::fabs(extreme) < kGroupEpsilon) {
+  if (!quantize_q6_scales(scales, to)) {
     std::memset(&to, 0, sizeof to);
     return;
   }
-  const float inverse = -128.f / extreme;
-  to.scale = float_to_half(1 / inverse);
   for (std::size_t j = 0; j < kSubs; ++j) {
-    to.scales[j] = static_cast<std::int8_t>(std::min(127, nearest(inverse * scales[j])));
     const float scale = half_to_float(to.scale) * static_cast<float>(to.scales[j]);
     requantize(x + kSub * j, scale, 32, codes + kSub * j);
   }
@@ -132,6 +116,34 @@ void encode_q6(const float* x, const float* importance, Q6_KBlock& to) {
 }
 
 }  // namespace
+
+void quantize_q3_scales(const float* scales, Q3Scales& stored) noexcept {
+  const float extreme = first_extreme(scales, kSubs);
+  if (extreme == 0) {
+    // Stored zeros, which read as -32 with a zero super-block scale.
+    std::memset(stored.scale_codes, 0, kSubs);
+    stored.scale = 0;
+    return;
+  }
+  const float inverse = -32.f / extreme;
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    // The reference narrows to eight bits before it clamps.
+    const auto code = static_cast<std::int8_t>(nearest(inverse * scales[j]));
+    stored.scale_codes[j] = static_cast<std::uint8_t>(clamp(code, -32, 31) + 32);
+  }
+  stored.scale = float_to_half(1 / inverse);
+}
+
+bool quantize_q6_scales(const float* scales, Q6_KBlock& to) noexcept {
+  const float extreme = first_extreme(scales, kSubs);
+  if (std::fabs(extreme) < kGroupEpsilon) return false;
+  const float inverse = -128.f / extreme;
+  to.scale = float_to_half(1 / inverse);
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    to.scales[j] = static_cast<std::int8_t>(std::min(127, nearest(inverse * scales[j])));
+  }
+  return true;
+}
 
 void q3_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
   auto* to = reinterpret_cast<Q3_KBlock*>(out);
@@ -144,8 +156,8 @@ void q3_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
       search_q3_weighted(x, strip.importance + at, super);
     }
     for (std::size_t j = 0; j < kSubs; ++j) {
-      const auto code = static_cast<float>((super.scale_codes[j] & 63) - 32);
-      requantize(x + kSub * j, half_to_float(super.scale) * code, 4, super.codes + kSub * j);
+      const auto code = static_cast<float>((super.scales.scale_codes[j] & 63) - 32);
+      requantize(x + kSub * j, half_to_float(super.scales.scale) * code, 4, super.codes + kSub * j);
     }
     write_q3(super, *to);
   }

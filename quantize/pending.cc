@@ -7,10 +7,6 @@ void q2_k_decode(const std::byte* blocks, std::size_t count, float* values) noex
   q2_k_decode_reference(blocks, count, values);
 }
 
-void q3_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  q3_k_encode_reference(strip, blocks);
-}
-
 void q3_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
   q3_k_decode_reference(blocks, count, values);
 }
@@ -21,10 +17,6 @@ void q4_k_decode(const std::byte* blocks, std::size_t count, float* values) noex
 
 void q5_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
   q5_k_decode_reference(blocks, count, values);
-}
-
-void q6_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  q6_k_encode_reference(strip, blocks);
 }
 
 void q6_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {

@@ -1,0 +1,351 @@
+// Q3_K and Q6_K, SIMD encoders: the searches one sub-block a lane, then each super-block's codes
+// across lanes. Super-blocks that leave the tame numbers go to the reference.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "quantize/internal/families.h"
+#include "quantize/internal/numbers.h"
+#include "quantize/internal/symmetric_super.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/kquants_symmetric_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "quantize/internal/symmetric_search-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+
+namespace holdfast::quantize {
+namespace HWY_NAMESPACE {
+
+#if HOLDFAST_SIMD
+
+inline constexpr std::size_t kSub = kSymmetricSub;
+inline constexpr std::size_t kSubs = kSymmetricSubs;
+inline constexpr std::size_t kChunk = 2048;  // values between the two halves of the work
+inline constexpr std::size_t kSupers = kChunk / kSuper;
+
+inline constexpr hn::Rebind<std::uint8_t, FloatTag> kByte{};
+
+// Search results of one chunk, by sub-block; wild is by super-block.
+struct Found {
+  alignas(64) float scale[kChunk / kSub], weight_sum[kChunk / kSub];
+  bool wild[kSupers];
+};
+
+void MarkWild(FloatMask wild, std::size_t first, Found& found) {
+  if (hn::AllFalse(kFloat, wild)) return;
+  alignas(64) float flags[kLanes];
+  hn::Store(hn::IfThenElseZero(wild, Splat(1.0f)), kFloat, flags);
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    if (flags[lane] != 0) found.wild[(first + lane) / kSubs] = true;
+  }
+}
+
+// Calls body(values, importance or null, index of the tile's first sub-block) tile by tile; a last
+// tile that is not full is padded with zeros.
+template <std::size_t kTileValues, class Body>
+void ForTiles(const Strip& strip, const Body& body) {
+  for (std::size_t at = 0; at < strip.count; at += kTileValues) {
+    alignas(64) float padded[2][kTileValues];
+    const float* values = strip.values + at;
+    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
+    if (const std::size_t count = strip.count - at; count < kTileValues) {
+      std::fill(std::copy_n(values, count, padded[0]), std::end(padded[0]), 0.0f);
+      values = padded[0];
+      if (importance != nullptr) {
+        std::fill(std::copy_n(importance, count, padded[1]), std::end(padded[1]), 0.0f);
+        importance = padded[1];
+      }
+    }
+    body(values, importance, at / kSub);
+  }
+}
+
+// Groups side by side where every step waits for the one before.
+inline constexpr std::size_t kRefineGroups = 4;
+inline constexpr std::size_t kGroups = kLanes == 16 ? 1 : 2;
+
+void RefineChunk(const Strip& strip, Found& found) {
+  ForTiles<kRefineGroups * kLanes * kSub>(
+      strip, [&](const float* values, const float*, std::size_t first) {
+        Tile<kSub, kRefineGroups> x;
+        LoadTile(values, x);
+        Floats scale[kRefineGroups];
+        FloatMask wild[kRefineGroups];
+        RefineLanes<kSub, kRefineGroups>(x, 4).run(scale, wild);
+        for (std::size_t g = 0; g < kRefineGroups; ++g) {
+          hn::StoreU(scale[g], kFloat, found.scale + first + g * kLanes);
+          MarkWild(wild[g], first + g * kLanes, found);
+        }
+      });
+}
+
+// weigh(x, variance of the lanes' super-blocks, weights) turns importance into weights.
+template <class Weigh>
+void SearchChunk(const Strip& strip, int levels, const Weigh& weigh, Found& found) {
+  ForTiles<kGroups * kLanes * kSub>(
+      strip, [&](const float* values, const float* importance, std::size_t first) {
+        Tile<kSub, kGroups> x, weights;
+        LoadTile(values, x);
+        if (importance != nullptr) LoadTile(importance, weights);
+        weigh(x, first, weights);
+        SymmetricFound result[kGroups];
+        SymmetricLanes<kSub, kGroups>(x, weights, levels).run(result);
+        for (std::size_t g = 0; g < kGroups; ++g) {
+          Floats sum = hn::Zero(kFloat);
+          for (std::size_t i = 0; i < kSub; ++i) sum = sum + weights.v[i][g];
+          hn::StoreU(result[g].scale, kFloat, found.scale + first + g * kLanes);
+          hn::StoreU(sum, kFloat, found.weight_sum + first + g * kLanes);
+        }
+      });
+}
+
+void Squares(const Tile<kSub, kGroups>& x, Tile<kSub, kGroups>& weights) {
+  for (std::size_t i = 0; i < kSub; ++i) {
+    for (std::size_t g = 0; g < kGroups; ++g) weights.v[i][g] = x.v[i][g] * x.v[i][g];
+  }
+}
+
+// importance * sqrt(variance of the super-block + x²), for Q3_K.
+void SearchWeightedQ3(const Strip& strip, Found& found) {
+  float sums[kSupers] = {};
+  sums_of_squares(strip.values, strip.count / kSuper, sums);
+  float variances[kChunk / kSub];
+  for (std::size_t j = 0; j < kChunk / kSub; ++j) variances[j] = 2 * sums[j / kSubs] / kSuper;
+  SearchChunk(
+      strip, 4,
+      [&](const Tile<kSub, kGroups>& x, std::size_t first, Tile<kSub, kGroups>& weights) {
+        for (std::size_t g = 0; g < kGroups; ++g) {
+          const Floats variance = hn::LoadU(kFloat, variances + first + g * kLanes);
+          for (std::size_t i = 0; i < kSub; ++i) {
+            const Floats square = x.v[i][g] * x.v[i][g];
+            weights.v[i][g] = weights.v[i][g] * hn::Sqrt(variance + square);
+          }
+        }
+      },
+      found);
+}
+
+// search_symmetric over the scales of a chunk's super-blocks, one super-block a lane.
+void SearchScalesQ3(Found& found, Q3Scales (&stored)[kSupers]) {
+  constexpr std::size_t kColumns = std::max(kSupers, kLanes);
+  alignas(64) float columns[2][kSubs][kColumns] = {};
+  for (std::size_t s = 0; s < kSupers; ++s) {
+    for (std::size_t j = 0; j < kSubs; ++j) {
+      columns[0][j][s] = found.scale[s * kSubs + j];
+      columns[1][j][s] = found.weight_sum[s * kSubs + j];
+      found.wild[s] = found.wild[s] || !std::isfinite(columns[0][j][s]);
+    }
+  }
+  for (std::size_t lane = 0; lane < kSupers; lane += kLanes) {
+    Tile<kSubs, 1> x, weights;
+    for (std::size_t j = 0; j < kSubs; ++j) {
+      x.v[j][0] = hn::Load(kFloat, &columns[0][j][lane]);
+      weights.v[j][0] = hn::Load(kFloat, &columns[1][j][lane]);
+    }
+    SymmetricFound result[1];
+    SymmetricLanes<kSubs, 1>(x, weights, 32).run(result);
+    alignas(64) float scale[kLanes], codes[kLanes];
+    hn::Store(result[0].scale, kFloat, scale);
+    // A super-block without a scale stores zeros, not the bias.
+    const auto empty = hn::Eq(result[0].inverse, hn::Zero(kFloat));
+    const std::size_t last = std::min(kSupers - lane, kLanes);
+    for (std::size_t s = 0; s < last; ++s) stored[lane + s].scale = float_to_half(scale[s]);
+    for (std::size_t j = 0; j < kSubs; ++j) {
+      const Floats code =
+          hn::Max(Splat(-32), hn::Min(Splat(31), Nearest(result[0].inverse * x.v[j][0])));
+      hn::Store(hn::IfThenZeroElse(empty, code + Splat(32)), kFloat, codes);
+      for (std::size_t s = 0; s < last; ++s) {
+        stored[lane + s].scale_codes[j] = static_cast<std::uint8_t>(static_cast<int>(codes[s]));
+      }
+    }
+  }
+}
+
+// Codes of kLanes values with the scales as stored, biased by `levels`, in the low byte of lanes.
+class Requantizer {
+ public:
+  Requantizer(const float* x, int levels) : x_(x), levels_(static_cast<float>(levels)) {}
+
+  void set_scale(std::size_t sub, float scale) {
+    scale_[sub] = scale;
+    any_zero_ = any_zero_ || scale == 0;
+  }
+
+  bool any_zero() const { return any_zero_; }
+
+  bool tame() const { return hn::AllTrue(kFloat, tame_); }
+
+  HWY_INLINE Uints codes(std::size_t at) {
+    const Floats t = hn::LoadU(kFloat, x_ + at) / Splat(scale_[at / kSub]);
+    tame_ = hn::And(tame_, hn::Lt(hn::Abs(t), Splat(kNearestLimit)));
+    const Floats code = hn::Max(Splat(-levels_), hn::Min(Splat(levels_ - 1), Nearest(t)));
+    return hn::BitCast(kUint, code + Splat(0x1p23f + levels_));
+  }
+
+ private:
+  const float* x_;
+  float levels_;
+  float scale_[kSubs];
+  bool any_zero_ = false;
+  FloatMask tame_ = hn::Eq(hn::Zero(kFloat), hn::Zero(kFloat));
+};
+
+HWY_INLINE void StoreBytes(Uints bytes, std::uint8_t* out) {
+  hn::StoreU(hn::TruncateTo(kByte, bytes), kByte, out);
+}
+
+HWY_INLINE Uints LowBits(Uints codes, std::uint32_t mask) {
+  return hn::And(codes, hn::Set(kUint, mask));
+}
+
+// a, b, c, d, two bits each, from bit 0 up.
+HWY_INLINE Uints Pairs(Uints a, Uints b, Uints c, Uints d) {
+  return hn::Or(hn::Or(LowBits(a, 3), hn::ShiftLeft<2>(LowBits(b, 3))),
+                hn::Or(hn::ShiftLeft<4>(LowBits(c, 3)), hn::ShiftLeft<6>(LowBits(d, 3))));
+}
+
+void WriteCodes(Requantizer& from, Q3_KBlock& to) {
+  for (std::size_t l = 0; l < 32; l += kLanes) {
+    Uints high = hn::Zero(kUint);
+    for (std::size_t half = 2; half-- > 0;) {
+      Uints codes[4];
+      for (std::size_t k = 4; k-- > 0;) {  // the last one in is bit 0
+        codes[k] = from.codes(128 * half + 32 * k + l);
+        high = hn::Or(hn::ShiftLeft<1>(high), hn::ShiftRight<2>(LowBits(codes[k], 4)));
+      }
+      StoreBytes(Pairs(codes[0], codes[1], codes[2], codes[3]), to.codes + 32 * half + l);
+    }
+    StoreBytes(high, to.high + l);
+  }
+}
+
+void WriteCodes(Requantizer& from, Q6_KBlock& to) {
+  for (std::size_t half = 0; half < 2; ++half) {
+    for (std::size_t l = 0; l < 32; l += kLanes) {
+      Uints codes[4], tops[4];
+      for (std::size_t k = 0; k < 4; ++k) {
+        codes[k] = from.codes(128 * half + 32 * k + l);
+        tops[k] = hn::ShiftRight<4>(codes[k]);
+      }
+      StoreBytes(hn::Or(LowBits(codes[0], 15), hn::ShiftLeft<4>(codes[2])), to.low + 64 * half + l);
+      StoreBytes(hn::Or(LowBits(codes[1], 15), hn::ShiftLeft<4>(codes[3])),
+                 to.low + 64 * half + 32 + l);
+      StoreBytes(Pairs(tops[0], tops[1], tops[2], tops[3]), to.high + 32 * half + l);
+    }
+  }
+}
+
+bool FinishQ3(const float* x, const Q3Scales& scales, Q3_KBlock& to) {
+  Requantizer requantizer(x, 4);
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    requantizer.set_scale(
+        j, half_to_float(scales.scale) * static_cast<float>(scales.scale_codes[j] - 32));
+  }
+  if (requantizer.any_zero()) return false;  // there the search's own codes stay
+  to.scale = scales.scale;
+  pack_scales_q3(scales.scale_codes, to.scales);
+  WriteCodes(requantizer, to);
+  return requantizer.tame();
+}
+
+bool FinishQ6(const float* x, const float* found, Q6_KBlock& to) {
+  if (!quantize_q6_scales(found, to)) {
+    std::memset(&to, 0, sizeof to);
+    return true;
+  }
+  Requantizer requantizer(x, 32);
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    requantizer.set_scale(j, half_to_float(to.scale) * static_cast<float>(to.scales[j]));
+  }
+  if (requantizer.any_zero()) return false;
+  WriteCodes(requantizer, to);
+  return requantizer.tame();
+}
+
+// At most kChunk values.
+void EncodeQ3Chunk(const Strip& strip, Q3_KBlock* to) {
+  Found found{};
+  Q3Scales stored[kSupers];
+  if (strip.importance == nullptr) {
+    RefineChunk(strip, found);
+    for (std::size_t s = 0; s < kSupers; ++s)
+      quantize_q3_scales(found.scale + s * kSubs, stored[s]);
+  } else {
+    SearchWeightedQ3(strip, found);
+    SearchScalesQ3(found, stored);
+  }
+  for (std::size_t s = 0; s < strip.count / kSuper; ++s) {
+    const float* x = strip.values + s * kSuper;
+    if (!found.wild[s] && FinishQ3(x, stored[s], to[s])) continue;
+    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + s * kSuper;
+    q3_k_encode_reference({x, kSuper, importance}, reinterpret_cast<std::byte*>(to + s));
+  }
+}
+
+void EncodeQ6Chunk(const Strip& strip, Q6_KBlock* to) {
+  Found found{};
+  const bool weighted = strip.importance != nullptr;
+  SearchChunk(
+      strip, 32,
+      [&](const Tile<kSub, kGroups>& x, std::size_t, Tile<kSub, kGroups>& weights) {
+        if (!weighted) Squares(x, weights);
+      },
+      found);
+  for (std::size_t s = 0; s < strip.count / kSuper; ++s) {
+    const float* x = strip.values + s * kSuper;
+    if (FinishQ6(x, found.scale + s * kSubs, to[s])) continue;
+    const float* importance = weighted ? strip.importance + s * kSuper : nullptr;
+    q6_k_encode_reference({x, kSuper, importance}, reinterpret_cast<std::byte*>(to + s));
+  }
+}
+
+template <class Block, class Encode>
+void ForChunks(const Strip& strip, std::byte* out, const Encode& encode) {
+  auto* to = reinterpret_cast<Block*>(out);
+  for (std::size_t at = 0; at < strip.count; at += kChunk, to += kSupers) {
+    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
+    encode(Strip{strip.values + at, std::min(kChunk, strip.count - at), importance}, to);
+  }
+}
+
+void EncodeQ3_K(const Strip& strip, std::byte* out) {
+  ForChunks<Q3_KBlock>(strip, out, EncodeQ3Chunk);
+}
+
+void EncodeQ6_K(const Strip& strip, std::byte* out) {
+  ForChunks<Q6_KBlock>(strip, out, EncodeQ6Chunk);
+}
+
+#else
+
+void EncodeQ3_K(const Strip& strip, std::byte* out) { q3_k_encode_reference(strip, out); }
+
+void EncodeQ6_K(const Strip& strip, std::byte* out) { q6_k_encode_reference(strip, out); }
+
+#endif
+
+}  // namespace HWY_NAMESPACE
+}  // namespace holdfast::quantize
+
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace holdfast::quantize {
+
+HWY_EXPORT(EncodeQ3_K);
+HWY_EXPORT(EncodeQ6_K);
+
+void q3_k_encode(const Strip& strip, std::byte* blocks) noexcept {
+  HWY_DYNAMIC_DISPATCH(EncodeQ3_K)(strip, blocks);
+}
+
+void q6_k_encode(const Strip& strip, std::byte* blocks) noexcept {
+  HWY_DYNAMIC_DISPATCH(EncodeQ6_K)(strip, blocks);
+}
+
+}  // namespace holdfast::quantize
+#endif
