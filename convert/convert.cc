@@ -6,10 +6,10 @@
 
 #include "convert/execute.h"
 #include "convert/general_metadata.h"
+#include "convert/open_source.h"
 #include "convert/plan.h"
 #include "convert/provenance.h"
 #include "convert/publish.h"
-#include "convert/revision_files.h"
 #include "convert/tokenizer.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -19,28 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where the model comes from, opened.
-struct Source {
-  std::unique_ptr<ModelFiles> files;
-  std::optional<DerivedSource> revision;  // nothing for a folder
-};
-
 storage::Store& need_store(storage::Store* store, std::string_view what) {
   if (store == nullptr) fail(ErrorKind::Invalid, std::string(what) + ": needs a store");
   return *store;
-}
-
-Source open_source(const ConvertRequest& request, storage::Store* store) {
-  if (is_path(request.source)) return {.files = open_directory(request.source)};
-  const std::size_t at = request.source.find('@');
-  const storage::RepoId repo = storage::parse_repo_id(request.source.substr(0, at));
-  storage::Store& opened = need_store(store, request.source);
-  const std::string revision = at == std::string::npos ? "HEAD" : request.source.substr(at + 1);
-  const auto commit = opened.catalog().resolve(repo, revision);
-  if (!commit) {
-    fail(ErrorKind::NotFound, repo.full_name() + ": no revision \"" + revision + "\" is stored");
-  }
-  return {.files = open_revision(opened, repo, *commit), .revision = DerivedSource{repo, *commit}};
 }
 
 // A model as read from its headers, and the plans made from that.
@@ -58,7 +39,7 @@ Model read_model(const ModelFiles& files) {
           .checkpoint = read_checkpoint(files)};
 }
 
-PlanInput plan_input(const ConvertRequest& request, const Source& source, const Model& model,
+PlanInput plan_input(const ConvertRequest& request, const OpenedSource& source, const Model& model,
                      storage::Store* store) {
   PlanInput input{.architecture = model.architecture,
                   .config = model.config,
@@ -93,7 +74,7 @@ std::vector<const FileType*> wanted_types(const ConvertRequest& request,
   return types;
 }
 
-std::string file_name(const Source& source, const FileType& type) {
+std::string file_name(const OpenedSource& source, const FileType& type) {
   return source.files->model_name() + "." + std::string(type.name) + ".gguf";
 }
 
@@ -114,7 +95,7 @@ class Conversion {
       : request_(request),
         store_(store),
         context_(context),
-        source_(open_source(request, store)),
+        source_(open_source(request.source, store)),
         model_(read_model(*source_.files)) {}
 
   Json::Object run() {
@@ -253,7 +234,7 @@ class Conversion {
   const ConvertRequest& request_;
   storage::Store* store_;
   storage::JobContext& context_;
-  Source source_;
+  OpenedSource source_;
   Model model_;
   std::vector<Target> targets_;
   Json::Array outputs_;  // those that are there already, then those made

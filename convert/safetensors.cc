@@ -139,20 +139,6 @@ void check_tiling(std::span<const SourceTensor> tensors, std::uint64_t data_byte
   }
 }
 
-SafetensorsHeader read_header(const ModelFiles& files, const std::string& name) {
-  const auto file = files.open(name);
-  std::array<std::byte, 8> prefix;
-  if (file->size_bytes() < prefix.size()) {
-    corrupt(name, "truncated: " + std::to_string(file->size_bytes()) +
-                      " bytes, the header length alone takes 8");
-  }
-  file->read(0, prefix);
-  const std::uint64_t length = parse_safetensors_prefix(prefix, file->size_bytes(), name);
-  std::string json(length, '\0');
-  file->read(prefix.size(), std::as_writable_bytes(std::span(json)));
-  return parse_safetensors_header(json, file->size_bytes(), name);
-}
-
 // A shard is a file beside the index: a path in a foreign file is never followed elsewhere.
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." &&
@@ -328,6 +314,19 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t 
   return header;
 }
 
+SafetensorsHeader read_safetensors_header(const ModelFile& file, std::string_view file_name) {
+  std::array<std::byte, 8> prefix;
+  if (file.size_bytes() < prefix.size()) {
+    corrupt(file_name, "truncated: " + std::to_string(file.size_bytes()) +
+                           " bytes, the header length alone takes 8");
+  }
+  file.read(0, prefix);
+  const std::uint64_t length = parse_safetensors_prefix(prefix, file.size_bytes(), file_name);
+  std::string json(length, '\0');
+  file.read(prefix.size(), std::as_writable_bytes(std::span(json)));
+  return parse_safetensors_header(json, file.size_bytes(), file_name);
+}
+
 Checkpoint read_checkpoint(const ModelFiles& files) {
   Shards shards = find_shards(files);
   if (shards.files.size() > kShardsMax) {
@@ -337,7 +336,8 @@ Checkpoint read_checkpoint(const ModelFiles& files) {
   Checkpoint checkpoint;
   checkpoint.files = shards.files;
   for (std::size_t i = 0; i < shards.files.size(); ++i) {
-    SafetensorsHeader header = read_header(files, shards.files[i]);
+    SafetensorsHeader header =
+        read_safetensors_header(*files.open(shards.files[i]), shards.files[i]);
     add_aliases(header);
     for (SourceTensor& tensor : header.tensors) {
       tensor.file = static_cast<std::uint32_t>(i);

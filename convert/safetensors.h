@@ -59,6 +59,9 @@ std::uint64_t parse_safetensors_prefix(std::span<const std::byte, 8> prefix,
 SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t file_bytes,
                                            std::string_view file_name);
 
+// Reads and parses the header of a file.
+SafetensorsHeader read_safetensors_header(const ModelFile& file, std::string_view file_name);
+
 // All tensors of a checkpoint: by file name, then by tensor name, which is the order in which the
 // peer writes them. A name that `__metadata__` declares to be another tensor's (shared weights are
 // stored once) is listed as a tensor of its own with `alias_of` set.

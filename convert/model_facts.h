@@ -1,0 +1,37 @@
+// What can be said about model files without reading weights: the facts that pages show, that
+// `inspect` prints and that scan jobs store. JSON because that is what all three want.
+//
+// A file fact: {"kind": "safetensors" | "gguf", "tensors": n, "parameters": {"total", "by_dtype":
+// {dtype: n}}, "metadata": {key: value}, "tensor_table": [[name, dtype, shape, bytes]…]}, or
+// {"kind", "error"} for a file whose header is broken: a fact as well.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "convert/model_files.h"
+#include "storage/base/json.h"
+
+namespace holdfast::convert {
+
+// Rows of a tensor table that facts keep; "tensors" has the true number.
+inline constexpr std::size_t kTableRowsDefault = 2000;
+
+// Whether the name is that of a model file that has facts.
+bool has_facts(std::string_view path) noexcept;
+
+// Errors that are not the file's own (Io, NotFound) are thrown.
+Json::Object file_facts(const ModelFile& file, std::string_view path,
+                        std::size_t table_rows_max = kTableRowsDefault);
+
+// Facts of a whole model: {"front_matter", "license", "tags", "pipeline_tag", "library_name",
+// "base_model": [], "parameters": {"total", "by_dtype"}, "formats": []}. `facts` are those of its
+// files, by path.
+Json::Object card_facts(const ModelFiles& files,
+                        std::span<const std::pair<std::string, Json>> facts);
+
+}  // namespace holdfast::convert
