@@ -32,16 +32,18 @@ bool may_use_range(const Request& request, std::string_view etag) {
   return if_range.empty() || if_range == quoted(etag);
 }
 
-void set_range(const Call& call, std::string_view etag, std::uint64_t size_bytes,
-               Response& response, ObjectSlice& slice) {
+// The part of the body that the client asked for; writes the status and Content-Range of the
+// answer.
+storage::ByteRange take_range(const Call& call, std::string_view etag, std::uint64_t size_bytes,
+                              Response& response) {
+  const storage::ByteRange whole{.offset = 0, .length = size_bytes};
   const std::string_view header = call.request.header("Range");
-  slice.range = {0, size_bytes};
-  if (header.empty() || !may_use_range(call.request, etag)) return;
+  if (header.empty() || !may_use_range(call.request, etag)) return whole;
   // The JavaScript client probes every file with this range and takes 416 for a failure; an empty
   // file answers with its size instead (hub-protocol 2.8).
   if (size_bytes == 0 && header == "bytes=0-0") {
     response.set("Content-Range", content_range_unsatisfied(0));
-    return;
+    return whole;
   }
   const RangeResult result = parse_range(header, size_bytes);
   if (result.kind == RangeKind::Unsatisfiable) {
@@ -51,11 +53,11 @@ void set_range(const Call& call, std::string_view etag, std::uint64_t size_bytes
     refused.set("Accept-Ranges", "bytes");
     throw Refusal(ErrorKind::Invalid, "range", std::move(refused));
   }
-  slice.range = result.range;
   if (result.kind == RangeKind::Part) {
     response.status = 206;
     response.set("Content-Range", content_range(result.range, size_bytes));
   }
+  return result.range;
 }
 
 Response file_response(const Call& call, const RevisionAt& at, std::string_view etag,
@@ -85,7 +87,7 @@ Response resolve_file(const Call& call) {
   const std::uint64_t size_bytes = file->reader->size_bytes();
   Response response = file_response(call, at, file->etag, size_bytes);
   ObjectSlice slice{.reader = file->reader, .range = {}};
-  set_range(call, file->etag, size_bytes, response, slice);
+  slice.range = take_range(call, file->etag, size_bytes, response);
   response.body = std::move(slice);
   return response;
 }
@@ -99,8 +101,10 @@ Response raw_file(const Call& call) {
   // Raw means what git holds: the pointer, not the file.
   auto pointer = catalog.find_git_object(record->blob);
   if (!pointer) refuse_entry(at, true);
-  Response response = file_response(call, at, to_hex(record->blob), pointer->bytes.size());
-  response.body = std::move(pointer->bytes);
+  const std::string etag = to_hex(record->blob);
+  Response response = file_response(call, at, etag, pointer->bytes.size());
+  const auto range = take_range(call, etag, pointer->bytes.size(), response);
+  response.body = pointer->bytes.substr(range.offset, range.length);
   return response;
 }
 

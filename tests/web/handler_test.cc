@@ -191,6 +191,10 @@ TEST_CASE("web/hub_files: raw gives the pointer of an LFS file") {
   const std::string pointer = body_of(hub.get("/org/tiny/raw/main/tiny-Q4_0.gguf"));
   CHECK(pointer.starts_with("version https://git-lfs.github.com/spec/v1\n"));
   CHECK(pointer.find("size 5000\n") != std::string::npos);
+  const Ask part{.target = "/org/tiny/raw/main/tiny-Q4_0.gguf",
+                 .headers = {{"Range", "bytes=0-6"}}};
+  CHECK(hub.ask(part).status == 206);
+  CHECK(body_of(hub.ask(part)) == "version");
   CHECK(body_of(hub.get("/org/tiny/raw/main/config.json")) == "{\"model_type\": \"llama\"}\n");
 }
 
