@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "convert/pre_tokenizer.h"
+#include "convert/pre_tokenizer_probe.h"
+#include "convert/tokenizers/encoder.h"
 #include "convert/tokenizers/kinds.h"
 #include "convert/tokenizers/special_tokens.h"
 #include "storage/base/error.h"
@@ -14,8 +16,27 @@ namespace {
 constexpr std::string_view kSentencePieceFile = "tokenizer.model";
 constexpr std::string_view kSpacePrefix = "tokenizer.ggml.add_space_prefix";
 
-std::string pre_name(const TokenizerJob& job) {
+// The name that the ids of the probe give, for tokenizers known by them. An expression that cannot
+// be run is not an error here: its structure may be known all the same.
+std::optional<std::string_view> name_by_probe(const TokenizerSource& source,
+                                              const HubTokenizer& tokenizer,
+                                              const std::vector<std::string>& merges) {
+  try {
+    const std::optional<TokenIds> body = encode(kPreTokenizerProbe, source, tokenizer, merges);
+    if (!body) return std::nullopt;
+    return pre_tokenizer_name_of_hash(
+        pre_tokenizer_hash(with_special_tokens(*body, source, tokenizer)));
+  } catch (const Error& error) {
+    const ErrorKind kind = error.kind();
+    if (kind != ErrorKind::Unsupported && kind != ErrorKind::LimitExceeded) throw;
+    return std::nullopt;
+  }
+}
+
+std::string pre_name(const TokenizerJob& job, const HubTokenizer& tokenizer,
+                     const std::vector<std::string>& merges) {
   if (job.options.forced_pre) return *job.options.forced_pre;
+  if (const auto name = name_by_probe(job.source, tokenizer, merges)) return std::string(*name);
   if (job.source.tokenizer_json) {
     return pre_tokenizer_name(*job.source.tokenizer_json, job.options.architecture);
   }
@@ -63,10 +84,12 @@ void write_sentencepiece(const TokenizerJob& job) {
 }
 
 SpecialTokens write_byte_pairs_table(const TokenizerJob& job) {
-  const Vocabulary vocabulary = hub_vocabulary(job.source, job.vocabulary_size);
-  write_tokenizer_name("gpt2", pre_name(job), job.out.metadata);
+  const HubTokenizer tokenizer = read_hub_tokenizer(job.source);
+  const Vocabulary vocabulary = hub_vocabulary(tokenizer, job.source, job.vocabulary_size);
+  SpecialTokens special = read_special_tokens(job.source, Merges::Loaded);
+  write_tokenizer_name("gpt2", pre_name(job, tokenizer, special.merges), job.out.metadata);
   put_vocabulary(job, vocabulary, Scores::Omitted);
-  return read_special_tokens(job.source, Merges::Loaded);
+  return special;
 }
 
 void write_byte_pairs(const TokenizerJob& job) { put_special(job, write_byte_pairs_table(job)); }
@@ -131,10 +154,11 @@ void write_phi3(const TokenizerJob& job) {
 }
 
 void write_word_piece(const TokenizerJob& job) {
-  Vocabulary vocabulary = hub_vocabulary(job.source, job.vocabulary_size);
+  const HubTokenizer tokenizer = read_hub_tokenizer(job.source);
+  Vocabulary vocabulary = hub_vocabulary(tokenizer, job.source, job.vocabulary_size);
   put_token_types(job);
   mark_word_starts(vocabulary);
-  write_tokenizer_name("bert", pre_name(job), job.out.metadata);
+  write_tokenizer_name("bert", pre_name(job, tokenizer, {}), job.out.metadata);
   put_vocabulary(job, vocabulary, Scores::Omitted);
   put_special(job, read_special_tokens(job.source, Merges::Ignored, vocabulary.size()));
 }

@@ -93,8 +93,8 @@ Vocabulary sentencepiece_bpe_vocabulary(const TokenizerSource& source) {
   return rows;
 }
 
-Vocabulary hub_vocabulary(const TokenizerSource& source, std::uint64_t size) {
-  const HubTokenizer tokenizer = read_hub_tokenizer(source);
+Vocabulary hub_vocabulary(const HubTokenizer& tokenizer, const TokenizerSource& source,
+                          std::uint64_t size) {
   const Json* decoder = source.tokenizer_json ? source.tokenizer_json->find("decoder") : nullptr;
   if (size == 0) size = tokenizer.ids_end();
   if (tokenizer.ids_end() > size) {

@@ -36,7 +36,8 @@ Vocabulary sentencepiece_bpe_vocabulary(const TokenizerSource& source);
 
 // Byte-level BPE and WordPiece before its rewriting: model vocabulary, added tokens, padding.
 // `size` 0 = as many as there are ids.
-Vocabulary hub_vocabulary(const TokenizerSource& source, std::uint64_t size);
+Vocabulary hub_vocabulary(const HubTokenizer& tokenizer, const TokenizerSource& source,
+                          std::uint64_t size);
 
 // "##ing" becomes "ing", "word" becomes U+2581 "word": how GGUF marks where words begin.
 void mark_word_starts(Vocabulary& vocabulary);

@@ -11,9 +11,8 @@
 
 namespace holdfast::convert {
 
-// More than four times the largest vocabulary published so far; a claim above it is hostile or a
-// slip.
-inline constexpr std::uint64_t kTokensMax = std::uint64_t{1} << 22;
+// Twice the largest vocabulary published so far; a claim above it is hostile or a slip.
+inline constexpr std::uint64_t kTokensMax = std::uint64_t{1} << 21;
 
 // tokenizer.ggml.token_type (GGUF specification, "Special tokens").
 enum class TokenType : std::int32_t {

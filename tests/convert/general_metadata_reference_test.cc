@@ -2,10 +2,16 @@
 
 #include "convert/general_metadata.h"
 #include "convert/model_files.h"
+#include "tests/convert/fixtures.h"
 #include "tests/convert/tokenizer_reference.h"
 
 namespace holdfast::convert {
 namespace {
+
+std::optional<std::string> reference_cases() {
+  const auto folder = test::shared_folder("reference/cases");
+  return folder ? std::optional(folder->string()) : std::nullopt;
+}
 
 // As the plan counts them: expert tensors are those with "_exps." in their names.
 ParameterCounts count_parameters(const Json& tensors) {
@@ -52,11 +58,8 @@ bool belongs_to_plan(const std::string& line) {
 }
 
 TEST_CASE("convert/general_metadata: key-values equal those recorded from llama.cpp's converter") {
-  const auto folder = test::reference_cases();
-  if (!folder) {
-    MESSAGE("SKIPPED: no shared/data/reference beside the project");
-    return;
-  }
+  const auto folder = reference_cases();
+  if (!folder) return test::skip("no shared/data/reference beside the project");
   for (const std::string& name : test::reference_case_names(*folder)) {
     CAPTURE(name);
     const std::string path = *folder + "/" + name;

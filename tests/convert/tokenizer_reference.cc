@@ -1,7 +1,6 @@
 #include "tests/convert/tokenizer_reference.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <type_traits>
 #include <variant>
@@ -70,14 +69,6 @@ void append_recorded(const Json& pair, const Json& arrays, std::vector<std::stri
 }
 
 }  // namespace
-
-std::optional<std::string> reference_cases() {
-  const char* shared = std::getenv("HOLDFAST_SHARED_DATA");
-  const std::string root = shared != nullptr ? shared : HOLDFAST_SOURCE_DIR "/../shared/data";
-  const std::string folder = root + "/reference/cases";
-  if (!fs::is_directory(folder)) return std::nullopt;
-  return folder;
-}
 
 std::vector<std::string> reference_case_names(const std::string& folder) {
   std::vector<std::string> names;

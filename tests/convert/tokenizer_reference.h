@@ -1,7 +1,6 @@
 // The recorded key-values of the reference cases, as lines of text that a test can compare.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,9 +9,6 @@
 #include "storage/base/json.h"
 
 namespace holdfast::convert::test {
-
-// The folder with the cases; nothing where the shared data is absent.
-std::optional<std::string> reference_cases();
 
 // Folders of cases that hold a checkpoint and a run that worked, sorted.
 std::vector<std::string> reference_case_names(const std::string& folder);
