@@ -1,14 +1,9 @@
 #include "convert/inspect.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <limits>
 
-#include "convert/architecture.h"
-#include "convert/convert.h"
-#include "convert/metadata_text.h"
 #include "convert/model_facts.h"
-#include "convert/open_source.h"
 #include "storage/base/error.h"
 
 namespace holdfast::convert {
@@ -17,58 +12,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kAllRows = std::numeric_limits<std::size_t>::max();
-
-Json config_facts(const ModelFiles& files) {
-  if (!files.has("config.json")) return {};
-  try {
-    const ModelConfig config = read_config(files);
-    const auto all = architectures();
-    const auto found = std::ranges::find_if(all, [&](const Architecture* architecture) {
-      return std::ranges::find(architecture->hf_names, config.architecture()) !=
-             architecture->hf_names.end();
-    });
-    const bool supported = found != all.end();
-    return Json::Object{{"architecture", config.architecture()},
-                        {"supported", supported},
-                        {"gguf_architecture", supported ? Json((*found)->name) : Json()}};
-  } catch (const Error& error) {
-    return Json::Object{{"error", error.what()}};
-  }
-}
-
-Json tokenizer_facts(const ModelFiles& files) {
-  try {
-    const Json config = files.has("config.json") ? read_config(files).root() : Json(Json::Object{});
-    const Tokenizer tokenizer = read_tokenizer(files, config, {});
-    const auto text = [&](std::string_view key) {
-      const MetadataValue* value = tokenizer.metadata.find(key);
-      return value == nullptr ? Json() : to_json(*value, 0);
-    };
-    return Json::Object{{"model", text("tokenizer.ggml.model")},
-                        {"pre", text("tokenizer.ggml.pre")},
-                        {"tokens", tokenizer.tokens}};
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::NotFound) return {};
-    return Json::Object{{"error", error.what()}};
-  }
-}
-
-Json::Object inspect_model(const ModelFiles& files) {
-  std::vector<std::pair<std::string, Json>> by_path;
-  Json::Array listed;
-  for (const std::string& path : files.paths()) {
-    if (!has_facts(path)) continue;
-    Json::Object facts = file_facts(*files.open(path), path);
-    Json::Object row{{"path", path}};
-    for (const auto& [key, value] : facts) row.set(key, value);
-    listed.emplace_back(std::move(row));
-    by_path.emplace_back(path, std::move(facts));
-  }
-  return {{"files", std::move(listed)},
-          {"card", card_facts(files, by_path)},
-          {"config", config_facts(files)},
-          {"tokenizer", tokenizer_facts(files)}};
-}
 
 Json::Object inspect_file(const fs::path& path) {
   const fs::path parent = path.parent_path();
@@ -114,13 +57,32 @@ std::string file_text(const Json& file, bool with_tensors) {
 
 }  // namespace
 
-Json::Object inspect(std::string_view source, storage::Store* store) {
+Json::Object inspect(std::string_view source) {
   std::error_code ignored;
-  const bool is_file = is_path(source) && fs::is_regular_file(fs::path(source), ignored);
-  Json::Object result{{"source", source}};
-  const Json::Object found =
-      is_file ? inspect_file(fs::path(source)) : inspect_model(*open_source(source, store).files);
-  for (const auto& [key, value] : found) result.set(key, value);
+  if (fs::is_regular_file(fs::path(source), ignored)) {
+    Json::Object result{{"source", source}};
+    for (const auto& [key, value] : inspect_file(fs::path(source))) result.set(key, value);
+    return result;
+  }
+  Json::Object facts;
+  for (auto& [key, value] : model_facts(*open_directory(source))) facts.set(key, std::move(value));
+  return inspection_of_facts(source, facts);
+}
+
+Json::Object inspection_of_facts(std::string_view source, const Json::Object& facts) {
+  constexpr std::string_view kFile = "file/";
+  Json::Array files;
+  for (const auto& [key, value] : facts) {
+    if (!key.starts_with(kFile)) continue;
+    Json::Object row{{"path", key.substr(kFile.size())}};
+    for (const auto& [name, fact] : value.as_object(key)) row.set(name, fact);
+    files.emplace_back(std::move(row));
+  }
+  Json::Object result{{"source", source}, {"files", std::move(files)}};
+  for (const std::string_view key : {"card", "config", "tokenizer"}) {
+    const Json* fact = facts.find(key);
+    result.set(std::string(key), fact == nullptr ? Json() : *fact);
+  }
   return result;
 }
 

@@ -5,15 +5,15 @@
 #include <string_view>
 
 #include "storage/base/json.h"
-#include "storage/store.h"
 
 namespace holdfast::convert {
 
-// `source` is a model file, a folder, or "owner/name[@revision]" (then `store` may not be null).
-// {"source", "files": [{"path", …file facts}], "card", "config": {"architecture", "supported",
-// "gguf_architecture"}, "tokenizer": {"model", "pre", "tokens"}}; card, config and tokenizer are
-// null where there is none. Errors: NotFound, Invalid, Io.
-Json::Object inspect(std::string_view source, storage::Store* store);
+// Of a model file or a folder. {"source", "files": [{"path", …file facts}], "card", "config",
+// "tokenizer"} with the facts of model_facts.h; null where there is none. Errors: NotFound, Io.
+Json::Object inspect(std::string_view source);
+
+// The same of a stored revision, from the fact rows that its scan wrote, by key.
+Json::Object inspection_of_facts(std::string_view source, const Json::Object& facts);
 
 // The same for people. Tensors are listed when a single file is inspected.
 std::string inspection_text(const Json::Object& inspection);

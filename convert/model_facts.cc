@@ -4,13 +4,17 @@
 #include <array>
 #include <map>
 #include <set>
+#include <span>
 
+#include "convert/architecture.h"
+#include "convert/config.h"
 #include "convert/ggml_type.h"
 #include "convert/gguf_reader.h"
 #include "convert/limits.h"
 #include "convert/metadata_text.h"
 #include "convert/model_card.h"
 #include "convert/safetensors.h"
+#include "convert/tokenizer.h"
 #include "storage/base/error.h"
 
 namespace holdfast::convert {
@@ -191,6 +195,58 @@ Json::Array formats(const ModelFiles& files) {
   return Json::Array(found.begin(), found.end());
 }
 
+Json::Object card_facts(const ModelFiles& files,
+                        std::span<const std::pair<std::string, Json>> facts) {
+  Json::Object front_matter;
+  if (files.has("README.md") && files.open("README.md")->size_bytes() <= kCardBytesMax) {
+    front_matter = parse_front_matter(files.read_text("README.md", kCardBytesMax));
+  }
+  const Json::Array licenses = strings(front_matter.find("license"));
+  return {{"license", licenses.empty() ? Json() : licenses.front()},
+          {"tags", strings(front_matter.find("tags"))},
+          {"pipeline_tag", text_or_null(front_matter.find("pipeline_tag"))},
+          {"library_name", text_or_null(front_matter.find("library_name"))},
+          {"base_model", strings(front_matter.find("base_model"))},
+          {"parameters", Parameters(facts).json()},
+          {"formats", formats(files)},
+          {"front_matter", std::move(front_matter)}};
+}
+
+Json config_facts(const ModelFiles& files) {
+  if (!files.has("config.json")) return {};
+  try {
+    const ModelConfig config = read_config(files);
+    const auto all = architectures();
+    const auto found = std::ranges::find_if(all, [&](const Architecture* architecture) {
+      return std::ranges::find(architecture->hf_names, config.architecture()) !=
+             architecture->hf_names.end();
+    });
+    const bool supported = found != all.end();
+    return Json::Object{{"architecture", config.architecture()},
+                        {"supported", supported},
+                        {"gguf_architecture", supported ? Json((*found)->name) : Json()}};
+  } catch (const Error& error) {
+    return Json::Object{{"error", error.what()}};
+  }
+}
+
+Json tokenizer_facts(const ModelFiles& files) {
+  try {
+    const Json config = files.has("config.json") ? read_config(files).root() : Json(Json::Object{});
+    const Tokenizer tokenizer = read_tokenizer(files, config, {});
+    const auto text = [&](std::string_view key) {
+      const MetadataValue* value = tokenizer.metadata.find(key);
+      return value == nullptr ? Json() : to_json(*value, 0);
+    };
+    return Json::Object{{"model", text("tokenizer.ggml.model")},
+                        {"pre", text("tokenizer.ggml.pre")},
+                        {"tokens", tokenizer.tokens}};
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::NotFound) return {};
+    return Json::Object{{"error", error.what()}};
+  }
+}
+
 }  // namespace
 
 bool has_facts(std::string_view path) noexcept { return kind_of(path) != nullptr; }
@@ -210,21 +266,28 @@ Json::Object file_facts(const ModelFile& file, std::string_view path, std::size_
   return facts;
 }
 
-Json::Object card_facts(const ModelFiles& files,
-                        std::span<const std::pair<std::string, Json>> facts) {
-  Json::Object front_matter;
-  if (files.has("README.md") && files.open("README.md")->size_bytes() <= kCardBytesMax) {
-    front_matter = parse_front_matter(files.read_text("README.md", kCardBytesMax));
+std::vector<std::pair<std::string, Json>> model_facts(const ModelFiles& files,
+                                                      const FactsProgress& progress) {
+  std::vector<std::string> paths = files.paths();
+  std::erase_if(paths, [](const std::string& path) { return !has_facts(path); });
+  std::vector<std::pair<std::string, Json>> by_path;
+  for (const std::string& path : paths) {
+    Json::Object facts = file_facts(*files.open(path), path);
+    const Json* error = facts.find("error");
+    const std::string problem = error == nullptr ? std::string() : error->as_string();
+    by_path.emplace_back(path, std::move(facts));
+    if (progress) progress(by_path.size(), paths.size(), problem);
   }
-  const Json::Array licenses = strings(front_matter.find("license"));
-  return {{"license", licenses.empty() ? Json() : licenses.front()},
-          {"tags", strings(front_matter.find("tags"))},
-          {"pipeline_tag", text_or_null(front_matter.find("pipeline_tag"))},
-          {"library_name", text_or_null(front_matter.find("library_name"))},
-          {"base_model", strings(front_matter.find("base_model"))},
-          {"parameters", Parameters(facts).json()},
-          {"formats", formats(files)},
-          {"front_matter", std::move(front_matter)}};
+  std::vector<std::pair<std::string, Json>> rows;
+  rows.emplace_back("card", card_facts(files, by_path));
+  if (Json config = config_facts(files); !config.is_null()) {
+    rows.emplace_back("config", std::move(config));
+  }
+  if (Json tokenizer = tokenizer_facts(files); !tokenizer.is_null()) {
+    rows.emplace_back("tokenizer", std::move(tokenizer));
+  }
+  for (auto& [path, facts] : by_path) rows.emplace_back("file/" + path, std::move(facts));
+  return rows;
 }
 
 }  // namespace holdfast::convert

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,10 +28,16 @@ bool has_facts(std::string_view path) noexcept;
 Json::Object file_facts(const ModelFile& file, std::string_view path,
                         std::size_t table_rows_max = kTableRowsDefault);
 
-// Facts of a whole model: {"front_matter", "license", "tags", "pipeline_tag", "library_name",
-// "base_model": [], "parameters": {"total", "by_dtype"}, "formats": []}. `facts` are those of its
-// files, by path.
-Json::Object card_facts(const ModelFiles& files,
-                        std::span<const std::pair<std::string, Json>> facts);
+// Called after each file; `error` is empty for a healthy one. Throws to stop.
+using FactsProgress =
+    std::function<void(std::size_t done, std::size_t files, std::string_view error)>;
+
+// All facts of a model by key, as scan jobs store them:
+// "card": {"front_matter", "license", "tags", "pipeline_tag", "library_name", "base_model": [],
+// "parameters": {"total", "by_dtype"}, "formats": []}; "config": {"architecture", "supported",
+// "gguf_architecture"} and "tokenizer": {"model", "pre", "tokens"}, or {"error"}, where the model
+// has them; "file/<path>" of each model file.
+std::vector<std::pair<std::string, Json>> model_facts(const ModelFiles& files,
+                                                      const FactsProgress& progress = {});
 
 }  // namespace holdfast::convert

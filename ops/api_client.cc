@@ -28,8 +28,8 @@ struct StatusKind {
 };
 
 constexpr StatusKind kStatusKinds[] = {
-    {400, ErrorKind::Invalid},  {401, ErrorKind::Denied},   {403, ErrorKind::Denied},
-    {404, ErrorKind::NotFound}, {409, ErrorKind::Conflict}, {413, ErrorKind::LimitExceeded},
+    {400, ErrorKind::Invalid},     {401, ErrorKind::Denied},   {403, ErrorKind::Denied},
+    {404, ErrorKind::NotFound},    {409, ErrorKind::Conflict}, {413, ErrorKind::LimitExceeded},
     {503, ErrorKind::Unavailable},
 };
 
@@ -69,7 +69,8 @@ class LocalClient final : public ApiClient {
     request.trusted = true;
     const auto start = std::chrono::steady_clock::now();
     web::Response response = web::handle(request, services_);
-    while (response.wait_max > 0ms && std::chrono::steady_clock::now() - start < response.wait_max) {
+    while (response.wait_max > 0ms &&
+           std::chrono::steady_clock::now() - start < response.wait_max) {
       std::this_thread::sleep_for(kLocalPoll);
       response = web::handle(request, services_);
     }

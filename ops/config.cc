@@ -61,12 +61,12 @@ struct Key {
 };
 
 template <class Target>
-void read_table(const std::filesystem::path& file, std::string_view prefix, const toml::table& table,
-                std::span<const Key<Target>> keys, Target& target) {
+void read_table(const std::filesystem::path& file, std::string_view prefix,
+                const toml::table& table, std::span<const Key<Target>> keys, Target& target) {
   for (const auto& [name, node] : table) {
     const std::string_view key_name = name.str();
-    const Place place{file, prefix.empty() ? std::string(key_name)
-                                           : fmt::format("{}.{}", prefix, key_name)};
+    const Place place{
+        file, prefix.empty() ? std::string(key_name) : fmt::format("{}.{}", prefix, key_name)};
     const Key<Target>* found = nullptr;
     for (const auto& key : keys) {
       if (key.name == key_name) found = &key;
@@ -95,42 +95,31 @@ std::vector<Target> read_tables(const Place& place, const toml::node& node,
 }
 
 constexpr Key<UpstreamSettings> kUpstreamKeys[] = {
-    {"name", [](const Place& p, const toml::node& n, UpstreamSettings& u) {
-       u.name = read_string(p, n);
-     }},
-    {"endpoint", [](const Place& p, const toml::node& n, UpstreamSettings& u) {
-       u.endpoint = read_string(p, n);
-     }},
-    {"token_file", [](const Place& p, const toml::node& n, UpstreamSettings& u) {
-       u.token_file = read_string(p, n);
-     }},
-    {"proxy", [](const Place& p, const toml::node& n, UpstreamSettings& u) {
-       u.proxy = read_string(p, n);
-     }},
-    {"ca_file", [](const Place& p, const toml::node& n, UpstreamSettings& u) {
-       u.ca_file = read_string(p, n);
-     }},
-    {"redirect_hosts", [](const Place& p, const toml::node& n, UpstreamSettings& u) {
-       u.redirect_hosts = read_strings(p, n);
-     }},
+    {"name",
+     [](const Place& p, const toml::node& n, UpstreamSettings& u) { u.name = read_string(p, n); }},
+    {"endpoint", [](const Place& p, const toml::node& n,
+                    UpstreamSettings& u) { u.endpoint = read_string(p, n); }},
+    {"token_file", [](const Place& p, const toml::node& n,
+                      UpstreamSettings& u) { u.token_file = read_string(p, n); }},
+    {"proxy",
+     [](const Place& p, const toml::node& n, UpstreamSettings& u) { u.proxy = read_string(p, n); }},
+    {"ca_file", [](const Place& p, const toml::node& n,
+                   UpstreamSettings& u) { u.ca_file = read_string(p, n); }},
+    {"redirect_hosts", [](const Place& p, const toml::node& n,
+                          UpstreamSettings& u) { u.redirect_hosts = read_strings(p, n); }},
 };
 
 constexpr Key<MirrorSettings> kMirrorKeys[] = {
-    {"repo", [](const Place& p, const toml::node& n, MirrorSettings& m) {
-       m.repo = read_string(p, n);
-     }},
-    {"upstream", [](const Place& p, const toml::node& n, MirrorSettings& m) {
-       m.upstream = read_string(p, n);
-     }},
-    {"revisions", [](const Place& p, const toml::node& n, MirrorSettings& m) {
-       m.revisions = read_strings(p, n);
-     }},
-    {"include", [](const Place& p, const toml::node& n, MirrorSettings& m) {
-       m.include = read_strings(p, n);
-     }},
-    {"exclude", [](const Place& p, const toml::node& n, MirrorSettings& m) {
-       m.exclude = read_strings(p, n);
-     }},
+    {"repo",
+     [](const Place& p, const toml::node& n, MirrorSettings& m) { m.repo = read_string(p, n); }},
+    {"upstream", [](const Place& p, const toml::node& n,
+                    MirrorSettings& m) { m.upstream = read_string(p, n); }},
+    {"revisions", [](const Place& p, const toml::node& n,
+                     MirrorSettings& m) { m.revisions = read_strings(p, n); }},
+    {"include", [](const Place& p, const toml::node& n,
+                   MirrorSettings& m) { m.include = read_strings(p, n); }},
+    {"exclude", [](const Place& p, const toml::node& n,
+                   MirrorSettings& m) { m.exclude = read_strings(p, n); }},
 };
 
 constexpr Key<Config> kStoreKeys[] = {
@@ -138,29 +127,27 @@ constexpr Key<Config> kStoreKeys[] = {
 };
 
 constexpr Key<Config> kWebKeys[] = {
-    {"listen", [](const Place& p, const toml::node& n, Config& c) { c.listen = read_string(p, n); }},
-    {"external_url", [](const Place& p, const toml::node& n, Config& c) {
-       c.external_url = read_string(p, n);
-     }},
-    {"threads", [](const Place& p, const toml::node& n, Config& c) {
-       c.threads = read_unsigned(p, n, 1024);
-     }},
+    {"listen",
+     [](const Place& p, const toml::node& n, Config& c) { c.listen = read_string(p, n); }},
+    {"external_url",
+     [](const Place& p, const toml::node& n, Config& c) { c.external_url = read_string(p, n); }},
+    {"threads",
+     [](const Place& p, const toml::node& n, Config& c) { c.threads = read_unsigned(p, n, 1024); }},
 };
 
 constexpr Key<Config> kRootKeys[] = {
-    {"offline", [](const Place& p, const toml::node& n, Config& c) { c.offline = read_bool(p, n); }},
-    {"store", [](const Place& p, const toml::node& n, Config& c) {
-       read_table<Config>(p.file, p.key, as_table(p, n), kStoreKeys, c);
-     }},
-    {"web", [](const Place& p, const toml::node& n, Config& c) {
-       read_table<Config>(p.file, p.key, as_table(p, n), kWebKeys, c);
-     }},
-    {"upstream", [](const Place& p, const toml::node& n, Config& c) {
+    {"offline",
+     [](const Place& p, const toml::node& n, Config& c) { c.offline = read_bool(p, n); }},
+    {"store", [](const Place& p, const toml::node& n,
+                 Config& c) { read_table<Config>(p.file, p.key, as_table(p, n), kStoreKeys, c); }},
+    {"web", [](const Place& p, const toml::node& n,
+               Config& c) { read_table<Config>(p.file, p.key, as_table(p, n), kWebKeys, c); }},
+    {"upstream",
+     [](const Place& p, const toml::node& n, Config& c) {
        c.upstreams = read_tables<UpstreamSettings>(p, n, kUpstreamKeys);
      }},
-    {"mirror", [](const Place& p, const toml::node& n, Config& c) {
-       c.mirrors = read_tables<MirrorSettings>(p, n, kMirrorKeys);
-     }},
+    {"mirror", [](const Place& p, const toml::node& n,
+                  Config& c) { c.mirrors = read_tables<MirrorSettings>(p, n, kMirrorKeys); }},
 };
 
 void check_upstreams(const Config& config) {
@@ -271,8 +258,8 @@ Config read_config(const std::filesystem::path& path) {
     const toml::table table = toml::parse(text, path.string());
     read_table<Config>(path, "", table, kRootKeys, config);
   } catch (const toml::parse_error& error) {
-    fail(ErrorKind::Invalid, fmt::format("{}:{}: {}", path.string(), error.source().begin.line,
-                                         error.description()));
+    fail(ErrorKind::Invalid,
+         fmt::format("{}:{}: {}", path.string(), error.source().begin.line, error.description()));
   }
   check_upstreams(config);
   check_mirrors(config);
@@ -320,7 +307,8 @@ UpstreamSettings choose_upstream(const Config& config, std::string_view name,
   UpstreamSettings fallback;
   fallback.name = "default";
   fallback.endpoint = kHub;
-  if (const auto endpoint = environment("HF_ENDPOINT"); endpoint && !is_ourselves(config, *endpoint)) {
+  if (const auto endpoint = environment("HF_ENDPOINT");
+      endpoint && !is_ourselves(config, *endpoint)) {
     fallback.endpoint = *endpoint;
   }
   return fallback;

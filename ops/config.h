@@ -50,24 +50,25 @@ struct ConfigFlags {
   std::optional<std::filesystem::path> config;
 };
 
-// Reads one file. Error(Invalid) "PATH:LINE: …" for syntax, unknown keys, wrong types and values out
-// of range; Error(NotFound) when it is absent.
+// Reads one file. Error(Invalid) "PATH:LINE: …" for syntax, unknown keys, wrong types and values
+// out of range; Error(NotFound) when it is absent.
 Config read_config(const std::filesystem::path& path);
 
-// Finds the file (--config, HOLDFAST_CONFIG, DATA/holdfast.toml, /etc/holdfast/holdfast.toml), reads
-// it, and settles the data directory (--data, HOLDFAST_DATA, [store] path, XDG_DATA_HOME/holdfast).
+// Finds the file (--config, HOLDFAST_CONFIG, DATA/holdfast.toml, /etc/holdfast/holdfast.toml),
+// reads it, and settles the data directory (--data, HOLDFAST_DATA, [store] path,
+// XDG_DATA_HOME/holdfast).
 Config load_config(const ConfigFlags& flags, const Environment& environment);
 
 // The effective configuration as TOML; a token file shows as its path, never its content.
 std::string to_text(const Config& config);
 
-// The upstream that a sync without --from uses: the named one, else the first, else HF_ENDPOINT, else
-// huggingface.co. Error(Invalid) for a name that is not configured.
+// The upstream that a sync without --from uses: the named one, else the first, else HF_ENDPOINT,
+// else huggingface.co. Error(Invalid) for a name that is not configured.
 UpstreamSettings choose_upstream(const Config& config, std::string_view name,
                                  const Environment& environment);
 
-// The token for an upstream: HF_TOKEN when the upstream has no token file. Empty when there is none.
-// Error(NotFound|Invalid) naming the file.
+// The token for an upstream: HF_TOKEN when the upstream has no token file. Empty when there is
+// none. Error(NotFound|Invalid) naming the file.
 std::string read_token(const UpstreamSettings& upstream, const Environment& environment);
 
 }  // namespace holdfast::ops

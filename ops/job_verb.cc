@@ -41,8 +41,8 @@ const std::string& text_of(const Json& job, std::string_view key) {
 
 [[noreturn]] void rethrow_failure(const Json& job) {
   constexpr std::array kKinds = {
-      ErrorKind::Invalid,       ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported,
-      ErrorKind::LimitExceeded, ErrorKind::Conflict, ErrorKind::Denied,  ErrorKind::NoSpace,
+      ErrorKind::Invalid,       ErrorKind::NotFound, ErrorKind::Corrupt,  ErrorKind::Unsupported,
+      ErrorKind::LimitExceeded, ErrorKind::Conflict, ErrorKind::Denied,   ErrorKind::NoSpace,
       ErrorKind::Unavailable,   ErrorKind::Timeout,  ErrorKind::Cancelled};
   const auto* kind = std::find_if(kKinds.begin(), kKinds.end(), [&](ErrorKind candidate) {
     return to_text(candidate) == text_of(job, "error_kind");
@@ -54,10 +54,10 @@ const std::string& text_of(const Json& job, std::string_view key) {
 
 Json::Object run_job(ApiClient& client, const JobRequest& request, Output& output,
                      std::stop_token stop) {
-  const Json queued = client.call("POST", "/-/api/v1/jobs",
-                                  Json::Object{{"kind", request.kind},
-                                               {"key", request.key},
-                                               {"parameters", request.parameters}});
+  const Json queued = client.call(
+      "POST", "/-/api/v1/jobs",
+      Json::Object{
+          {"kind", request.kind}, {"key", request.key}, {"parameters", request.parameters}});
   const Json* id = queued.find("id");
   if (id == nullptr) fail(ErrorKind::Corrupt, "the server's answer to a new job has no id");
   const std::string target = fmt::format("/-/api/v1/jobs/{}", id->as_uint("id"));

@@ -1,13 +1,12 @@
 #include "ops/output.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace holdfast::ops {
 namespace {
@@ -99,9 +98,9 @@ std::string progress_line(const storage::Progress& progress, double bytes_per_se
     if (bytes_per_second >= 1 && progress.done_bytes < progress.total_bytes) {
       const double left =
           static_cast<double>(progress.total_bytes - progress.done_bytes) / bytes_per_second;
-      line += fmt::format("  {}/s  {} left",
-                          format_bytes(static_cast<std::uint64_t>(bytes_per_second)),
-                          format_duration(std::chrono::seconds(std::llround(left))));
+      line +=
+          fmt::format("  {}/s  {} left", format_bytes(static_cast<std::uint64_t>(bytes_per_second)),
+                      format_duration(std::chrono::seconds(std::llround(left))));
     }
   }
   if (progress.total_items > 0) {
@@ -135,7 +134,8 @@ void Output::progress(const storage::Progress& progress) {
   if (json_) {
     write_line(stdout, to_text(Json(to_event(progress))));
   } else if (terminal_) {
-    const std::string line = progress_line(progress, meter_.bytes_per_second(), terminal_width() - 1);
+    const std::string line =
+        progress_line(progress, meter_.bytes_per_second(), terminal_width() - 1);
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
     std::fflush(stderr);
     line_drawn_ = true;
@@ -158,10 +158,9 @@ void Output::done(const Json::Object& result, std::string_view text) {
 void Output::error(const Error& error) {
   clear_line();
   if (json_) {
-    write_line(stdout, to_text(Json(Json::Object{
-                           {"event", "error"},
-                           {"kind", to_text(error.kind())},
-                           {"message", error.what()}})));
+    write_line(stdout, to_text(Json(Json::Object{{"event", "error"},
+                                                 {"kind", to_text(error.kind())},
+                                                 {"message", error.what()}})));
   } else {
     write_line(stderr, fmt::format("holdfast: {}", error.what()));
   }

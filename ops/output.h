@@ -1,5 +1,6 @@
 // What a verb says: data on stdout, progress and problems on stderr. With --json, stdout carries
-// NDJSON events ("progress" while working, then one "done" or "error"); docs/cli.md fixes their keys.
+// NDJSON events ("progress" while working, then one "done" or "error"); docs/cli.md fixes their
+// keys.
 #pragma once
 
 #include <chrono>
@@ -26,6 +27,7 @@ class RateMeter {
 
   // Bytes done at `now`; a smaller value than before starts a new phase.
   void update(std::uint64_t done_bytes, Instant now);
+
   double bytes_per_second() const noexcept { return rate_; }
 
  private:

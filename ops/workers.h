@@ -1,5 +1,5 @@
-// Where queued jobs are run. The table of job kinds in workers.cc is where mirror/ and convert/ meet
-// the queue; nothing else knows both.
+// Where queued jobs are run. The table of job kinds in workers.cc is where mirror/ and convert/
+// meet the queue; nothing else knows both.
 #pragma once
 
 #include <stop_token>
@@ -11,8 +11,8 @@
 
 namespace holdfast::ops {
 
-// A server's workers: one thread per kind of job from construction on; destruction asks them to stop
-// and joins (a running job is interrupted resumably). Borrows all arguments.
+// A server's workers: one thread per kind of job from construction on; destruction asks them to
+// stop and joins (a running job is interrupted resumably). Borrows all arguments.
 class Workers {
  public:
   Workers(storage::Store& store, const Config& config, const Environment& environment);

@@ -76,7 +76,8 @@ std::vector<Target> targets(const Config& config, const SyncOptions& options) {
     }
   }
   if (found.empty()) {
-    fail(ErrorKind::Invalid, "nothing to sync: name a repository, or list [[mirror]] in the configuration");
+    fail(ErrorKind::Invalid,
+         "nothing to sync: name a repository, or list [[mirror]] in the configuration");
   }
   return found;
 }
@@ -91,7 +92,8 @@ JobRequest to_request(const Target& target, const SyncOptions& options) {
   if (is_url(options.from)) {
     parameters.set("endpoint", options.from);
   } else if (!options.from.empty()) {
-    parameters.set("directory", std::filesystem::absolute(options.from).lexically_normal().string());
+    parameters.set("directory",
+                   std::filesystem::absolute(options.from).lexically_normal().string());
   }
   return {.kind = "sync", .key = to_text(Json(parameters)), .parameters = parameters};
 }
@@ -102,15 +104,15 @@ std::string to_line(const Target& target, const Json::Object& result, bool dry_r
     return value == nullptr ? std::uint64_t{0} : value->as_uint(key);
   };
   const Json* commit = result.find("commit");
-  std::string line = fmt::format("{} {}", target.repo,
-                                 commit == nullptr ? "" : commit->as_string("commit"));
+  std::string line =
+      fmt::format("{} {}", target.repo, commit == nullptr ? "" : commit->as_string("commit"));
   if (dry_run) {
     line += fmt::format("  {} to fetch", format_bytes(number("bytes_to_fetch")));
     if (const Json* plan = result.find("plan")) {
       for (const Json& file : plan->as_array("plan")) {
-        line += fmt::format("\n  {:>10}  {}  ({})",
-                            format_bytes(file.find("size")->as_uint("size")),
-                            file.find("path")->as_string("path"), file.find("why")->as_string("why"));
+        line +=
+            fmt::format("\n  {:>10}  {}  ({})", format_bytes(file.find("size")->as_uint("size")),
+                        file.find("path")->as_string("path"), file.find("why")->as_string("why"));
       }
     }
     return line;
@@ -118,7 +120,8 @@ std::string to_line(const Target& target, const Json::Object& result, bool dry_r
   const Json* current = result.find("already_current");
   if (current != nullptr && current->as_bool()) return line + "  already current";
   return line + fmt::format("  {} files, {} fetched of {}", number("files"),
-                            format_bytes(number("bytes_fetched")), format_bytes(number("bytes_total")));
+                            format_bytes(number("bytes_fetched")),
+                            format_bytes(number("bytes_total")));
 }
 
 int list_holes(ApiClient& client, Output& output) {
@@ -129,8 +132,8 @@ int list_holes(ApiClient& client, Output& output) {
     const auto field = [&hole](std::string_view key) -> const std::string& {
       return hole.find(key)->as_string(key);
     };
-    text += fmt::format("{}@{} {}: {}\n", field("repo"), field("commit"), field("path"),
-                        field("reason"));
+    text +=
+        fmt::format("{}@{} {}: {}\n", field("id"), field("commit"), field("path"), field("reason"));
   }
   if (holes.empty()) text = "no open holes";
   output.done(answer.as_object(), text);
@@ -144,8 +147,7 @@ int run_sync(const SyncOptions& options, const Invocation& invocation, Output& o
   Json::Array results;
   std::string text;
   for (const Target& target : targets(config, options)) {
-    Json::Object result =
-        run_job(*client, to_request(target, options), output, invocation.stop);
+    Json::Object result = run_job(*client, to_request(target, options), output, invocation.stop);
     text += to_line(target, result, options.dry_run) + "\n";
     results.emplace_back(std::move(result));
   }
@@ -159,8 +161,9 @@ int run_sync(const SyncOptions& options, const Invocation& invocation, Output& o
 void add_sync(CLI::App& app, Run& run) {
   CLI::App* sync = app.add_subcommand("sync", "Mirror repositories now");
   auto options = std::make_shared<SyncOptions>();
-  sync->add_option("REPO", options->repos,
-                   "owner/name[@revision], dataset/owner/name; none: all that the configuration lists");
+  sync->add_option(
+      "REPO", options->repos,
+      "owner/name[@revision], dataset/owner/name; none: all that the configuration lists");
   sync->add_option("--from", options->from, "Hub URL, or a plain model folder");
   sync->add_option("--include", options->include, "Mirror only paths that match (fnmatch)");
   sync->add_option("--exclude", options->exclude, "Leave out paths that match (fnmatch)");

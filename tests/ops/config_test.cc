@@ -1,10 +1,10 @@
 #include "ops/config.h"
 
-#include <doctest/doctest.h>
-
 #include <filesystem>
 #include <fstream>
 #include <map>
+
+#include <doctest/doctest.h>
 
 #include "storage/base/error.h"
 

@@ -33,7 +33,8 @@ TEST_CASE("ops/output: a progress line shows share, rate and what is left") {
                                    .done_items = 3,
                                    .total_items = 12};
   CHECK(progress_line(progress, 50e6, 200) ==
-        "downloading [############------------]  50 %  500.0 MB of 1.0 GB  50.0 MB/s  0:10 left  3/12");
+        "downloading [############------------]  50 %  500.0 MB of 1.0 GB  50.0 MB/s  0:10 left  "
+        "3/12");
   CHECK(progress_line(progress, 50e6, 20).size() == 20);
 }
 

@@ -1,6 +1,4 @@
 // The tree's own rules: who may include whom, how long a file may grow, what may not stand in it.
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <doctest/doctest.h>
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -18,12 +18,8 @@ const fs::path kRoot = HOLDFAST_SOURCE_DIR;
 
 // docs/architecture.md: the arrows of the house. Everyone may include itself.
 const std::map<std::string, std::set<std::string>> kMayInclude = {
-    {"storage", {}},
-    {"quantize", {}},
-    {"convert", {"quantize", "storage"}},
-    {"mirror", {"storage"}},
-    {"web", {"storage"}},
-    {"ops", {"convert", "mirror", "storage", "web"}},
+    {"storage", {}},         {"quantize", {}},     {"convert", {"quantize", "storage"}},
+    {"mirror", {"storage"}}, {"web", {"storage"}}, {"ops", {"convert", "mirror", "storage", "web"}},
 };
 
 constexpr std::size_t kFileLinesMax = 500;
@@ -36,7 +32,8 @@ std::vector<fs::path> sources() {
   for (const auto& [folder, _] : kMayInclude) {
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kRoot / folder)) {
       const fs::path extension = entry.path().extension();
-      if (extension == ".h" || extension == ".cc") found.push_back(fs::relative(entry.path(), kRoot));
+      if (extension == ".h" || extension == ".cc")
+        found.push_back(fs::relative(entry.path(), kRoot));
     }
   }
   std::ranges::sort(found);

@@ -1,0 +1,27 @@
+#include "ops/verbs/repository.h"
+
+#include <fmt/format.h>
+
+#include "storage/base/error.h"
+
+namespace holdfast::ops {
+
+std::string RepositorySource::target() const {
+  std::string path(to_text(id.kind));
+  if (!id.owner.empty()) path += "/" + encode_component(id.owner);
+  return path + "/" + encode_component(id.name);
+}
+
+RepositorySource parse_repository_source(std::string_view text) {
+  const std::size_t at = text.find('@');
+  RepositorySource source{.id = storage::parse_repo_id(text.substr(0, at)), .revision = {}};
+  if (at != std::string_view::npos) {
+    source.revision = text.substr(at + 1);
+    if (source.revision.empty()) {
+      fail(ErrorKind::Invalid, fmt::format("\"{}\": nothing stands after '@'", text));
+    }
+  }
+  return source;
+}
+
+}  // namespace holdfast::ops

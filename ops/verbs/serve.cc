@@ -1,0 +1,81 @@
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "ops/verbs/verbs.h"
+#include "ops/version.h"
+#include "ops/workers.h"
+#include "storage/base/sync.h"
+#include "storage/store.h"
+#include "web/server.h"
+
+namespace holdfast::ops {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long a stop waits for downloads that are under way.
+constexpr auto kDrain = 10s;
+
+struct ServeOptions {
+  std::string listen;
+  bool insecure = false;
+};
+
+void announce(const Invocation& invocation, const std::string& url) {
+  const std::string line =
+      invocation.json ? to_text(Json(Json::Object{{"event", "listening"}, {"url", url}})) : url;
+  std::fprintf(stdout, "%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+void wait_for_stop(const std::stop_token& stop) {
+  Sync<bool> stopped{false};
+  const std::stop_callback wake(stop, [&stopped] {
+    *stopped.lock() = true;
+    stopped.notify_all();
+  });
+  stopped.lock().wait([](bool value) { return value; });
+}
+
+int run_serve(const ServeOptions& options, const Invocation& invocation, Output& output) {
+  spdlog::set_level(spdlog::level::info);
+  Config config = invocation.config();
+  if (!options.listen.empty()) config.listen = options.listen;
+  const auto store = storage::Store::open({.directory = config.data});
+  web::Server server({.listen = config.listen,
+                      .external_url = config.external_url,
+                      .threads = config.threads,
+                      .insecure = options.insecure,
+                      .socket_path = config.data / "holdfast.sock",
+                      .version = kVersion},
+                     *store);
+  server.start();
+  const std::string url = "http://" + server.address();
+  const Workers workers(*store, config, invocation.environment);
+  announce(invocation, url);
+  wait_for_stop(invocation.stop);
+  server.drain(kDrain);
+  if (invocation.json) output.done({{"url", url}}, "");
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Run& run) {
+  CLI::App* serve = app.add_subcommand("serve", "Serve the hub API and pages, and run jobs");
+  auto options = std::make_shared<ServeOptions>();
+  serve->add_option("--listen", options->listen,
+                    "ADDR:PORT; port 0 takes any (default 127.0.0.1:8080)");
+  serve->add_flag("--insecure", options->insecure,
+                  "Allow a non-loopback address although there is no access control");
+  serve->callback([&run, options] {
+    run = [options](const Invocation& invocation, Output& output) {
+      return run_serve(*options, invocation, output);
+    };
+  });
+}
+
+}  // namespace holdfast::ops

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# The command-line contract (docs/cli.md), tried on the real program: cli.sh HOLDFAST
+set -uo pipefail
+holdfast=$1
+work=$(mktemp -d)
+export XDG_DATA_HOME=$work/xdg
+unset HOLDFAST_DATA HOLDFAST_CONFIG HF_ENDPOINT HF_TOKEN
+pids=()
+trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done; wait; rm -rf "$work"' EXIT
+failures=0
+
+# expect NAME STATUS PATTERN COMMAND…: the exit code, and a pattern in stdout + stderr.
+expect() {
+  local name=$1 status=$2 pattern=$3 out got
+  shift 3
+  out=$("$@" 2>&1 </dev/null)
+  got=$?
+  if [[ $got != "$status" ]] || ! grep -qE -- "$pattern" <<<"$out"; then
+    echo "FAILED: $name: exit $got (expected $status), pattern '$pattern' in:"
+    sed 's/^/    /' <<<"$out" | tail -n 12
+    failures=$((failures + 1))
+  else
+    echo "ok: $name"
+  fi
+}
+
+# json COMMAND…: the last line that the command prints on stdout.
+json() { "$@" --json 2>/dev/null </dev/null | tail -n 1; }
+
+# start DATA [OPTION…]: serves and sets $url and $server.
+start() {
+  local data=$1 pipe=$work/pipe
+  shift
+  rm -f "$pipe"
+  mkfifo "$pipe"
+  "$holdfast" serve --data "$data" --listen 127.0.0.1:0 "$@" >"$pipe" 2>>"$work/serve.log" &
+  server=$!
+  pids+=("$server")
+  url=
+  read -r url <"$pipe"
+}
+
+expect "version" 0 '^holdfast [0-9]+\.[0-9]+\.[0-9]+$' "$holdfast" --version
+expect "help lists every verb" 0 'serve' "$holdfast" --help
+for verb in serve sync convert inspect list show sample config; do
+  expect "help of $verb" 0 "$verb|Usage" "$holdfast" "$verb" --help
+done
+expect "no verb is a usage error" 64 'subcommand' "$holdfast"
+expect "an unknown option is a usage error" 64 'nonsense' "$holdfast" list --nonsense
+expect "a missing argument is a usage error" 64 'required' "$holdfast" show
+
+printf '[web]\nlisten = "127.0.0.1:0"\nport = 3\n' >"$work/bad.toml"
+expect "a bad configuration names file, line and key" 2 'bad\.toml:3: web\.port: unknown key' \
+  "$holdfast" list --config "$work/bad.toml"
+expect "an absent configuration file is an error" 2 'absent\.toml' "$holdfast" list --config "$work/absent.toml"
+expect "config check prints the effective values" 0 'listen = ' "$holdfast" config check --print --data "$work/a"
+expect "a repository name that breaks the rules is refused" 2 'a--b' "$holdfast" show x/a--b --data "$work/a"
+
+expect "sample writes a model" 0 'tiny' "$holdfast" sample "$work/tiny"
+expect "sample overwrites nothing" 2 '--force' "$holdfast" sample "$work/tiny"
+"$holdfast" sample "$work/again" >/dev/null
+expect "sample writes the same bytes every time" 0 '' diff -r "$work/tiny" "$work/again"
+
+data=$work/data
+expect "a folder becomes a repository" 0 'example/tiny' \
+  "$holdfast" sync example/tiny --from "$work/tiny" --data "$data"
+expect "list shows it" 0 'example/tiny' "$holdfast" list --data "$data"
+expect "show of an unknown repository" 2 'example/none' "$holdfast" show example/none --data "$data"
+expect "json ends with a done event" 0 '"event":"done"' json "$holdfast" list --data "$data"
+expect "json errors are events too" 0 '"event":"error","kind":"not_found"' \
+  json "$holdfast" show example/none --data "$data"
+expect "inspect of a repository" 0 'safetensors' "$holdfast" inspect example/tiny --data "$data"
+expect "inspect of a folder's file" 0 'token|embed' "$holdfast" inspect "$work/tiny/model.safetensors"
+
+offline_show=$("$holdfast" show example/tiny --data "$data")
+start "$data"
+expect "the server prints where it listens" 0 '^http://127\.0\.0\.1:[0-9]+$' echo "$url"
+expect "it answers" 0 'ok' curl -fsS "$url/-/healthz"
+expect "verbs say the same with a server running" 0 '' \
+  test "$offline_show" == "$("$holdfast" show example/tiny --data "$data")"
+expect "one server per data directory" 2 'in use|another|open' \
+  "$holdfast" serve --data "$data" --listen 127.0.0.1:0
+expect "work is not taken from the network" 0 '403' \
+  curl -sS -o /dev/null -w '%{http_code}' -X POST -d '{"kind":"sync","key":"x"}' "$url/-/api/v1/jobs"
+expect "a non-loopback address needs --insecure" 2 'insecure' \
+  "$holdfast" serve --data "$work/other" --listen 0.0.0.0:0
+
+inside=$work/inside
+expect "dry run lists what would be fetched" 0 'model\.safetensors' \
+  "$holdfast" sync example/tiny --from "$url" --data "$inside" --dry-run
+expect "dry run stores nothing" 2 'example/tiny' "$holdfast" show example/tiny --data "$inside"
+expect "mirror over HTTP" 0 'fetched' "$holdfast" sync example/tiny --from "$url" --data "$inside"
+expect "a repeat costs nothing" 0 'already current' "$holdfast" sync example/tiny --from "$url" --data "$inside"
+requests=$(json "$holdfast" sync example/tiny --from "$url" --data "$inside" | grep -oE '"requests":[0-9]+' | cut -d: -f2)
+expect "a repeat costs at most 6 requests" 0 '' test "${requests:-99}" -le 6
+expect "an unknown repository upstream" 2 'example/none' \
+  "$holdfast" sync example/none --from "$url" --data "$inside"
+echo 'offline = true' >"$work/offline.toml"
+expect "offline refuses to go out" 2 'offline' \
+  "$holdfast" --config "$work/offline.toml" sync example/tiny --from "$url" --data "$inside"
+
+expect "convert publishes" 0 'example/tiny-GGUF' \
+  "$holdfast" convert example/tiny --to Q8_0,Q4_0 --data "$inside"
+expect "converting again changes nothing" 0 'already|unchanged|nothing' \
+  "$holdfast" convert example/tiny --to q8_0 --data "$inside"
+expect "convert --list" 0 'Q4_0' "$holdfast" convert --list
+expect "an unknown type is named" 2 'Q9_9' "$holdfast" convert example/tiny --to Q9_9 --data "$inside"
+expect "files convert without a store" 0 'out\.gguf' \
+  "$holdfast" convert "$work/tiny" --to Q8_0 --out "$work/out.gguf"
+expect "nothing is overwritten" 2 '--force' "$holdfast" convert "$work/tiny" --to Q8_0 --out "$work/out.gguf"
+expect "unless asked" 0 'out\.gguf' \
+  "$holdfast" convert "$work/tiny" --to Q8_0 --out "$work/out.gguf" --force
+expect "several types go to a folder" 0 'F16' \
+  "$holdfast" convert "$work/tiny" --to F16,BF16 --out "$work/types"
+expect "inspect of a GGUF file" 0 'Q8_0' "$holdfast" inspect "$work/out.gguf"
+expect "convert plans without writing" 0 'token_embd\.weight' \
+  "$holdfast" convert "$work/tiny" --to Q4_0 --out "$work/planned.gguf" --dry-run
+expect "a plan writes nothing" 1 '' test -e "$work/planned.gguf"
+head -c 20000 "$work/tiny/model.safetensors" >"$work/again/model.safetensors"
+expect "a truncated checkpoint names its file" 2 'model\.safetensors' \
+  "$holdfast" convert "$work/again" --to Q8_0 --out "$work/broken.gguf"
+expect "a failed conversion leaves nothing" 1 '' test -e "$work/broken.gguf"
+
+kill -TERM "$server"
+wait "$server"
+expect "SIGTERM ends the server cleanly" 0 '' test $? == 0
+
+start "$inside"
+expect "what is served is what was mirrored" 0 '' \
+  cmp <(curl -fsS "$url/example/tiny/resolve/main/model.safetensors") "$work/tiny/model.safetensors"
+expect "the derived repository is served" 0 '200' curl -sS -o /dev/null -w '%{http_code}' \
+  "$url/example/tiny-GGUF/resolve/main/tiny.Q4_0.gguf"
+
+((failures == 0)) && echo "cli: all passed"
+exit $((failures > 0))
