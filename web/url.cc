@@ -54,14 +54,11 @@ std::optional<std::string> percent_decode(std::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());
   for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] != '%') {
-      decoded += text[at];
-      continue;
-    }
-    const int byte = escape_at(text, at);
+    const bool escaped = text[at] == '%';
+    const int byte = escaped ? escape_at(text, at) : static_cast<unsigned char>(text[at]);
     if (byte <= 0) return std::nullopt;
     decoded += static_cast<char>(byte);
-    at += 2;
+    if (escaped) at += 2;
   }
   return decoded;
 }

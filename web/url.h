@@ -13,7 +13,7 @@
 
 namespace holdfast::web {
 
-// Decodes %XX. Nothing for a broken escape or one that decodes to NUL.
+// Decodes %XX. Nothing for a broken escape, or where a NUL would come out.
 std::optional<std::string> percent_decode(std::string_view text);
 
 // Encodes everything but unreserved characters; '/' is kept when `keep_slashes`.

@@ -1,0 +1,83 @@
+#include "tests/web/fuzz_properties.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+#include "web/card.h"
+#include "web/range.h"
+#include "web/routes.h"
+#include "web/url.h"
+
+namespace holdfast::tests {
+namespace {
+
+void require(bool holds) {
+  if (!holds) __builtin_trap();
+}
+
+bool holds_part(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// Every src="…" of the page points at this server.
+bool images_stay_here(std::string_view html) {
+  constexpr std::string_view kSource = " src=\"";
+  for (auto at = html.find(kSource); at != std::string_view::npos; at = html.find(kSource, at)) {
+    at += kSource.size();
+    const std::string_view url = html.substr(at, html.find('"', at) - at);
+    if (!url.starts_with('/') || url.starts_with("//")) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void check_range(std::string_view input) {
+  const auto line_end = std::min(input.find('\n'), input.size());
+  std::uint64_t size_bytes = 0;
+  std::from_chars(input.data(), input.data() + line_end, size_bytes);
+  const auto result =
+      web::parse_range(input.substr(std::min(line_end + 1, input.size())), size_bytes);
+  const auto& range = result.range;
+  require(range.offset <= size_bytes && range.length <= size_bytes - range.offset);
+  require((result.kind == web::RangeKind::Part) <= (range.length > 0));
+  require((result.kind == web::RangeKind::Whole) <= (range.length == size_bytes));
+  if (result.kind == web::RangeKind::Part) {
+    require(web::content_range(range, size_bytes).starts_with("bytes "));
+  }
+}
+
+void check_target(std::string_view input) {
+  for (const std::string_view method : {"GET", "HEAD", "POST", "DELETE"}) {
+    const auto found = web::match(method, input);
+    if (!found) continue;
+    require(found->route != nullptr || !found->allow.empty());
+    require(!holds_part(found->path, std::string_view("\0", 1)));
+  }
+  if (const auto decoded = web::percent_decode(input)) {
+    require(web::percent_decode(web::percent_encode(*decoded)) == decoded);
+  }
+  const auto query = web::Parameters::parse(input);
+  require(query.find("expand") != nullptr || query.all("expand").empty());
+  if (const auto target = web::split_target(input)) {
+    const bool clean = std::none_of(target->path.begin(), target->path.end(), [](char c) {
+      return c == '\r' || c == '\n' || c == ' ' || c == '?';
+    });
+    require(clean);
+  }
+}
+
+void check_card(std::string_view input) {
+  const std::string html = web::render_card(
+      web::without_front_matter(input),
+      {.file_base = "/o/n/resolve/C/", .page_base = "/o/n/blob/C/", .repository = "o/n"});
+  for (const std::string_view tag : {"<script", "<iframe", "<object", "<embed", "<style", "<link",
+                                     "<meta", "<base", "<form", "<svg", "<video"}) {
+    require(!holds_part(html, tag));
+  }
+  require(images_stay_here(html));
+  require(!holds_part(html, "href=\"javascript:"));
+}
+
+}  // namespace holdfast::tests

@@ -1,0 +1,18 @@
+// What must hold for any bytes a client or a card may contain. The fuzz targets try to break it,
+// the unit suite replays their seeds. Each function traps when its property is broken.
+#pragma once
+
+#include <string_view>
+
+namespace holdfast::tests {
+
+// First line: an object's size; the rest: a Range header. The answer lies inside the object.
+void check_range(std::string_view input);
+
+// A request target: the matcher, the splitter, percent coding.
+void check_target(std::string_view input);
+
+// A README: the page that comes out runs nothing and loads nothing from elsewhere.
+void check_card(std::string_view input);
+
+}  // namespace holdfast::tests
