@@ -1,9 +1,11 @@
 #include "convert/architecture.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <vector>
 
+#include "convert/limits.h"
 #include "storage/base/error.h"
 
 namespace holdfast::convert {
@@ -44,22 +46,81 @@ std::string nearest_names(std::string_view name) {
 
 }  // namespace
 
-const Architecture& find_architecture(std::string_view hf_name) {
+const Architecture& find_architecture(const ModelConfig& config) {
+  const std::string& hf_name = config.architecture();
   for (const Architecture* architecture : architectures()) {
-    if (std::ranges::find(architecture->hf_names, hf_name) != architecture->hf_names.end()) {
-      return *architecture;
-    }
+    const auto& names = architecture->hf_names;
+    if (std::ranges::find(names, hf_name) == names.end()) continue;
+    if (architecture->applies == nullptr || architecture->applies(config)) return *architecture;
   }
-  fail(ErrorKind::Unsupported, "config.json: architectures[0]: unknown model class \"" +
-                                   std::string(hf_name) +
+  fail(ErrorKind::Unsupported, "config.json: architectures[0]: unknown model class \"" + hf_name +
                                    "\"; nearest known: " + nearest_names(hf_name));
 }
 
-std::uint64_t hidden_per_head(const ModelConfig& config) {
+std::uint64_t block_count(const Architecture& architecture, const ModelConfig& config) {
+  const std::uint64_t blocks = config.uint("n_layers|num_hidden_layers|n_layer|num_layers");
+  if (architecture.next_layers != NextLayers::Keep) return blocks;
+  const std::uint64_t next = config.uint_or("num_nextn_predict_layers", 0);
+  if (blocks > kBlocksMax || next > kBlocksMax) {
+    fail(ErrorKind::LimitExceeded,
+         "config.json: num_hidden_layers: at most " + std::to_string(kBlocksMax));
+  }
+  return blocks + next;
+}
+
+std::uint64_t head_size(const ModelConfig& config) {
+  if (const Json* given = config.find("head_dim")) return given->as_uint("config.json: head_dim");
   const std::uint64_t heads = config.uint("num_attention_heads|n_head|n_heads");
   if (heads == 0)
     fail(ErrorKind::Corrupt, "config.json: num_attention_heads: expected at least 1, found 0");
   return config.uint("hidden_size|n_embd|dim") / heads;
+}
+
+std::optional<MetadataValue> head_size_value(const ModelConfig& config) {
+  return to_u32(head_size(config), "head_dim");
+}
+
+std::optional<MetadataValue> rope_scaling_none(const ModelConfig&) { return std::string("none"); }
+
+std::optional<MetadataValue> pooling_type(const ModelConfig& config) {
+  if (const auto pooling = config.pooling()) return *pooling;
+  return std::nullopt;
+}
+
+std::optional<MetadataValue> not_causal(const ModelConfig&) { return false; }
+
+std::uint32_t partial_rotary_size(const ModelConfig& config, double otherwise) {
+  const Json* given = config.rope().find("partial_rotary_factor");
+  const bool present = given != nullptr && !given->is_null();
+  const double share = present ? given->as_double("config.json: partial_rotary_factor") : otherwise;
+  if (!(share >= 0 && share <= 1)) {
+    fail(ErrorKind::Corrupt,
+         "config.json: partial_rotary_factor: expected 0 to 1, found " + std::to_string(share));
+  }
+  const auto size = static_cast<double>(to_u32(head_size(config), "head_dim"));
+  return static_cast<std::uint32_t>(share * size);
+}
+
+std::vector<bool> sliding_layers(const ModelConfig& config) {
+  std::vector<bool> pattern;
+  if (const Json* types = config.find("layer_types")) {
+    for (const Json& type : types->as_array("config.json: layer_types")) {
+      pattern.push_back(type.as_string("config.json: layer_types") == "sliding_attention");
+    }
+    return pattern;
+  }
+  const std::uint64_t blocks = config.uint("num_hidden_layers");
+  if (blocks > kBlocksMax) fail(ErrorKind::LimitExceeded, "config.json: num_hidden_layers");
+  for (std::uint64_t i = 1; i <= blocks; ++i) pattern.push_back(i % 4 != 0);
+  return pattern;
+}
+
+std::uint32_t to_u32(std::uint64_t value, std::string_view field) {
+  if (value > std::numeric_limits<std::uint32_t>::max()) {
+    fail(ErrorKind::LimitExceeded, "config.json: " + std::string(field) + ": " +
+                                       std::to_string(value) + " does not fit in 32 bits");
+  }
+  return static_cast<std::uint32_t>(value);
 }
 
 }  // namespace holdfast::convert

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "convert/limits.h"
+#include "convert/pooling.h"
 #include "storage/base/error.h"
 
 namespace holdfast::convert {
@@ -129,7 +130,9 @@ ModelConfig read_config(const ModelFiles& files) {
     fail(ErrorKind::NotFound,
          files.model_name() + ": no " + std::string(kFile) + " among its files");
   }
-  return ModelConfig(parse_json(files.read_text(kFile, kConfigBytesMax), kFile, kConfigBytesMax));
+  ModelConfig config(parse_json(files.read_text(kFile, kConfigBytesMax), kFile, kConfigBytesMax));
+  config.set_pooling(read_pooling(files));
+  return config;
 }
 
 }  // namespace holdfast::convert

@@ -1,6 +1,6 @@
 // config.json as the architecture tables ask it: nested text_config merged over the top level,
 // names with alternatives, and the rotary-embedding parameters gathered from their many spellings.
-// Values; immutable after parsing. Errors: Corrupt "config.json: field: expected …, found …".
+// Values. Errors: Corrupt "config.json: field: expected …, found …".
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,15 @@ class ModelConfig {
   // Of the full-attention layers, where a model has several kinds.
   const Json::Object& full_rope() const;
 
+  // How a sentence-embedding model pools its tokens: llama_pooling_type of llama.cpp, from
+  // modules.json. Nothing for other models.
+  std::optional<std::uint32_t> pooling() const noexcept { return pooling_; }
+
+  void set_pooling(std::optional<std::uint32_t> pooling) noexcept { pooling_ = pooling; }
+
+  // Forgets the layers that predict further tokens (multi-token prediction).
+  void drop_next_layers() { fields_.erase("num_nextn_predict_layers"); }
+
  private:
   void gather_rope();
 
@@ -48,6 +57,7 @@ class ModelConfig {
   Json::Object fields_;
   Json::Object rope_;
   std::string architecture_;
+  std::optional<std::uint32_t> pooling_;
 };
 
 ModelConfig read_config(const ModelFiles& files);

@@ -31,9 +31,10 @@ struct Model {
   Checkpoint checkpoint;
 };
 
-Model read_model(const ModelFiles& files) {
+Model read_model(const ModelFiles& files, bool no_mtp) {
   ModelConfig config = read_config(files);
-  const Architecture& architecture = find_architecture(config.architecture());
+  if (no_mtp) config.drop_next_layers();
+  const Architecture& architecture = find_architecture(config);
   return {.config = std::move(config),
           .architecture = architecture,
           .checkpoint = read_checkpoint(files)};
@@ -41,19 +42,20 @@ Model read_model(const ModelFiles& files) {
 
 PlanInput plan_input(const ConvertRequest& request, const OpenedSource& source, const Model& model,
                      storage::Store* store) {
-  PlanInput input{.architecture = model.architecture,
-                  .config = model.config,
-                  .checkpoint = model.checkpoint,
-                  .drafts = draft_tensors(model.architecture, model.config, model.checkpoint)};
+  Tokenizer tokenizer = read_tokenizer(*source.files, model.config.root(),
+                                       {.kind = model.architecture.vocabulary,
+                                        .architecture = model.architecture.name,
+                                        .vocabulary_size = model.config.uint_or("vocab_size", 0)});
+  PlanInput input{
+      .architecture = model.architecture,
+      .config = model.config,
+      .checkpoint = model.checkpoint,
+      .drafts = draft_tensors(model.architecture, model.config, model.checkpoint,
+                              {.vocabulary = tokenizer.tokens, .fuse_qkv = request.fuse_qkv})};
   input.metadata.general = general_metadata(
       *source.files, model.config.root(), count_parameters(input.drafts),
       {.model_name = request.model_name, .metadata_override = request.metadata_override});
-  input.metadata.tokenizer =
-      read_tokenizer(*source.files, model.config.root(),
-                     {.kind = model.architecture.vocabulary,
-                      .architecture = model.architecture.name,
-                      .vocabulary_size = model.config.uint_or("vocab_size", 0)})
-          .metadata;
+  input.metadata.tokenizer = std::move(tokenizer.metadata);
   if (!request.plain) {
     input.metadata.provenance =
         source.revision ? provenance(*store, source.revision->repo, source.revision->commit)
@@ -96,7 +98,7 @@ class Conversion {
         store_(store),
         context_(context),
         source_(open_source(request.source, store)),
-        model_(read_model(*source_.files)) {}
+        model_(read_model(*source_.files, request.no_mtp)) {}
 
   Json::Object run() {
     context_.report({.phase = "planning"});
@@ -167,6 +169,8 @@ class Conversion {
                         {"type", type.name},
                         {"plain", request_.plain},
                         {"version", kConversionVersion}};
+    if (request_.no_mtp) recipe.set("no_mtp", true);
+    if (request_.fuse_qkv) recipe.set("fuse_qkv", true);
     if (request_.model_name) recipe.set("model_name", *request_.model_name);
     if (request_.metadata_override) recipe.set("metadata", *request_.metadata_override);
     return recipe;

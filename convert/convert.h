@@ -28,12 +28,15 @@ struct ConvertRequest {
   bool dry_run = false;            // plan only
   unsigned threads = 0;            // 0: one per available CPU
   std::uint64_t memory_bytes = kMemoryDefault;
+  bool no_mtp = false;                    // without the layers that predict further tokens
+  bool fuse_qkv = false;                  // attn_q, attn_k and attn_v become one tensor
   std::optional<std::string> model_name;  // --model-name
   std::optional<Json> metadata_override;  // the content of --metadata FILE
 };
 
 // From a job's parameters: source, to (list or comma-separated text), out, publish, plain, force,
-// dry_run, threads, memory, model_name, metadata. Error(Invalid) naming the parameter.
+// dry_run, threads, memory, no_mtp, fuse_qkv, model_name, metadata. Error(Invalid) naming the
+// parameter.
 ConvertRequest parse_request(const Json::Object& parameters);
 Json::Object to_parameters(const ConvertRequest& request);
 

@@ -129,7 +129,7 @@ class Pipeline {
 
   Finished process(const Slab& slab, std::uint64_t memory) const {
     const PlannedTensor& lead = lead_.tensors[slab.tensor];
-    const SlabValues values = read_slab(slab, lead, checkpoint_, files_);
+    const ViewValues values = read_slab(slab, lead, checkpoint_, files_);
     Finished result{.memory = memory};
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       result.encoded.push_back(

@@ -1,7 +1,6 @@
 #include "convert/hyperparameters.h"
 
 #include <array>
-#include <limits>
 #include <string>
 
 #include "storage/base/error.h"
@@ -14,7 +13,6 @@ constexpr ValueType kU32 = ValueType::U32;
 constexpr ValueType kF32 = ValueType::F32;
 
 constexpr MetadataRule kShape[] = {
-    {"n_layers|num_hidden_layers|n_layer|num_layers", "block_count"},
     {"max_position_embeddings|n_ctx|n_positions|max_length|max_sequence_length|model_max_length",
      "context_length", kU32, kOptional},
     {"hidden_size|n_embd|dim", "embedding_length", kU32, kOptional},
@@ -44,20 +42,14 @@ constexpr MetadataRule kHeadSize[] = {
 constexpr std::array<std::pair<std::string_view, std::uint32_t>, 3> kGating = {
     {{"softmax", 1}, {"sigmoid", 2}, {"sqrtsoftplus", 4}}};
 
+constexpr std::string_view kFileType = "general.file_type";
+
 std::string where(std::string_view names) { return "config.json: " + std::string(names); }
 
 MetadataValue to_value(const Json& field, ValueType type, std::string_view names) {
-  const auto to_u32 = [&]() -> std::uint32_t {
-    const std::uint64_t value = field.as_uint(where(names));
-    if (value > std::numeric_limits<std::uint32_t>::max()) {
-      fail(ErrorKind::Corrupt,
-           where(names) + ": " + std::to_string(value) + " does not fit in 32 bits");
-    }
-    return static_cast<std::uint32_t>(value);
-  };
   switch (type) {
     case ValueType::U32:
-      return to_u32();
+      return to_u32(field.as_uint(where(names)), names);
     case ValueType::F32:
       return static_cast<float>(field.as_double(where(names)));
     case ValueType::Bool:
@@ -74,7 +66,8 @@ class Builder {
       : prefix_(std::string(architecture.name) + "."), config_(config), metadata_(metadata) {}
 
   void set(std::string_view key, MetadataValue value) {
-    metadata_.set(prefix_ + std::string(key), std::move(value));
+    const bool is_whole = key.starts_with("general.") || key.starts_with("tokenizer.");
+    metadata_.set(is_whole ? std::string(key) : prefix_ + std::string(key), std::move(value));
   }
 
   void apply(std::span<const MetadataRule> rules) {
@@ -115,10 +108,10 @@ class Builder {
 
  private:
   void apply(const MetadataRule& rule) {
-    if (const Json* field = config_.find(rule.config)) {
+    if (const Json* field = rule.config.empty() ? nullptr : config_.find(rule.config)) {
       set(rule.key, to_value(*field, rule.type, rule.config));
     } else if (rule.otherwise != nullptr) {
-      set(rule.key, to_value(Json(rule.otherwise(config_)), rule.type, rule.config));
+      if (auto value = rule.otherwise(config_)) set(rule.key, std::move(*value));
     } else if (rule.need == Need::Required) {
       fail(ErrorKind::Corrupt, where(rule.config) + ": missing");
     }
@@ -174,17 +167,34 @@ class Builder {
 
 }  // namespace
 
+void add_early_hyperparameters(const Architecture& architecture, const ModelConfig& config,
+                               Metadata& metadata) {
+  Builder(architecture, config, metadata).apply(architecture.early_metadata);
+}
+
 void add_hyperparameters(const Architecture& architecture, const ModelConfig& config,
                          std::uint32_t file_type, Metadata& metadata) {
   Builder builder(architecture, config, metadata);
-  builder.apply(kShape);
-  builder.causality();
-  builder.rope();
-  builder.apply(kNormsAndExperts);
-  builder.gating();
-  builder.apply(kHeadSize);
-  metadata.set("general.file_type", file_type);
-  builder.apply(architecture.metadata);
+  // Families with keys of their own say where this one stands.
+  if (architecture.own_keys) {
+    for (const MetadataRule& rule : architecture.metadata) {
+      if (rule.key == kFileType) {
+        builder.set(kFileType, file_type);
+      } else {
+        builder.apply({&rule, 1});
+      }
+    }
+  } else {
+    builder.set("block_count", to_u32(block_count(architecture, config), "num_hidden_layers"));
+    builder.apply(kShape);
+    builder.causality();
+    builder.rope();
+    builder.apply(kNormsAndExperts);
+    builder.gating();
+    builder.apply(kHeadSize);
+    builder.set(kFileType, file_type);
+    builder.apply(architecture.metadata);
+  }
   if (architecture.refine != nullptr) architecture.refine(config, metadata);
 }
 

@@ -10,6 +10,10 @@
 
 namespace holdfast::convert {
 
+// The keys in front of general.type.
+void add_early_hyperparameters(const Architecture& architecture, const ModelConfig& config,
+                               Metadata& metadata);
+
 // Appends the shared keys, general.file_type and then the architecture's own, in the order in which
 // the peer writes them. Errors: Corrupt naming the field of config.json.
 void add_hyperparameters(const Architecture& architecture, const ModelConfig& config,

@@ -21,6 +21,7 @@ void append(Metadata& metadata, const Metadata& more) {
 Metadata file_metadata(const PlanInput& input, const FileType& file_type) {
   Metadata metadata;
   metadata.set("general.architecture", std::string(input.architecture.name));
+  add_early_hyperparameters(input.architecture, input.config, metadata);
   append(metadata, input.metadata.general);
   add_hyperparameters(input.architecture, input.config, file_type.id, metadata);
   metadata.set("general.quantization_version", kQuantizationVersion);
@@ -53,10 +54,15 @@ ModelShape model_shape(const Architecture& architecture, const Metadata& metadat
   return shape;
 }
 
+TypeChoice kept(const DraftTensor& draft) {
+  return {*draft.encoded, "block format of the checkpoint"};
+}
+
 std::vector<PlannedTensor> converter_tensors(const PlanInput& input, quantize::Format target) {
   std::vector<PlannedTensor> tensors;
   for (const DraftTensor& draft : input.drafts) {
-    const TypeChoice choice = converter_type(draft.name, draft.ne, target);
+    const TypeChoice choice =
+        draft.encoded ? kept(draft) : converter_type(draft.name, draft.ne, target);
     tensors.push_back({.draft = draft, .format = choice.format, .rule = choice.rule});
   }
   return tensors;
@@ -78,8 +84,10 @@ std::vector<PlannedTensor> quantizer_tensors(const PlanInput& input, const FileT
   const std::vector<TypeChoice> choices =
       quantizer_types(typed, file_type, model_shape(input.architecture, metadata), input.quantizer);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    tensors[i].format = choices[i].format;
-    tensors[i].rule = choices[i].rule;
+    const TypeChoice choice = tensors[i].draft.encoded ? kept(tensors[i].draft) : choices[i];
+    tensors[i].format = choice.format;
+    tensors[i].rule = choice.rule;
+    if (tensors[i].draft.encoded) continue;
     if (!input.quantizer.has_importance &&
         needs_importance(tensors[i].draft.name, tensors[i].format, file_type)) {
       fail(ErrorKind::Invalid, std::string(file_type.name) + ": tensor \"" + tensors[i].draft.name +
@@ -98,7 +106,7 @@ void check_convertible(const PlanInput& input, std::span<const PlannedTensor> te
     }
     for (const TensorView& part : tensor.draft.parts) {
       const SourceTensor& source = input.checkpoint.tensors[part.source];
-      if (source.dtype->numeric) continue;
+      if (source.dtype->numeric || part.packing == Packing::MxBlocks) continue;
       fail(ErrorKind::Unsupported, input.checkpoint.files[source.file] + ": " + source.name +
                                        ".dtype: " + std::string(source.dtype->name) +
                                        " cannot be converted");

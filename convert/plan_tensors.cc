@@ -7,7 +7,9 @@
 #include "convert/limits.h"
 #include "convert/name_pattern.h"
 #include "convert/rope_factors.h"
+#include "convert/tensor_ops.h"
 #include "convert/text.h"
+#include "convert/weight_scales.h"
 #include "storage/base/error.h"
 
 namespace holdfast::convert {
@@ -15,23 +17,75 @@ namespace {
 
 constexpr std::size_t kNamesInError = 20;
 
+// The rules for a tensor: several when one source tensor has several outputs.
 struct Matched {
-  const TensorRule* rule = nullptr;
+  std::span<const TensorRule> rules;
   NameMatch match;
+
+  const TensorRule& first() const { return rules.front(); }
 };
 
-std::optional<Matched> match_rule(const Architecture& architecture, std::string_view name) {
-  for (const TensorRule& rule : architecture.tensors) {
-    if (auto match = match_name(rule.from, name)) return Matched{&rule, std::move(*match)};
+// Calls `use` with the name and with what is left of it behind each prefix, until it returns true.
+template <class Use>
+bool for_each_form(const Architecture& architecture, std::string_view name, Use use) {
+  if (use(name)) return true;
+  return std::ranges::any_of(architecture.prefixes, [&](std::string_view prefix) {
+    return name.starts_with(prefix) && use(name.substr(prefix.size()));
+  });
+}
+
+std::span<const TensorRule> rules_with_same_source(std::span<const TensorRule> rules) {
+  std::size_t count = 1;
+  while (count < rules.size() && rules[count].from == rules.front().from) ++count;
+  return rules.first(count);
+}
+
+std::optional<Matched> match_rules(std::span<const TensorRule> rules, std::string_view name) {
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    if (auto match = match_name(rules[i].from, name)) {
+      return Matched{rules_with_same_source(rules.subspan(i)), std::move(*match)};
+    }
   }
   return std::nullopt;
+}
+
+std::optional<Matched> match_rules(const Architecture& architecture, std::string_view name) {
+  std::optional<Matched> matched;
+  for_each_form(architecture, name, [&](std::string_view form) {
+    matched = match_rules(architecture.tensors, form);
+    if (!matched) matched = match_rules(architecture.shared_tensors, form);
+    return matched.has_value();
+  });
+  return matched;
+}
+
+bool is_left_out(const Architecture& architecture, std::string_view name) {
+  return for_each_form(architecture, name, [&](std::string_view form) {
+    return std::ranges::any_of(architecture.left_out,
+                               [&](std::string_view start) { return form.starts_with(start); });
+  });
+}
+
+// Of a decoder layer, by its usual name.
+std::optional<std::uint64_t> layer_number(const Architecture& architecture, std::string_view name) {
+  constexpr std::string_view kLayers = "layers.";
+  std::optional<std::uint64_t> number;
+  for_each_form(architecture, name, [&](std::string_view form) {
+    if (!form.starts_with(kLayers)) return false;
+    form.remove_prefix(kLayers.size());
+    const std::string_view digits = form.substr(0, form.find('.'));
+    if (const auto match = match_name("{}", digits)) number = match->number(0);
+    return number.has_value();
+  });
+  return number;
 }
 
 std::vector<std::string_view> unmatched_names(const Architecture& architecture,
                                               const Checkpoint& checkpoint) {
   std::vector<std::string_view> names;
   for (const SourceTensor& tensor : checkpoint.tensors) {
-    if (tensor.alias_of.empty() && !match_rule(architecture, tensor.name)) {
+    if (tensor.alias_of.empty() && !match_rules(architecture, tensor.name) &&
+        !is_left_out(architecture, tensor.name)) {
       names.push_back(tensor.name);
     }
   }
@@ -63,23 +117,29 @@ std::vector<std::string_view> unmatched_names(const Architecture& architecture,
 
 class Drafter {
  public:
-  Drafter(const Architecture& architecture, const ModelConfig& config, const Checkpoint& checkpoint)
+  Drafter(const Architecture& architecture, const ModelConfig& config, const Checkpoint& checkpoint,
+          const DraftOptions& options)
       : architecture_(architecture),
         config_(config),
         checkpoint_(checkpoint),
-        blocks_(config.uint("n_layers|num_hidden_layers|n_layer|num_layers")) {
-    if (blocks_ > kBlocksMax) {
-      fail(ErrorKind::LimitExceeded, "config.json: num_hidden_layers: " + std::to_string(blocks_) +
-                                         ", at most " + std::to_string(kBlocksMax));
-    }
-  }
+        options_(options),
+        scales_(config, checkpoint),
+        blocks_(block_limit()) {}
 
   std::vector<DraftTensor> run() {
-    add_generated();
-    count_stacks();
-    for (std::uint32_t i = 0; i < checkpoint_.tensors.size(); ++i) add(i);
+    for (GeneratedTensor& tensor : rope_factors(architecture_.rope_factors, config_)) {
+      DraftTensor draft{.name = std::string(tensor.name), .ne = {tensor.values.size()}};
+      draft.values = std::move(tensor.values);
+      push(std::move(draft), "config.json");
+    }
+    select();
+    for (const auto& [index, matched] : selected_) add(index, matched);
     for (const auto& [key, stack] : stacks_) check_complete(stack);
     drop_tied_output();
+    // The peer writes what it does not convert ahead of the rest.
+    std::ranges::stable_partition(drafts_, [](const DraftTensor& draft) {
+      return draft.encoded.has_value() || !draft.values.empty();
+    });
     return std::move(drafts_);
   }
 
@@ -97,111 +157,94 @@ class Drafter {
     fail(ErrorKind::Corrupt, checkpoint_.files[tensor.file] + ": " + tensor.name + ": " + what);
   }
 
-  void add_generated() {
-    std::vector<float> factors = rope_factors(architecture_.rope_factors, config_);
-    if (factors.empty()) return;
-    DraftTensor draft{.name = "rope_freqs.weight", .ne = {factors.size()}};
-    draft.values = std::move(factors);
-    push(std::move(draft), "config.json");
+  // Block numbers end here: an encoder and a decoder may differ in depth.
+  std::uint64_t block_limit() const {
+    const std::uint64_t blocks =
+        std::max(block_count(architecture_, config_), config_.uint_or("num_decoder_layers", 0));
+    if (blocks > kBlocksMax) {
+      fail(ErrorKind::LimitExceeded, "config.json: num_hidden_layers: " + std::to_string(blocks) +
+                                         ", at most " + std::to_string(kBlocksMax));
+    }
+    return blocks;
   }
 
   std::uint64_t stack_key(const Matched& matched) const {
     return matched.match.number(0).value_or(0);
   }
 
-  void count_stacks() {
-    for (const SourceTensor& tensor : checkpoint_.tensors) {
-      if (!tensor.alias_of.empty()) continue;
-      const auto matched = match_rule(architecture_, tensor.name);
-      if (!matched) fail_unmatched(architecture_, checkpoint_);
-      if (matched->rule->op == TensorOp::Stack) ++stacks_[stack_key(*matched)].expected;
+  bool is_dropped_layer(const SourceTensor& tensor) const {
+    if (architecture_.next_layers == NextLayers::None) return false;
+    const auto layer = layer_number(architecture_, tensor.name);
+    return layer && *layer >= blocks_;
+  }
+
+  // The tensors that take part, and the sizes of the stacks among them.
+  void select() {
+    for (std::uint32_t i = 0; i < checkpoint_.tensors.size(); ++i) {
+      const SourceTensor& tensor = source(i);
+      if (scales_.consumes(i) || is_dropped_layer(tensor)) continue;
+      auto matched = match_rules(architecture_, tensor.name);
+      if (!matched) {
+        if (tensor.alias_of.empty() && !is_left_out(architecture_, tensor.name)) {
+          fail_unmatched(architecture_, checkpoint_);
+        }
+        continue;
+      }
+      if (matched->first().op == TensorOp::Drop) continue;
+      if (matched->first().op == TensorOp::Stack) ++stacks_[stack_key(*matched)].expected;
+      selected_.emplace_back(i, std::move(*matched));
     }
   }
 
-  void add(std::uint32_t index) {
+  void add(std::uint32_t index, const Matched& matched) {
     const SourceTensor& tensor = source(index);
-    const auto matched = match_rule(architecture_, tensor.name);
-    if (!matched) return;  // an alias that this architecture has no use for
-    const TensorRule& rule = *matched->rule;
-    if (rule.op == TensorOp::Drop) return;
-    check_block(tensor, *matched);
-    if (rule.op == TensorOp::Stack) return add_to_stack(index, *matched);
-    std::string name = fill_name(rule.to, matched->match);
-    // The bytes are there under both names; whichever rule came first has them.
-    if (!tensor.alias_of.empty() && names_.contains(name)) return;
-    push(transform(index, rule.op, std::move(name)), tensor.name);
+    if (matched.first().op == TensorOp::Stack) return add_to_stack(index, matched);
+    for (const TensorRule& rule : matched.rules) {
+      check_block(tensor, rule, matched.match);
+      DraftTensor draft{.name = fill_name(rule.to, matched.match)};
+      const bool repeats = rule.op == TensorOp::Once || !tensor.alias_of.empty();
+      // The bytes are there under both names; whichever came first has them.
+      if (repeats && names_.contains(draft.name)) continue;
+      transform(index, rule.op, draft);
+      push(std::move(draft), tensor.name);
+    }
   }
 
-  void check_block(const SourceTensor& tensor, const Matched& matched) const {
-    if (!contains(matched.rule->to, "blk.{}")) return;
-    const auto block = matched.match.number(0);
+  void check_block(const SourceTensor& tensor, const TensorRule& rule,
+                   const NameMatch& match) const {
+    if (!contains(rule.to, "blk.{}")) return;
+    const auto block = match.number(0);
     if (!block || *block >= blocks_) {
       corrupt(tensor, "block number outside the " + std::to_string(blocks_) +
                           " blocks of config.json: num_hidden_layers");
     }
   }
 
-  DraftTensor transform(std::uint32_t index, TensorOp op, std::string name) const {
-    const SourceTensor& tensor = source(index);
-    if (tensor.shape.empty()) corrupt(tensor, "a scalar; expected at least one dimension");
-    DraftTensor draft{.name = std::move(name)};
-    draft.ne.assign(tensor.shape.rbegin(), tensor.shape.rend());
-    switch (op) {
-      case TensorOp::RotaryQuery:
-        draft.parts = {rotary_view(index, heads())};
-        break;
-      case TensorOp::RotaryKey:
-        draft.parts = {rotary_view(index, key_heads())};
-        break;
-      case TensorOp::AddOne:
-        draft.op = ValueOp::AddOne;
-        [[fallthrough]];
-      default:
-        draft.parts = {whole_view(index)};
-    }
-    return draft;
-  }
-
-  TensorView whole_view(std::uint32_t index) const {
-    const SourceTensor& tensor = source(index);
-    const std::uint64_t columns = tensor.shape.empty() ? 1 : tensor.shape.back();
-    return whole(index, columns == 0 ? 0 : tensor.elements() / columns, columns);
-  }
-
-  std::uint64_t heads() const { return config_.uint("n_heads|num_attention_heads"); }
-
-  std::uint64_t key_heads() const {
-    return config_.uint_or("n_kv_heads|num_key_value_heads", heads());
-  }
-
-  // Transformers keeps the two halves of a rotated head apart, ggml interleaves them: output row
-  // (head, j, half) is source row head * size + half * size / 2 + j.
-  TensorView rotary_view(std::uint32_t index, std::uint64_t head_count) const {
-    const SourceTensor& tensor = source(index);
-    const std::uint64_t rows = tensor.shape.front();
-    if (head_count == 0 || rows % (2 * head_count) != 0) {
-      corrupt(tensor, "shape " + shape_text(tensor.shape) + ": rows do not divide into " +
-                          std::to_string(head_count) + " heads of two halves");
-    }
-    const std::uint64_t columns = rows == 0 ? 0 : tensor.elements() / rows;
-    const std::uint64_t head = rows / head_count;
-    return {.source = index,
-            .rows = {Axis{head_count, head * columns}, Axis{head / 2, columns},
-                     Axis{2, head / 2 * columns}},
-            .columns = {columns, 1}};
+  void transform(std::uint32_t index, TensorOp op, DraftTensor& draft) const {
+    apply(op,
+          {.config = config_,
+           .checkpoint = checkpoint_,
+           .source = index,
+           .vocabulary = options_.vocabulary},
+          draft);
+    if (draft.encoded) return;
+    for (TensorView& part : draft.parts) scales_.attach(part);
   }
 
   void add_to_stack(std::uint32_t index, const Matched& matched) {
     const SourceTensor& tensor = source(index);
+    check_block(tensor, matched.first(), matched.match);
     Stack& stack = stacks_[stack_key(matched)];
     const auto member = matched.match.number(1);
     if (!member || *member >= kExpertsMax)
       corrupt(tensor, "expected an index after the block number");
-    stack.members[matched.rule].emplace(*member, index);
+    stack.members[&matched.first()].emplace(*member, index);
     stack.match = matched.match;
     if (++stack.seen < stack.expected) return;
-    for (const TensorRule& rule : architecture_.tensors) {
-      if (rule.op == TensorOp::Stack && stack.members.contains(&rule)) emit_stack(stack, rule);
+    for (const auto rules : {architecture_.tensors, architecture_.shared_tensors}) {
+      for (const TensorRule& rule : rules) {
+        if (stack.members.contains(&rule)) emit_stack(stack, rule);
+      }
     }
   }
 
@@ -223,7 +266,9 @@ class Drafter {
                             std::string(tensor.dtype->name) + " differs from " + first.name + ", " +
                             shape_text(first.shape) + " " + std::string(first.dtype->name));
       }
-      draft.parts.push_back(whole_view(index));
+      DraftTensor one;
+      transform(index, rule.op, one);
+      draft.parts.push_back(one.parts.front());
     }
     push(std::move(draft), first.name);
   }
@@ -270,11 +315,38 @@ class Drafter {
   const Architecture& architecture_;
   const ModelConfig& config_;
   const Checkpoint& checkpoint_;
+  const DraftOptions& options_;
+  WeightScales scales_;
   std::uint64_t blocks_;
+  std::vector<std::pair<std::uint32_t, Matched>> selected_;  // in checkpoint order
   std::map<std::uint64_t, Stack> stacks_;
   std::unordered_map<std::string, std::string> names_;  // output name → source name
   std::vector<DraftTensor> drafts_;
 };
+
+// One tensor at the place of attn_v, which comes last: query rows, then key rows, then value rows.
+void fuse_qkv(std::vector<DraftTensor>& drafts) {
+  constexpr std::string_view kValue = "attn_v.";
+  const auto named = [&](std::string name, std::string_view kind) {
+    return name.replace(name.find(kValue), kValue.size(), kind);
+  };
+  std::vector<std::string> gone;
+  for (DraftTensor& fused : drafts) {
+    if (!contains(fused.name, kValue)) continue;
+    const auto query = std::ranges::find(drafts, named(fused.name, "attn_q."), &DraftTensor::name);
+    const auto key = std::ranges::find(drafts, named(fused.name, "attn_k."), &DraftTensor::name);
+    if (query == drafts.end() || key == drafts.end()) continue;
+    gone.push_back(query->name);
+    gone.push_back(key->name);
+    fused.name = named(fused.name, "attn_qkv.");
+    fused.ne.back() += query->ne.back() + key->ne.back();
+    fused.parts.insert(fused.parts.begin(), key->parts.begin(), key->parts.end());
+    fused.parts.insert(fused.parts.begin(), query->parts.begin(), query->parts.end());
+  }
+  std::erase_if(drafts, [&](const DraftTensor& draft) {
+    return std::ranges::find(gone, draft.name) != gone.end();
+  });
+}
 
 }  // namespace
 
@@ -285,8 +357,10 @@ std::uint64_t DraftTensor::elements() const noexcept {
 }
 
 std::vector<DraftTensor> draft_tensors(const Architecture& architecture, const ModelConfig& config,
-                                       const Checkpoint& checkpoint) {
-  return Drafter(architecture, config, checkpoint).run();
+                                       const Checkpoint& checkpoint, const DraftOptions& options) {
+  std::vector<DraftTensor> drafts = Drafter(architecture, config, checkpoint, options).run();
+  if (options.fuse_qkv) fuse_qkv(drafts);
+  return drafts;
 }
 
 // gguf-py counts a tensor whose name has "_exps." once per expert (gguf_writer.py,

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "convert/general_metadata.h"
 #include "convert/safetensors.h"
 #include "convert/tensor_view.h"
+#include "quantize/format.h"
 
 namespace holdfast::convert {
 
@@ -26,13 +29,21 @@ struct DraftTensor {
   std::vector<TensorView> parts;  // one after the other, each a whole number of rows
   ValueOp op = ValueOp::None;
   std::vector<float> values;  // of a tensor that no checkpoint holds; then `parts` is empty
+  // The checkpoint holds it in this block format, in which it stays whatever is asked for.
+  std::optional<quantize::Format> encoded;
 
   std::uint64_t elements() const noexcept;
 };
 
+struct DraftOptions {
+  std::uint64_t vocabulary = 0;  // tokens of the tokenizer; 0 when unknown
+  bool fuse_qkv = false;         // attn_q, attn_k and attn_v become attn_qkv
+};
+
 // In the order in which the peer's converter writes them.
 std::vector<DraftTensor> draft_tensors(const Architecture& architecture, const ModelConfig& config,
-                                       const Checkpoint& checkpoint);
+                                       const Checkpoint& checkpoint,
+                                       const DraftOptions& options = {});
 
 ParameterCounts count_parameters(std::span<const DraftTensor> tensors);
 

@@ -72,6 +72,8 @@ ConvertRequest parse_request(const Json::Object& object) {
   request.plain = parameters.flag("plain");
   request.force = parameters.flag("force");
   request.dry_run = parameters.flag("dry_run");
+  request.no_mtp = parameters.flag("no_mtp");
+  request.fuse_qkv = parameters.flag("fuse_qkv");
   request.threads = static_cast<unsigned>(parameters.number("threads", 0, 0, kThreadsMax));
   request.memory_bytes = parameters.number("memory", kMemoryDefault, kMemoryMin,
                                            std::numeric_limits<std::uint64_t>::max());
@@ -86,6 +88,8 @@ Json::Object to_parameters(const ConvertRequest& request) {
                       {"plain", request.plain},
                       {"force", request.force},
                       {"dry_run", request.dry_run},
+                      {"no_mtp", request.no_mtp},
+                      {"fuse_qkv", request.fuse_qkv},
                       {"threads", request.threads},
                       {"memory", request.memory_bytes}};
   if (!request.out.empty()) object.set("out", request.out);

@@ -3,12 +3,13 @@
 #include <cmath>
 #include <numbers>
 
-#include "convert/limits.h"
 #include "convert/text.h"
 #include "storage/base/error.h"
 
 namespace holdfast::convert {
 namespace {
+
+constexpr std::uint64_t kHeadSizeMax = 1 << 20;
 
 float number_or(const Json::Object& fields, std::string_view name, double otherwise) {
   const Json* field = fields.find(name);
@@ -45,22 +46,57 @@ std::vector<float> llama3_factors(const Json::Object& rope, std::uint64_t dimens
   return factors;
 }
 
-}  // namespace
-
-std::vector<float> rope_factors(RopeFactors kind, const ModelConfig& config) {
-  if (kind == RopeFactors::None) return {};
+std::vector<GeneratedTensor> llama3(const ModelConfig& config) {
   const Json::Object& rope = config.full_rope();
   const Json* type = rope.find("rope_type");
   if (type == nullptr || !type->is_string()) return {};
   if (!equals_ignoring_case(type->as_string(), "llama3")) return {};
-  const Json* head = config.find("head_dim");
-  const std::uint64_t dimensions =
-      head == nullptr ? hidden_per_head(config) : head->as_uint("config.json: head_dim");
-  constexpr std::uint64_t kHeadMax = 1 << 20;
-  if (dimensions > kHeadMax) {
+  const std::uint64_t dimensions = head_size(config);
+  if (dimensions > kHeadSizeMax) {
     fail(ErrorKind::LimitExceeded, "config.json: head_dim: " + std::to_string(dimensions));
   }
-  return llama3_factors(rope, dimensions);
+  return {{"rope_freqs.weight", llama3_factors(rope, dimensions)}};
+}
+
+std::vector<float> factor_list(const Json::Object& rope, std::string_view name) {
+  const std::string where = "config.json: rope_scaling." + std::string(name);
+  const Json* given = rope.find(name);
+  if (given == nullptr || given->is_null()) fail(ErrorKind::Corrupt, where + ": missing");
+  std::vector<float> factors;
+  for (const Json& factor : given->as_array(where)) {
+    factors.push_back(static_cast<float>(factor.as_double(where)));
+  }
+  return factors;
+}
+
+// Phi-3's two lists: for contexts beyond the original one, and within it.
+std::vector<GeneratedTensor> long_short(const ModelConfig& config) {
+  const Json::Object& rope = config.rope();
+  const Json* given = rope.find("long_factor");
+  if (given == nullptr || given->is_null()) return {};
+  std::vector<float> longer = factor_list(rope, "long_factor");
+  std::vector<float> shorter = factor_list(rope, "short_factor");
+  if (longer.size() != shorter.size()) {
+    fail(ErrorKind::Corrupt,
+         "config.json: rope_scaling.short_factor: expected " + std::to_string(longer.size()) +
+             " factors as in long_factor, found " + std::to_string(shorter.size()));
+  }
+  return {{"rope_factors_long.weight", std::move(longer)},
+          {"rope_factors_short.weight", std::move(shorter)}};
+}
+
+}  // namespace
+
+std::vector<GeneratedTensor> rope_factors(RopeFactors kind, const ModelConfig& config) {
+  switch (kind) {
+    case RopeFactors::Llama3:
+      return llama3(config);
+    case RopeFactors::LongShort:
+      return long_short(config);
+    case RopeFactors::None:
+      break;
+  }
+  return {};
 }
 
 }  // namespace holdfast::convert

@@ -1,6 +1,8 @@
-// The tensor rope_freqs.weight: per rotary pair, by how much its frequency is divided.
+// The tensors rope_freqs.weight, rope_factors_long.weight and rope_factors_short.weight: per rotary
+// pair, by how much its frequency is divided.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "convert/architecture.h"
@@ -8,7 +10,12 @@
 
 namespace holdfast::convert {
 
+struct GeneratedTensor {
+  std::string_view name;  // static text
+  std::vector<float> values;
+};
+
 // Empty when the config asks for none. Errors: Corrupt naming the field of config.json.
-std::vector<float> rope_factors(RopeFactors kind, const ModelConfig& config);
+std::vector<GeneratedTensor> rope_factors(RopeFactors kind, const ModelConfig& config);
 
 }  // namespace holdfast::convert

@@ -27,23 +27,25 @@ TensorView view_of(const Slab& slab, const PlannedTensor& tensor) {
 
 // Units per slab. A one-dimensional tensor is never cut: its row is the whole of it.
 std::uint64_t units_per_slab(const TensorView& view, const DraftTensor& draft,
-                             std::uint64_t element_bytes) {
-  if (draft.ne.size() <= 1) return std::max<std::uint64_t>(1, view.rows[0].count);
-  const std::uint64_t unit_bytes =
-      run_of(units(view, 0, std::min<std::uint64_t>(1, view.rows[0].count))).count * element_bytes;
+                             std::uint64_t bytes_each) {
+  const ElementRun unit = run_of(units(view, 0, std::min<std::uint64_t>(1, view.rows[0].count)));
+  // Nor is one whose units lie in each other (a transposed matrix): each slab would read it all.
+  const bool overlapping = view.rows[0].count > 1 && unit.count > view.rows[0].stride;
+  if (draft.ne.size() <= 1 || overlapping) return std::max<std::uint64_t>(1, view.rows[0].count);
+  const std::uint64_t unit_bytes = unit.count * bytes_each;
   return std::max<std::uint64_t>(1, kSlabBytes / std::max<std::uint64_t>(1, unit_bytes));
 }
 
 void cut_part(std::vector<Slab>& slabs, const PlannedTensor& tensor, const Checkpoint& checkpoint,
               Slab next) {
   const TensorView& view = tensor.draft.parts[next.part];
-  const std::uint64_t element_bytes = source_of(view, checkpoint).dtype->bits / 8;
-  const std::uint64_t step = units_per_slab(view, tensor.draft, element_bytes);
-  const std::uint64_t unit_elements = view.rows_per_unit() * view.columns.count;
+  const std::uint64_t step = units_per_slab(view, tensor.draft, element_bytes(view, checkpoint));
+  const std::uint64_t unit_values =
+      view.rows_per_unit() * view.columns.count * view.element_values();
   for (std::uint64_t unit = 0; unit < view.rows[0].count; unit += step) {
     next.unit_begin = unit;
     next.unit_end = std::min(unit + step, view.rows[0].count);
-    next.elements = (next.unit_end - unit) * unit_elements;
+    next.elements = (next.unit_end - unit) * unit_values;
     slabs.push_back(next);
     next.first_element += next.elements;
   }
@@ -60,7 +62,7 @@ void cut_part(std::vector<Slab>& slabs, const PlannedTensor& tensor, const Check
 }
 
 // Every value as float32. Exact for all types but F64.
-std::vector<std::byte> to_float32(const SlabValues& values, std::uint64_t elements) {
+std::vector<std::byte> to_float32(const ViewValues& values, std::uint64_t elements) {
   std::vector<std::byte> floats(elements * sizeof(float));
   quantize::encode_rows(Format::F32, values.type, values.bytes, 1, elements, {}, floats, nullptr);
   return floats;
@@ -68,8 +70,8 @@ std::vector<std::byte> to_float32(const SlabValues& values, std::uint64_t elemen
 
 // 1 + x in the source's own precision where that is what the peer computes with: it widens all
 // types but F16 to float32 first.
-SlabValues add_one(const SlabValues& values, std::uint64_t elements) {
-  SlabValues result{.bytes = to_float32(values, elements), .type = SourceType::F32};
+ViewValues add_one(const ViewValues& values, std::uint64_t elements) {
+  ViewValues result{.bytes = to_float32(values, elements), .type = SourceType::F32};
   for (std::uint64_t i = 0; i < elements; ++i) {
     float value;
     std::memcpy(&value, result.bytes.data() + i * sizeof(float), sizeof(float));
@@ -77,13 +79,13 @@ SlabValues add_one(const SlabValues& values, std::uint64_t elements) {
     std::memcpy(result.bytes.data() + i * sizeof(float), &value, sizeof(float));
   }
   if (values.type != SourceType::F16) return result;
-  SlabValues half{.bytes = std::vector<std::byte>(elements * 2), .type = SourceType::F16};
+  ViewValues half{.bytes = std::vector<std::byte>(elements * 2), .type = SourceType::F16};
   quantize::encode_rows(Format::F16, SourceType::F32, result.bytes, 1, elements, {}, half.bytes,
                         nullptr);
   return half;
 }
 
-SlabValues apply(ValueOp op, SlabValues values, std::uint64_t elements) {
+ViewValues apply(ValueOp op, ViewValues values, std::uint64_t elements) {
   return op == ValueOp::AddOne ? add_one(values, elements) : std::move(values);
 }
 
@@ -97,7 +99,7 @@ std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint) {
     Slab next{.tensor = i};
     for (next.part = 0; next.part < tensor.draft.parts.size(); ++next.part) {
       cut_part(slabs, tensor, checkpoint, next);
-      next.first_element += tensor.draft.parts[next.part].elements();
+      next.first_element += tensor.draft.parts[next.part].values();
     }
     if (slabs.size() == before) {
       // Generated, or without elements: one slab, so that every tensor is seen to be finished.
@@ -119,42 +121,33 @@ std::uint64_t memory_bytes(const Slab& slab, const PlannedTensor& tensor,
   }
   if (tensor.draft.parts.empty()) return bytes + slab.elements * sizeof(float);
   const TensorView view = view_of(slab, tensor);
-  const std::uint64_t element_bytes = source_of(view, checkpoint).dtype->bits / 8;
-  bytes += run_of(view).count * element_bytes;
-  if (!view.is_contiguous()) bytes += slab.elements * element_bytes;
+  bytes += read_memory_bytes(view, checkpoint);
   if (tensor.draft.op != ValueOp::None) bytes += slab.elements * 2 * sizeof(float);
   return bytes;
 }
 
-SlabValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
                      const SourceFiles& files) {
-  SlabValues values;
+  ViewValues values;
   if (tensor.draft.parts.empty()) {
     const auto bytes = std::as_bytes(std::span(tensor.draft.values));
     values.bytes.assign(bytes.begin(), bytes.end());
     return values;
   }
   const TensorView view = view_of(slab, tensor);
-  const SourceTensor& source = source_of(view, checkpoint);
-  const std::uint64_t element_bytes = source.dtype->bits / 8;
-  const ElementRun run = run_of(view);
-  values.type = *source.dtype->numeric;
-  values.bytes.resize(run.count * element_bytes);
-  files[source.file]->read(source.offset + run.first * element_bytes, values.bytes);
-  if (!view.is_contiguous()) {
-    std::vector<std::byte> ordered(slab.elements * element_bytes);
-    gather(view, element_bytes, values.bytes, ordered);
-    values.bytes = std::move(ordered);
-  }
   try {
-    return apply(tensor.draft.op, std::move(values), slab.elements);
+    return apply(tensor.draft.op, read_view(view, checkpoint, files), slab.elements);
   } catch (const quantize::ValueError& error) {
     fail_value(slab, tensor, checkpoint, error);
   }
 }
 
 Encoded encode_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
-                    const SlabValues& values, Format format) {
+                    const ViewValues& values, Format format) {
+  if (values.encoded) {
+    assert(*values.encoded == format);
+    return {.bytes = values.bytes, .sums = {}};
+  }
   const GgmlType& type = ggml_type(format);
   const std::uint64_t row = tensor.draft.ne.empty() ? 1 : tensor.draft.ne.front();
   // Parts of a one-dimensional tensor are shorter than its row; its formats have no blocks.

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "convert/model_files.h"
 #include "convert/plan.h"
+#include "convert/read_view.h"
 #include "convert/safetensors.h"
 #include "quantize/rows.h"
 
@@ -36,20 +36,12 @@ struct Encoded {
 std::uint64_t memory_bytes(const Slab& slab, const PlannedTensor& tensor,
                            const Checkpoint& checkpoint, std::span<const quantize::Format> formats);
 
-// Opened source files, by index into Checkpoint::files.
-using SourceFiles = std::vector<std::unique_ptr<ModelFile>>;
-
 // The slab's values as they come from the source, after reordering and the tensor's ValueOp.
-struct SlabValues {
-  std::vector<std::byte> bytes;
-  quantize::SourceType type = quantize::SourceType::F32;
-};
-
 // Error(Corrupt) naming file and tensor for a value that is no finite number.
-SlabValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
                      const SourceFiles& files);
 
 Encoded encode_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
-                    const SlabValues& values, quantize::Format format);
+                    const ViewValues& values, quantize::Format format);
 
 }  // namespace holdfast::convert

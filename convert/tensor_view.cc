@@ -25,6 +25,8 @@ GatherRow gather_row_of(std::size_t element_bytes) {
       return gather_row<2>;
     case 4:
       return gather_row<4>;
+    case 16:
+      return gather_row<16>;
     default:
       return gather_row<8>;
   }

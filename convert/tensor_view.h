@@ -18,6 +18,13 @@ struct Axis {
   bool operator==(const Axis&) const = default;
 };
 
+// What an element is.
+enum class Packing : std::uint8_t {
+  Plain,     // a number of the source's own type
+  Scaled,    // such a number, to be multiplied by the scale of its block of the source matrix
+  MxBlocks,  // 32 FP4 numbers in 16 bytes (OCP MX, MXFP4), their scale being a byte of `scales`
+};
+
 // Output row (i, j, k), column c, is the source's element
 // first + i * rows[0].stride + j * rows[1].stride + k * rows[2].stride + c * columns.stride.
 struct TensorView {
@@ -25,12 +32,21 @@ struct TensorView {
   std::uint64_t first = 0;
   std::array<Axis, 3> rows{};  // outermost first
   Axis columns;
+  Packing packing = Packing::Plain;
+  std::uint32_t scales = 0;  // index into Checkpoint::tensors, unless Plain
+  // Scaled: the shape of a block, and the blocks in a row of them.
+  std::uint64_t scale_rows = 0, scale_columns = 0, scale_stride = 0;
 
   std::uint64_t rows_per_unit() const noexcept { return rows[1].count * rows[2].count; }
 
   std::uint64_t row_count() const noexcept { return rows[0].count * rows_per_unit(); }
 
   std::uint64_t elements() const noexcept { return row_count() * columns.count; }
+
+  // Numbers in an element.
+  std::uint64_t element_values() const noexcept { return packing == Packing::MxBlocks ? 32 : 1; }
+
+  std::uint64_t values() const noexcept { return elements() * element_values(); }
 
   // Whether the elements lie in the source in output order.
   bool is_contiguous() const noexcept;

@@ -42,6 +42,8 @@ ConvertRequest request_of(const fs::path& folder, const std::string& command) {
   const std::vector<std::string> words = words_of(command);
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
     if (words[i] == "--outtype") request.types = {words[i + 1]};
+    if (words[i] == "--no-mtp") request.no_mtp = true;
+    if (words[i] == "--fuse-qkv") request.fuse_qkv = true;
     if (words[i] == "--model-name") request.model_name = words[i + 1];
     if (words[i] == "--metadata") {
       request.metadata_override =

@@ -1,0 +1,177 @@
+#include "convert/read_view.h"
+
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace holdfast::convert {
+namespace {
+
+using quantize::Format;
+using quantize::SourceType;
+
+constexpr std::uint64_t kMxSourceBytes = 16;  // of a block without its scale
+constexpr std::uint64_t kMxBlockBytes = 17;   // as ggml stores it: scale first
+
+std::vector<std::byte> read_elements(const TensorView& view, std::uint64_t bytes_each,
+                                     const Checkpoint& checkpoint, const SourceFiles& files) {
+  const SourceTensor& source = checkpoint.tensors[view.source];
+  const ElementRun run = run_of(view);
+  std::vector<std::byte> bytes(run.count * bytes_each);
+  files[source.file]->read(source.offset + run.first * bytes_each, bytes);
+  return bytes;
+}
+
+std::vector<std::byte> in_order(const TensorView& view, std::uint64_t bytes_each,
+                                std::vector<std::byte> run) {
+  if (view.is_contiguous()) return run;
+  std::vector<std::byte> ordered(view.elements() * bytes_each);
+  gather(view, bytes_each, run, ordered);
+  return ordered;
+}
+
+// OCP 8-bit floating point: 1 sign, `exponent_bits`, the rest mantissa. E4M3 has no infinity.
+float decode_fp8(unsigned code, int exponent_bits) {
+  const int mantissa_bits = 7 - exponent_bits;
+  const int bias = (1 << (exponent_bits - 1)) - 1;
+  const int exponent = static_cast<int>(code >> mantissa_bits) & ((1 << exponent_bits) - 1);
+  const int mantissa = static_cast<int>(code) & ((1 << mantissa_bits) - 1);
+  const float sign = (code & 0x80U) != 0 ? -1.0F : 1.0F;
+  const bool special = exponent_bits == 4 ? (code & 0x7FU) == 0x7FU : exponent == 31;
+  if (special) {
+    return exponent_bits == 5 && mantissa == 0 ? sign * std::numeric_limits<float>::infinity()
+                                               : std::numeric_limits<float>::quiet_NaN();
+  }
+  const int implied = exponent == 0 ? 0 : 1 << mantissa_bits;
+  const auto significand = static_cast<float>(implied + mantissa);
+  return sign * std::ldexp(significand, std::max(exponent, 1) - bias - mantissa_bits);
+}
+
+using Fp8Table = std::array<float, 256>;
+
+Fp8Table fp8_table(int exponent_bits) {
+  Fp8Table table;
+  for (unsigned code = 0; code < table.size(); ++code) {
+    table[code] = decode_fp8(code, exponent_bits);
+  }
+  return table;
+}
+
+const Fp8Table& fp8_values(SourceType type) {
+  static const Fp8Table e4m3 = fp8_table(4), e5m2 = fp8_table(5);
+  assert(type == SourceType::F8_E4M3 || type == SourceType::F8_E5M2);
+  return type == SourceType::F8_E4M3 ? e4m3 : e5m2;
+}
+
+// The scales of the source rows [first, end), all of whose blocks.
+std::vector<float> read_scales(const TensorView& view, std::uint64_t first, std::uint64_t end,
+                               const Checkpoint& checkpoint, const SourceFiles& files) {
+  const std::uint64_t begin = first / view.scale_rows * view.scale_stride;
+  const std::uint64_t count = ((end - 1) / view.scale_rows + 1) * view.scale_stride - begin;
+  const TensorView run = {.source = view.scales, .first = begin, .columns = {count, 1}};
+  const Dtype& dtype = *checkpoint.tensors[view.scales].dtype;
+  const auto bytes = read_elements(run, dtype.bits / 8, checkpoint, files);
+  std::vector<float> scales(count);
+  quantize::encode_rows(Format::F32, *dtype.numeric, bytes, 1, count, {},
+                        std::as_writable_bytes(std::span(scales)), nullptr);
+  return scales;
+}
+
+// Each number times the scale of its block, in float32, as the peer does it.
+ViewValues read_scaled(const TensorView& view, const Checkpoint& checkpoint,
+                       const SourceFiles& files) {
+  const SourceTensor& source = checkpoint.tensors[view.source];
+  const Fp8Table& table = fp8_values(*source.dtype->numeric);
+  const ElementRun run = run_of(view);
+  if (run.count == 0) return {};
+  const std::vector<std::byte> codes = read_elements(view, 1, checkpoint, files);
+  const std::uint64_t columns = source.shape.back();
+  const std::uint64_t first_row = run.first / columns;
+  const std::uint64_t last_row = (run.first + run.count - 1) / columns;
+  const auto scales = read_scales(view, first_row, last_row + 1, checkpoint, files);
+  std::vector<std::byte> floats(run.count * sizeof(float));
+  for (std::uint64_t i = 0; i < run.count; ++i) {
+    const std::uint64_t row = (run.first + i) / columns, column = (run.first + i) % columns;
+    const std::uint64_t block_row = row / view.scale_rows - first_row / view.scale_rows;
+    const float scale = scales[block_row * view.scale_stride + column / view.scale_columns];
+    const float value = table[std::to_integer<unsigned>(codes[i])] * scale;
+    std::memcpy(floats.data() + i * sizeof(float), &value, sizeof(float));
+  }
+  return {.bytes = in_order(view, sizeof(float), std::move(floats))};
+}
+
+// Checkpoints put neighbours into one byte, ggml numbers that are 16 apart.
+void repack_nibbles(std::span<const std::byte, kMxSourceBytes> source, std::byte* out) {
+  const auto nibble = [&](std::size_t i) {
+    const unsigned pair = std::to_integer<unsigned>(source[i / 2]);
+    return i % 2 == 0 ? pair & 0xFU : pair >> 4;
+  };
+  for (std::size_t i = 0; i < kMxSourceBytes; ++i) {
+    out[i] = static_cast<std::byte>(nibble(i) | nibble(i + kMxSourceBytes) << 4);
+  }
+}
+
+ViewValues read_mx_blocks(const TensorView& view, const Checkpoint& checkpoint,
+                          const SourceFiles& files) {
+  const auto blocks =
+      in_order(view, kMxSourceBytes, read_elements(view, kMxSourceBytes, checkpoint, files));
+  TensorView scale_view = view;
+  scale_view.source = view.scales;
+  const auto scales = in_order(scale_view, 1, read_elements(scale_view, 1, checkpoint, files));
+  ViewValues values{.bytes = std::vector<std::byte>(view.elements() * kMxBlockBytes),
+                    .encoded = Format::MXFP4};
+  for (std::uint64_t i = 0; i < view.elements(); ++i) {
+    std::byte* const out = values.bytes.data() + i * kMxBlockBytes;
+    out[0] = scales[i];
+    repack_nibbles(
+        std::span<const std::byte, kMxSourceBytes>(&blocks[i * kMxSourceBytes], kMxSourceBytes),
+        out + 1);
+  }
+  return values;
+}
+
+ViewValues read_plain(const TensorView& view, const Checkpoint& checkpoint,
+                      const SourceFiles& files) {
+  const std::uint64_t bytes_each = element_bytes(view, checkpoint);
+  return {.bytes = in_order(view, bytes_each, read_elements(view, bytes_each, checkpoint, files)),
+          .type = *checkpoint.tensors[view.source].dtype->numeric};
+}
+
+}  // namespace
+
+std::uint64_t element_bytes(const TensorView& view, const Checkpoint& checkpoint) {
+  return view.packing == Packing::MxBlocks ? kMxSourceBytes
+                                           : checkpoint.tensors[view.source].dtype->bits / 8;
+}
+
+ViewValues read_view(const TensorView& view, const Checkpoint& checkpoint,
+                     const SourceFiles& files) {
+  switch (view.packing) {
+    case Packing::Scaled:
+      return read_scaled(view, checkpoint, files);
+    case Packing::MxBlocks:
+      return read_mx_blocks(view, checkpoint, files);
+    case Packing::Plain:
+      break;
+  }
+  return read_plain(view, checkpoint, files);
+}
+
+std::uint64_t read_memory_bytes(const TensorView& view, const Checkpoint& checkpoint) {
+  const std::uint64_t bytes_each = element_bytes(view, checkpoint);
+  const std::uint64_t read = run_of(view).count * bytes_each;
+  const std::uint64_t ordered = view.is_contiguous() ? 0 : view.elements() * bytes_each;
+  switch (view.packing) {
+    case Packing::Scaled:
+      return read + (run_of(view).count + ordered) * sizeof(float);
+    case Packing::MxBlocks:
+      return read + ordered + view.elements() * (kMxBlockBytes + 2);
+    case Packing::Plain:
+      break;
+  }
+  return read + ordered;
+}
+
+}  // namespace holdfast::convert

@@ -1,0 +1,37 @@
+// The only code that reads weights: a view's elements, in output order, unpacked as far as kernels
+// need it. Thread-safe as far as the files are. Errors: what reading throws.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "convert/model_files.h"
+#include "convert/safetensors.h"
+#include "convert/tensor_view.h"
+#include "quantize/format.h"
+#include "quantize/rows.h"
+
+namespace holdfast::convert {
+
+// Opened source files, by index into Checkpoint::files.
+using SourceFiles = std::vector<std::unique_ptr<ModelFile>>;
+
+struct ViewValues {
+  std::vector<std::byte> bytes;
+  quantize::SourceType type = quantize::SourceType::F32;
+  std::optional<quantize::Format> encoded;  // then `bytes` are its blocks, and `type` says nothing
+};
+
+ViewValues read_view(const TensorView& view, const Checkpoint& checkpoint,
+                     const SourceFiles& files);
+
+// Memory that read_view takes at its peak.
+std::uint64_t read_memory_bytes(const TensorView& view, const Checkpoint& checkpoint);
+
+// Source bytes of an element.
+std::uint64_t element_bytes(const TensorView& view, const Checkpoint& checkpoint);
+
+}  // namespace holdfast::convert
