@@ -119,7 +119,7 @@ class SocketClient final : public ApiClient {
   // Whether a server answers there.
   bool answers() {
     try {
-      get("/-/healthz");
+      get("/-/readyz");
       return true;
     } catch (const Error&) {
       return false;

@@ -17,8 +17,9 @@ Json::Object inspect_repository(const std::string& name, const Invocation& invoc
   const RepositorySource source = parse_repository_source(name);
   const auto client = open_client(invocation.config(), invocation.environment);
   const std::string revision = source.revision.empty() ? "HEAD" : source.revision;
-  const Json answer = client->get(
-      fmt::format("/-/api/v1/facts/{}/{}", source.target(), encode_component(revision)));
+  const Json answer =
+      get_about(*client, source,
+                fmt::format("/-/api/v1/facts/{}/{}", source.target(), encode_component(revision)));
   return convert::inspection_of_facts(name, answer.find("facts")->as_object("facts"));
 }
 

@@ -24,4 +24,13 @@ RepositorySource parse_repository_source(std::string_view text) {
   return source;
 }
 
+Json get_about(ApiClient& client, const RepositorySource& source, const std::string& target) {
+  try {
+    return client.get(target);
+  } catch (const Error& error) {
+    const std::string revision = source.revision.empty() ? "" : "@" + source.revision;
+    fail(error.kind(), fmt::format("{}{}: {}", source.id.full_name(), revision, error.what()));
+  }
+}
+
 }  // namespace holdfast::ops

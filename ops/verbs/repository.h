@@ -21,4 +21,7 @@ struct RepositorySource {
 // Error(Invalid) when the name breaks the rules of parse_repo_id.
 RepositorySource parse_repository_source(std::string_view text);
 
+// GET `target`, with the repository's name in front of what goes wrong.
+Json get_about(ApiClient& client, const RepositorySource& source, const std::string& target);
+
 }  // namespace holdfast::ops

@@ -43,7 +43,7 @@ std::string to_page(const Json& repository) {
 int run_show(const std::string& name, const Invocation& invocation, Output& output) {
   const RepositorySource source = parse_repository_source(name);
   const auto client = open_client(invocation.config(), invocation.environment);
-  const Json repository = client->get("/-/api/v1/repositories/" + source.target());
+  const Json repository = get_about(*client, source, "/-/api/v1/repositories/" + source.target());
   output.done(repository.as_object(), to_page(repository));
   return kExitDone;
 }

@@ -67,7 +67,7 @@ expect "a folder becomes a repository" 0 'example/tiny' \
 expect "list shows it" 0 'example/tiny' "$holdfast" list --data "$data"
 expect "show of an unknown repository" 2 'example/none' "$holdfast" show example/none --data "$data"
 expect "json ends with a done event" 0 '"event":"done"' json "$holdfast" list --data "$data"
-expect "json errors are events too" 0 '"event":"error","kind":"not_found"' \
+expect "json errors are events too" 2 '"event":"error","kind":"not_found"' \
   json "$holdfast" show example/none --data "$data"
 expect "inspect of a repository" 0 'safetensors' "$holdfast" inspect example/tiny --data "$data"
 expect "inspect of a folder's file" 0 'token|embed' "$holdfast" inspect "$work/tiny/model.safetensors"

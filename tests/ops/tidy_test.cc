@@ -101,7 +101,8 @@ TEST_CASE("ops/tidy: files stay short enough to read") {
 
 TEST_CASE("ops/tidy: headers are guarded once and say what they are for") {
   for (const fs::path& file : sources()) {
-    if (file.extension() != ".h") continue;
+    // Highway includes its -inl.h once per target on purpose.
+    if (file.extension() != ".h" || file.string().ends_with("-inl.h")) continue;
     const std::vector<std::string> lines = lines_of(file);
     CAPTURE(file.string());
     CHECK(std::ranges::count(lines, "#pragma once") == 1);
