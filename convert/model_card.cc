@@ -6,6 +6,8 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "convert/tokenizers/unicode.h"
+
 namespace holdfast::convert {
 
 namespace {
@@ -73,7 +75,7 @@ std::string front_matter_of(std::string_view card) {
 
 Json::Object parse_front_matter(std::string_view card) {
   try {
-    const YAML::Node root = YAML::Load(front_matter_of(card));
+    const YAML::Node root = YAML::Load(to_valid_utf8(front_matter_of(card)));
     return root.IsMap() ? Copier().copy_map(root, 0) : Json::Object();
   } catch (const YAML::Exception&) {
     return {};

@@ -9,8 +9,9 @@
 
 namespace holdfast::convert {
 
-// Scalars become strings as they stand (so the Norwegian "no" is a language), null stays null.
-// Limits: 1 MiB of front matter, 100,000 values, 32 levels; beyond them it counts as none.
+// Bytes that are no UTF-8 become U+FFFD. Scalars become strings as they stand (so the Norwegian
+// "no" is a language), null stays null. Limits: 1 MiB of front matter, 100,000 values, 32 levels;
+// beyond them it counts as none.
 Json::Object parse_front_matter(std::string_view card);
 
 }  // namespace holdfast::convert

@@ -151,7 +151,7 @@ constexpr std::string_view kBertSpecials[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]"
 // One WordPiece a line, its number the id (google-research/bert).
 HubTokenizer from_vocab_txt(const TokenizerSource& source) {
   HubTokenizer tokenizer{.file = "vocab.txt", .model_type = "WordPiece"};
-  std::istringstream lines(source.files.read_text("vocab.txt"));
+  std::istringstream lines(read_utf8_text(source.files, "vocab.txt"));
   std::string line;
   while (std::getline(lines, line)) {
     if (line.ends_with('\r')) line.pop_back();

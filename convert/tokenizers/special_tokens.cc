@@ -116,12 +116,12 @@ std::vector<NamedTemplate> templates_of_files(const ModelFiles& files) {
   constexpr std::string_view kFolder = "additional_chat_templates/";
   std::vector<NamedTemplate> found;
   if (files.has("chat_template.jinja")) {
-    found.push_back({"", files.read_text("chat_template.jinja")});
+    found.push_back({"", read_utf8_text(files, "chat_template.jinja")});
     for (const std::string& path : files.paths()) {
       if (!path.starts_with(kFolder) || !path.ends_with(".jinja")) continue;
       if (path.find('/', kFolder.size()) != std::string::npos) continue;
       found[0].name = "default";
-      found.push_back({stem_of(path), files.read_text(path)});
+      found.push_back({stem_of(path), read_utf8_text(files, path)});
     }
   } else if (const std::optional<Json> file = read_json_object(files, "chat_template.json")) {
     const Json* text = file->find("chat_template");
@@ -277,7 +277,7 @@ SpecialTokens read_special_tokens(const TokenizerSource& source, Merges merges,
   }
   read_config_ids(source.config, types, tokens, special);
   if (merges == Merges::Loaded && special.merges.empty() && source.files.has("merges.txt")) {
-    special.merges = merges_of_text(source.files.read_text("merges.txt"));
+    special.merges = merges_of_text(read_utf8_text(source.files, "merges.txt"));
   }
   return special;
 }

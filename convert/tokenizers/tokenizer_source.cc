@@ -1,5 +1,8 @@
 #include "convert/tokenizers/tokenizer_source.h"
 
+#include "convert/tokenizers/unicode.h"
+#include "storage/base/error.h"
+
 namespace holdfast::convert {
 
 const Json* TokenizerSource::setting(std::string_view key) const noexcept {
@@ -19,6 +22,12 @@ TokenizerSource read_tokenizer_source(const ModelFiles& files, const Json& confi
           .tokenizer_json = read_json_object(files, "tokenizer.json"),
           .tokenizer_config = read_json_object(files, "tokenizer_config.json"),
           .added_tokens = read_json_object(files, "added_tokens.json")};
+}
+
+std::string read_utf8_text(const ModelFiles& files, std::string_view path) {
+  std::string text = files.read_text(path);
+  if (!is_utf8(text)) fail(ErrorKind::Corrupt, std::string(path) + ": expected UTF-8");
+  return text;
 }
 
 std::optional<std::string> token_content(const Json* entry) {

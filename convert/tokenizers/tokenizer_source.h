@@ -27,6 +27,9 @@ TokenizerSource read_tokenizer_source(const ModelFiles& files, const Json& confi
 // A JSON object in a file of the model, or nothing when there is no such file.
 std::optional<Json> read_json_object(const ModelFiles& files, std::string_view path);
 
+// The whole file, which must be UTF-8.
+std::string read_utf8_text(const ModelFiles& files, std::string_view path);
+
 // The text of a special token as files spell it: "<s>" or {"content": "<s>", …}; else nothing.
 std::optional<std::string> token_content(const Json* entry);
 

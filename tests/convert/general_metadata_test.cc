@@ -130,5 +130,11 @@ TEST_CASE("convert/model_card: front matter, or none") {
   }
 }
 
+TEST_CASE("convert/model_card: bytes that are no UTF-8 are replaced") {
+  const Json::Object card = parse_front_matter("---\na: \"x\xFFy\"\n---\n");
+  REQUIRE(card.find("a") != nullptr);
+  CHECK(card.find("a")->as_string() == "x\xEF\xBF\xBDy");
+}
+
 }  // namespace
 }  // namespace holdfast::convert
