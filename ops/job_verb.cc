@@ -79,7 +79,8 @@ Json::Object run_job(ApiClient& client, const JobRequest& request, Output& outpu
     if (state == "cancelled") {
       fail(ErrorKind::Cancelled, "stopped; the same command goes on where this one left off");
     }
-    output.progress(to_progress(job));
+    const storage::Progress progress = to_progress(job);
+    if (!progress.phase.empty()) output.progress(progress);
     seen = text_of(job, "updated_at");
   }
 }

@@ -9,6 +9,7 @@
 #include "convert/file_type.h"
 #include "ops/api_client.h"
 #include "ops/job_verb.h"
+#include "ops/verbs/repository.h"
 #include "ops/verbs/verbs.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -72,7 +73,7 @@ std::string to_text(const Json::Object& result, bool dry_run) {
   const Json* repo = result.find("repo");
   if (repo != nullptr && !repo->is_null() && !dry_run) {
     const Json* current = result.find("already_current");
-    text += fmt::format("{} {}{}\n", repo->as_string("repo"),
+    text += fmt::format("{} {}{}\n", display_name(repo->as_string("repo")),
                         result.find("commit")->as_string("commit"),
                         current != nullptr && current->as_bool() ? "  already current" : "");
   }

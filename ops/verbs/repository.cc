@@ -24,6 +24,11 @@ RepositorySource parse_repository_source(std::string_view text) {
   return source;
 }
 
+std::string_view display_name(std::string_view repo) noexcept {
+  constexpr std::string_view kModel = "model/";
+  return repo.starts_with(kModel) ? repo.substr(kModel.size()) : repo;
+}
+
 Json get_about(ApiClient& client, const RepositorySource& source, const std::string& target) {
   try {
     return client.get(target);

@@ -21,6 +21,9 @@ struct RepositorySource {
 // Error(Invalid) when the name breaks the rules of parse_repo_id.
 RepositorySource parse_repository_source(std::string_view text);
 
+// "model/owner/name" as people write it: models need no kind in front.
+std::string_view display_name(std::string_view repo) noexcept;
+
 // GET `target`, with the repository's name in front of what goes wrong.
 Json get_about(ApiClient& client, const RepositorySource& source, const std::string& target);
 

@@ -5,6 +5,7 @@
 
 #include "ops/api_client.h"
 #include "ops/job_verb.h"
+#include "ops/verbs/repository.h"
 #include "ops/verbs/verbs.h"
 #include "storage/base/error.h"
 #include "storage/repo_id.h"
