@@ -74,8 +74,11 @@ bool is_private_host(std::string_view host) {
   if (inet_pton(AF_INET, text.c_str(), &four) == 1) return is_private4(ntohl(four.s_addr));
   std::array<std::uint8_t, 16> six{};
   if (inet_pton(AF_INET6, text.c_str(), six.data()) == 1) return is_private6(six);
-  // Other spellings of an address ("0x7f.1", "2130706433") are names that no registry knows.
-  return !host.empty() && host.find_first_not_of("0123456789.xX") == host.npos;
+  // A last label that is a number ("2130706433", "0x7f.1") spells an address too, as resolvers read
+  // it.
+  const std::string_view last = host.substr(host.rfind('.') + 1);
+  return !last.empty() &&
+         (last.starts_with("0x") || last.find_first_not_of("0123456789") == last.npos);
 }
 
 void check_redirect(const RedirectPolicy& policy, const Url& from, const Url& to) {

@@ -117,8 +117,8 @@ std::string to_text(const SyncPlan& plan) {
   for (const PlannedFile& planned : plan.files) {
     out += std::string(to_text(planned.fate)) + " " + std::to_string(planned.file.size_bytes) +
            " " + planned.file.path +
-           (planned.file.lfs ? " sha256:" + to_hex(*planned.file.object)
-                             : " blob:" + to_hex(planned.file.blob)) +
+           (planned.file.lfs && planned.file.object ? " sha256:" + to_hex(*planned.file.object)
+                                                    : " blob:" + to_hex(planned.file.blob)) +
            "\n";
   }
   return out;

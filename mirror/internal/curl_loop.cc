@@ -29,7 +29,7 @@ struct Exchange::Handle {
   std::uint64_t body_bytes = 0;
   SteadyClock::time_point window_start{};
   std::uint64_t window_bytes = 0;
-  std::optional<Error> refusal;  // our own reason for ending it
+  std::optional<ExchangeFailure> refusal;  // our own reason for ending it
   std::atomic<bool>* saw_private_address = nullptr;
   Exchange* owner = nullptr;
 
@@ -68,6 +68,10 @@ constexpr Outcome kOutcomes[] = {
 ErrorKind kind_of(CURLcode code) noexcept {
   const auto found = std::ranges::find(kOutcomes, code, &Outcome::code);
   return found == std::end(kOutcomes) ? ErrorKind::Unavailable : found->kind;
+}
+
+[[noreturn]] void throw_failure(const ExchangeFailure& failure) {
+  fail(failure.kind, failure.text);
 }
 
 std::string peer_certificate(CURL* easy) {
@@ -128,8 +132,8 @@ std::size_t Exchange::Handle::on_header(char* data, std::size_t, std::size_t siz
   if (handle.head_given) return size;  // a trailer
   handle.header_bytes += size;
   if (handle.header_bytes > kHeaderBytesMax) {
-    handle.refusal.emplace(ErrorKind::LimitExceeded,
-                           url_for_people(handle.owner->request_.url) + ": headers above 64 KiB");
+    handle.refusal = {ErrorKind::LimitExceeded,
+                      url_for_people(handle.owner->request_.url) + ": headers above 64 KiB"};
     return 0;
   }
   const std::string_view line(data, size);
@@ -154,9 +158,9 @@ std::size_t Exchange::Handle::on_body(char* data, std::size_t, std::size_t size,
   auto& handle = *static_cast<Handle*>(self);
   Exchange& owner = *handle.owner;
   if (handle.success && handle.body_bytes + size > owner.request_.body_max) {
-    handle.refusal.emplace(ErrorKind::LimitExceeded,
-                           url_for_people(owner.request_.url) + ": the answer is longer than " +
-                               std::to_string(owner.request_.body_max) + " bytes");
+    handle.refusal = {ErrorKind::LimitExceeded,
+                      url_for_people(owner.request_.url) + ": the answer is longer than " +
+                          std::to_string(owner.request_.body_max) + " bytes"};
     return 0;
   }
   const auto* const bytes = reinterpret_cast<const std::byte*>(data);
@@ -185,9 +189,9 @@ curl_socket_t Exchange::Handle::on_socket(void* self, curlsocktype, curl_sockadd
   const std::string text = address_text(*address);
   const bool is_private = is_private_host(text);
   if (is_private && handle.owner->request_.addresses_checked) {
-    handle.refusal.emplace(ErrorKind::Denied, url_for_people(handle.owner->request_.url) +
-                                                  ": resolves to the private address " + text +
-                                                  ", while the endpoint is public");
+    handle.refusal = {ErrorKind::Denied, url_for_people(handle.owner->request_.url) +
+                                             ": resolves to the private address " + text +
+                                             ", while the endpoint is public"};
     return CURL_SOCKET_BAD;
   }
   if (is_private) *handle.saw_private_address = true;
@@ -241,7 +245,7 @@ ExchangeHead CurlLoop::wait_head(const std::shared_ptr<Exchange>& exchange,
   shared.wait([](const auto& s) { return s.head || s.end || s.cancelled; });
   if (shared->cancelled) fail(ErrorKind::Cancelled, "stopped");
   if (!shared->head) {
-    if (shared->end->error) throw *shared->end->error;
+    if (shared->end->failure) throw_failure(*shared->end->failure);
     fail(ErrorKind::Corrupt, url_for_people(exchange->request_.url) + ": an answer without a head");
   }
   return std::exchange(*shared->head, {});
@@ -260,7 +264,7 @@ std::vector<std::byte> CurlLoop::wait_body(const std::shared_ptr<Exchange>& exch
     shared.wait([](const auto& s) { return !s.chunks.empty() || s.end || s.cancelled; });
     if (shared->cancelled) fail(ErrorKind::Cancelled, "stopped");
     if (shared->chunks.empty()) {
-      if (shared->end->error) throw *shared->end->error;
+      if (shared->end->failure) throw_failure(*shared->end->failure);
       return {};
     }
     chunk = std::move(shared->chunks.front());
@@ -290,7 +294,7 @@ void CurlLoop::run() {
     curl_multi_poll(multi_, nullptr, 0, running_.empty() ? 1000 : 50, nullptr);
   }
   while (!running_.empty()) {
-    finish(*running_.back(), Error(ErrorKind::Cancelled, "the client was closed"));
+    finish(*running_.back(), ExchangeFailure{ErrorKind::Cancelled, "the client was closed"});
   }
 }
 
@@ -326,7 +330,7 @@ void CurlLoop::handle_mail(Mail mail) {
     curl_easy_pause(exchange->handle_->easy, CURLPAUSE_CONT);
   }
   for (const auto& exchange : mail.cancelled) {
-    if (is_running(exchange)) finish(*exchange, Error(ErrorKind::Cancelled, "stopped"));
+    if (is_running(exchange)) finish(*exchange, ExchangeFailure{ErrorKind::Cancelled, "stopped"});
   }
 }
 
@@ -342,8 +346,8 @@ void CurlLoop::handle_finished() {
     }
     Exchange::Handle& handle = *exchange->handle_;
     const char* const text = handle.text[0] != '\0' ? handle.text.data() : curl_easy_strerror(code);
-    Error error(kind_of(code), url_for_people(exchange->request_.url) + ": " + text);
-    finish(*exchange, handle.refusal.value_or(std::move(error)));
+    ExchangeFailure failure{kind_of(code), url_for_people(exchange->request_.url) + ": " + text};
+    finish(*exchange, handle.refusal.value_or(std::move(failure)));
   }
 }
 
@@ -361,16 +365,16 @@ void CurlLoop::end_silent_ones() {
   }
   for (const auto& exchange : silent) {
     const auto& request = exchange->request_;
-    finish(*exchange,
-           Error(ErrorKind::Timeout, url_for_people(request.url) + ": less than " +
-                                         std::to_string(request.stall_bytes) + " bytes in " +
-                                         std::to_string(request.stall_window.count()) + " ms"));
+    finish(*exchange, ExchangeFailure{ErrorKind::Timeout,
+                                      url_for_people(request.url) + ": less than " +
+                                          std::to_string(request.stall_bytes) + " bytes in " +
+                                          std::to_string(request.stall_window.count()) + " ms"});
   }
 }
 
-void CurlLoop::finish(Exchange& exchange, std::optional<Error> error) {
+void CurlLoop::finish(Exchange& exchange, std::optional<ExchangeFailure> failure) {
   ExchangeEnd end;
-  end.error = std::move(error);
+  end.failure = std::move(failure);
   CURL* const easy = exchange.handle_->easy;
   const char* address = nullptr;
   curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);

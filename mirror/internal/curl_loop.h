@@ -40,9 +40,16 @@ struct ExchangeHead {
   Headers headers;
 };
 
-// How an exchange ended: nothing in `error` for a complete answer.
+// An error on its way from the curl thread to the caller, where it is thrown. Not an Error itself:
+// exceptions share their text across threads in ways that sanitizers cannot see through.
+struct ExchangeFailure {
+  ErrorKind kind = ErrorKind::Unavailable;
+  std::string text;
+};
+
+// How an exchange ended: nothing in `failure` for a complete answer.
 struct ExchangeEnd {
-  std::optional<Error> error;
+  std::optional<ExchangeFailure> failure;
   std::string address;   // of the peer
   std::string tls_peer;  // subject, issuer and expiry of its certificate; empty for plain HTTP
 };
@@ -105,7 +112,7 @@ class CurlLoop {
   void handle_mail(Mail mail);
   void handle_finished();
   void end_silent_ones();
-  void finish(Exchange& exchange, std::optional<Error> error);
+  void finish(Exchange& exchange, std::optional<ExchangeFailure> failure);
   void post(std::vector<std::shared_ptr<Exchange>> Mail::* box,
             const std::shared_ptr<Exchange>& exchange);
 
