@@ -11,10 +11,6 @@
 namespace holdfast::web {
 namespace {
 
-constexpr std::string_view kExposedHeaders =
-    "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
-    "Accept-Ranges,Content-Range,Content-Length,X-Linked-Size,X-Linked-ETag";
-
 bool same_name(std::string_view a, std::string_view b) noexcept {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
     return std::tolower(static_cast<unsigned char>(x)) ==
@@ -69,11 +65,11 @@ Response run(const Call& call) {
   }
 }
 
-Response answer(const Request& request, const Services& services) {
+Response answer(const Request& request, const Services& services,
+                const std::optional<Match>& found) {
   if (request.method == "OPTIONS") return preflight();
   const auto target = split_target(request.target);
-  const auto found = match(request.method, request.target);
-  Match none;
+  const Match none;
   const Call call{.request = request,
                   .services = services,
                   .match = found ? *found : none,
@@ -115,11 +111,13 @@ std::uint64_t Response::body_bytes() const noexcept {
 }
 
 Response handle(const Request& request, const Services& services) {
-  Response response = answer(request, services);
+  return handle(request, services, match(request.method, request.target));
+}
+
+Response handle(const Request& request, const Services& services,
+                const std::optional<Match>& found) {
+  Response response = answer(request, services, found);
   if (!request.id.empty()) response.set("X-Request-Id", std::string(request.id));
-  response.set("X-Content-Type-Options", "nosniff");
-  response.set("Access-Control-Allow-Origin", "*");
-  response.set("Access-Control-Expose-Headers", std::string(kExposedHeaders));
   make_header_safe(response);
   return response;
 }

@@ -54,7 +54,9 @@ struct ObjectSlice {
 
 struct Response {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;  // without Content-Length
+  // Without what the server adds to every answer: Content-Length, Date, the hub's CORS headers,
+  // nosniff.
+  std::vector<std::pair<std::string, std::string>> headers;
   std::variant<std::string, ObjectSlice> body;
   // Not zero: nothing has changed yet; the server may ask again for up to this long before it
   // sends the answer (the long poll of jobs).

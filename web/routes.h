@@ -47,4 +47,8 @@ struct Match {
 // Nothing when no row fits the path, or an escape in it is broken.
 std::optional<Match> match(std::string_view method, std::string_view target);
 
+// handle() for a request whose match is known: `found` is match(request.method, request.target).
+Response handle(const Request& request, const Services& services,
+                const std::optional<Match>& found);
+
 }  // namespace holdfast::web

@@ -149,10 +149,15 @@ TEST_CASE("web/server: files arrive whole and in parts over one connection") {
   CHECK(whole.body == weights);
   CHECK(whole.header("Connection") == "keep-alive");
   CHECK_FALSE(whole.header("Date").empty());
+  CHECK(whole.header("X-Content-Type-Options") == "nosniff");
+  CHECK(whole.header("Access-Control-Allow-Origin") == "*");
+  CHECK(whole.header("Access-Control-Expose-Headers").find("X-Repo-Commit") != std::string::npos);
   CHECK_FALSE(whole.header("X-Request-Id").empty());
   const auto part = client.ask("GET", kWeightsTarget, "Range: bytes=1000000-1999999\r\n");
   CHECK(part.status == 206);
   CHECK(part.body == weights.substr(1'000'000, 1'000'000));
+  const auto small_part = client.ask("GET", kWeightsTarget, "Range: bytes=1999990-2000009\r\n");
+  CHECK(small_part.body == weights.substr(1'999'990, 20));
   const auto head = client.ask("HEAD", kWeightsTarget);
   CHECK(head.status == 200);
   CHECK(head.header("Content-Length") == std::to_string(weights.size()));

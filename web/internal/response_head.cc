@@ -38,6 +38,15 @@ constexpr std::array kReasons{
     Reason{507, "Insufficient Storage"},
 };
 
+// Stands on every answer: what browsers may read across origins (hub-protocol 1.4), and that they
+// take our word for the type.
+constexpr std::string_view kEveryAnswer =
+    "X-Content-Type-Options: nosniff\r\n"
+    "Access-Control-Allow-Origin: *\r\n"
+    "Access-Control-Expose-Headers: X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,"
+    "X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,Content-Length,X-Linked-Size,"
+    "X-Linked-ETag\r\n";
+
 std::string_view reason_of(int status) noexcept {
   const auto row = std::find_if(kReasons.begin(), kReasons.end(),
                                 [&](const Reason& reason) { return reason.status == status; });
@@ -53,7 +62,7 @@ bool status_has_body(int status) noexcept {
 void append_head(std::string& out, const Response& response, const HeadOptions& options) {
   out.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
   out.append(reason_of(response.status)).append("\r\nServer: holdfast\r\nDate: ");
-  out.append(options.date).append("\r\n");
+  out.append(options.date).append("\r\n").append(kEveryAnswer);
   for (const auto& [name, value] : response.headers) {
     out.append(name).append(": ").append(value).append("\r\n");
   }
