@@ -44,7 +44,7 @@ const std::string& text_of(const Json& job, std::string_view key) {
       ErrorKind::Invalid,       ErrorKind::NotFound, ErrorKind::Corrupt,  ErrorKind::Unsupported,
       ErrorKind::LimitExceeded, ErrorKind::Conflict, ErrorKind::Denied,   ErrorKind::NoSpace,
       ErrorKind::Unavailable,   ErrorKind::Timeout,  ErrorKind::Cancelled};
-  const auto* kind = std::find_if(kKinds.begin(), kKinds.end(), [&](ErrorKind candidate) {
+  const auto* kind = std::ranges::find_if(kKinds, [&](ErrorKind candidate) {
     return to_text(candidate) == text_of(job, "error_kind");
   });
   fail(kind == kKinds.end() ? ErrorKind::Io : *kind, text_of(job, "error"));
@@ -53,7 +53,7 @@ const std::string& text_of(const Json& job, std::string_view key) {
 }  // namespace
 
 Json::Object run_job(ApiClient& client, const JobRequest& request, Output& output,
-                     std::stop_token stop) {
+                     const std::stop_token& stop) {
   const Json queued = client.call(
       "POST", "/-/api/v1/jobs",
       Json::Object{

@@ -20,6 +20,6 @@ struct JobRequest {
 // Enqueues, shows progress, and returns the job's result. A failed job is rethrown as its Error.
 // When `stop` is requested the job is cancelled and Error(Cancelled) says how to resume.
 Json::Object run_job(ApiClient& client, const JobRequest& request, Output& output,
-                     std::stop_token stop);
+                     const std::stop_token& stop);
 
 }  // namespace holdfast::ops

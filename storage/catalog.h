@@ -139,8 +139,9 @@ class Catalog {
   virtual std::optional<GitObjectRecord> find_git_object(const GitOid& oid) const = 0;
   // The object that holds the same bytes as this git blob, if we know one: dedupes small files.
   virtual std::optional<Digest> find_blob_object(const GitOid& blob) const = 0;
-  // Remembers that these git blobs hold the bytes of these stored objects, before any revision names
-  // them: what an interrupted mirror fetched is then not fetched again. Rows may outlive the objects.
+  // Remembers that these git blobs hold the bytes of these stored objects, before any revision
+  // names them: what an interrupted mirror fetched is then not fetched again. Rows may outlive the
+  // objects.
   virtual void remember_blobs(std::span<const std::pair<GitOid, Digest>> blobs) = 0;
 
   virtual void publish(const Publication& publication) = 0;

@@ -72,9 +72,9 @@ class JobQueue {
   virtual bool run_next(std::span<const std::string_view> kinds, const Body& body,
                         std::stop_token stop) = 0;
 
-  // As run_next, but runs exactly this job if it is queued (a verb that opens the store by itself runs
-  // its own job and leaves others, such as an interrupted one, for the server). Returns false when
-  // the job is not queued.
+  // As run_next, but runs exactly this job if it is queued (a verb that opens the store by itself
+  // runs its own job and leaves others, such as an interrupted one, for the server). Returns false
+  // when the job is not queued.
   virtual bool run_one(JobId id, const Body& body, std::stop_token stop) = 0;
 
   // Blocks until the job's row changes after `seen` or `timeout` passes; returns the row.

@@ -1,5 +1,5 @@
-// The one error type. A kind drives behaviour (retry, HTTP status, exit code); the text is for people
-// and names the file, the field and the offending value.
+// The one error type. A kind drives behaviour (retry, HTTP status, exit code); the text is for
+// people and names the file, the field and the offending value.
 #pragma once
 
 #include <stdexcept>

@@ -44,7 +44,8 @@ void write_at(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
               const std::filesystem::path& path);
 
 // The whole file as text; LimitExceeded above `size_max_bytes`.
-std::string read_file(const std::filesystem::path& path, std::uint64_t size_max_bytes = 256ULL << 20);
+std::string read_file(const std::filesystem::path& path,
+                      std::uint64_t size_max_bytes = 256ULL << 20);
 
 // Writes a temporary file beside `path`, fsyncs it, renames it over `path`, fsyncs the directory.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes,

@@ -281,8 +281,7 @@ struct Parse {
   simdjson::dom::element root;
 
   void run(std::string_view text) {
-    // One more than the limit: simdjson counts the document itself as a level.
-    error = parser.allocate(std::max<std::size_t>(text.size(), 64), kDepthMax + 1);
+    error = parser.allocate(std::max<std::size_t>(text.size(), 64), kDepthMax);
     if (error == simdjson::SUCCESS) error = parser.parse(text.data(), text.size()).get(root);
   }
 };
@@ -325,7 +324,20 @@ void append_double(std::string& out, double value) {
   if (plain && digits.find('.') == std::string_view::npos) out.append(".0");
 }
 
+// JSON is UTF-8, and what cannot be read back must not be written: each stray byte becomes U+FFFD.
+std::string as_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    std::size_t length = 1;
+    while (length < 5 && !simdjson::validate_utf8(text.substr(0, length))) ++length;
+    out.append(length < 5 ? text.substr(0, length) : "\xEF\xBF\xBD");
+    text.remove_prefix(length < 5 ? std::min(length, text.size()) : 1);
+  }
+  return out;
+}
+
 void append_string(std::string& out, std::string_view text) {
+  if (!simdjson::validate_utf8(text)) return append_string(out, as_utf8(text));
   const auto needs_escape = [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
   };

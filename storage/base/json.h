@@ -63,7 +63,8 @@ class Json {
   template <class T>
     requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
   Json(T value)
-      : value_(std::in_place_type<std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>,
+      : value_(std::in_place_type<
+                   std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>,
                value) {}
 
   Json(double value) : value_(value) {}
@@ -116,7 +117,8 @@ class Json {
 
  private:
   friend class JsonBuilder;
-  std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, Array, Object>
+  std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, Array,
+               Object>
       value_;
 };
 
@@ -125,7 +127,8 @@ class Json {
 Json parse_json(std::string_view text, std::string_view name,
                 std::uint64_t size_max_bytes = 256ULL << 20);
 
-// Compact text; non-finite numbers become null. Deterministic.
+// Compact text; non-finite numbers become null, bytes that are no UTF-8 become U+FFFD.
+// Deterministic.
 std::string to_text(const Json& value);
 
 // Two-space indentation, for people.

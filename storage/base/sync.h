@@ -8,7 +8,8 @@
 namespace holdfast {
 
 // Sync<T> owns a T and a mutex. `auto lock = sync.lock(); lock->field` is the only way in.
-// Thread-safe. Keep no pointer into T beyond the Lock's life; hold no Lock across I/O or a callback.
+// Thread-safe. Keep no pointer into T beyond the Lock's life; hold no Lock across I/O or a
+// callback.
 template <class T>
 class Sync {
  public:

@@ -1,6 +1,6 @@
 // Git objects byte for byte: encode, decode, and the snapshot that we make when a source has no git
-// history of its own. Formats: git's own documentation of object storage ("commit", "tree" and "blob"
-// objects, gitformat-*). Pure functions; errors are Error(Corrupt) naming the object's id.
+// history of its own. Formats: git's own documentation of object storage ("commit", "tree" and
+// "blob" objects, gitformat-*). Pure functions; errors are Error(Corrupt) naming the object's id.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ struct Object {
 };
 
 struct TreeEntry {
-  std::uint32_t mode = 0100644;  // 040000 directory, 0100644/0100755 file, 0120000 link, 0160000 module
+  std::uint32_t mode =
+      0100644;  // 040000 directory, 0100644/0100755 file, 0120000 link, 0160000 module
   std::string name;
   GitOid oid;
 };
@@ -69,7 +70,8 @@ struct SnapshotInfo {
   std::string message;
 };
 
-// Deterministic: fixed author "Holdfast <holdfast@localhost>", the given time, `files` in any order.
+// Deterministic: fixed author "Holdfast <holdfast@localhost>", the given time, `files` in any
+// order.
 Snapshot make_snapshot(std::span<const FileRecord> files, const SnapshotInfo& info);
 
 }  // namespace holdfast::storage::git
