@@ -20,6 +20,7 @@ void RangeSet::add(ByteRange range) {
 }
 
 void RangeSet::remove(ByteRange range) {
+  if (range.length == 0) return;
   const std::uint64_t start = range.offset, end = range.offset + range.length;
   auto at = ends_.upper_bound(start);
   if (at != ends_.begin() && std::prev(at)->second > start) --at;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <functional>
 #include <iostream>
 
 #include <doctest/doctest.h>

@@ -1,0 +1,312 @@
+#include "storage/catalog.h"
+
+#include <functional>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "storage/base/error.h"
+#include "storage/store.h"
+#include "tests/storage/scratch.h"
+
+namespace holdfast::storage {
+namespace {
+
+using tests::FakeClock;
+using tests::random_bytes;
+using tests::ScratchDirectory;
+
+GitOid oid(std::string_view seed) { return git_object_id("blob", as_bytes(seed)); }
+
+struct Fixture {
+  ScratchDirectory scratch;
+  FakeClock clock;
+  std::unique_ptr<Store> store = Store::open({.directory = scratch.path(), .clock = &clock});
+  RepoId repo = parse_repo_id("owner/name");
+
+  Catalog& catalog() { return store->catalog(); }
+
+  void reopen() {
+    store.reset();
+    store = Store::open({.directory = scratch.path(), .clock = &clock});
+  }
+
+  FileRecord file(std::string path, std::string_view content, bool lfs = false) {
+    const Digest digest = store->blobs().put(as_bytes(content));
+    return {.path = std::move(path),
+            .size_bytes = content.size(),
+            .blob = lfs ? oid(std::string("pointer of ") + std::string(content)) : oid(content),
+            .lfs = lfs,
+            .pointer_bytes = lfs ? 130U : 0U,
+            .object = digest};
+  }
+
+  Publication publication(std::string_view commit, std::vector<FileRecord> files) {
+    Publication made;
+    made.repository = {.id = repo, .origin = "local", .default_branch = "main"};
+    made.revision = {.commit = oid(commit),
+                     .git_commit = oid(commit),
+                     .tree = oid("tree"),
+                     .time = clock.now(),
+                     .title = std::string(commit),
+                     .stored_at = clock.now()};
+    made.files = std::move(files);
+    made.refs = {{"refs/heads/main", oid(commit)}};
+    return made;
+  }
+};
+
+ErrorKind kind_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  FAIL("expected an error");
+  return ErrorKind::Io;
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "storage/catalog: a publication reads back whole, also after reopening") {
+  auto made = publication("c1", {file("a/b.txt", "hello"), file("weights.bin", "large", true)});
+  made.files.push_back({.path = "outside.bin",
+                        .size_bytes = 7,
+                        .blob = oid("x"),
+                        .lfs = true,
+                        .pointer_bytes = 120});
+  made.repository.gated = "auto";
+  made.repository.created_at = clock.now();
+  made.repository.upstream_info = {{"pipeline_tag", "text-generation"}};
+  made.revision.selection = {.include = {"*.txt"}, .exclude = {"*.bin"}};
+  made.git_objects = {{oid("commit object"), {.type = "commit", .bytes = std::string("a\0b", 3)}}};
+  made.evidence = Evidence{.record = {{"endpoint", "https://example.org"}}};
+  catalog().publish(made);
+  for (const bool reopened : {false, true}) {
+    CAPTURE(reopened);
+    if (reopened) reopen();
+    const auto repository = catalog().find_repository(repo);
+    REQUIRE(repository);
+    CHECK(repository->gated == "auto");
+    CHECK(repository->created_at == clock.now());
+    CHECK(repository->upstream_info == made.repository.upstream_info);
+    const auto revision = catalog().find_revision(repo, oid("c1"));
+    REQUIRE(revision);
+    CHECK(revision->title == "c1");
+    CHECK(revision->time == clock.now());
+    CHECK(revision->selection == made.revision.selection);
+    const auto found = catalog().find_file(repo, oid("c1"), "weights.bin");
+    REQUIRE(found);
+    CHECK(found->lfs);
+    CHECK(found->pointer_bytes == 130);
+    CHECK(found->object == sha256(as_bytes("large")));
+    CHECK(found->etag() == to_hex(*found->object));
+    CHECK(catalog().find_file(repo, oid("c1"), "a/b.txt")->etag() == to_hex(oid("hello")));
+    CHECK(!catalog().find_file(repo, oid("c1"), "outside.bin")->object);
+    CHECK(catalog().find_git_object(oid("commit object"))->bytes == std::string("a\0b", 3));
+    CHECK(catalog().find_evidence(repo, oid("c1"))->record == made.evidence->record);
+    CHECK(catalog().refs(repo) == made.refs);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: nothing is published before every object is stored") {
+  auto made = publication("c1", {file("a", "stored"), file("b", "also stored")});
+  made.files[1].object = sha256(as_bytes("never stored"));
+  CHECK(kind_of([&] { catalog().publish(made); }) == ErrorKind::NotFound);
+  made.files[1] = file("b", "also stored");
+  made.files[1].size_bytes = 3;
+  CHECK(kind_of([&] { catalog().publish(made); }) == ErrorKind::Invalid);
+  CHECK(!catalog().find_repository(repo));
+  CHECK(!catalog().find_revision(repo, oid("c1")));
+  CHECK(!catalog().find_file(repo, oid("c1"), "a"));
+  CHECK(catalog().refs(repo).empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: paths that could leave a directory are refused") {
+  for (const char* path : {"", "/a", "a//b", "../a", "a/..", "a/./b", "a/"}) {
+    CAPTURE(path);
+    auto made = publication("c1", {file(path, "x")});
+    CHECK(kind_of([&] { catalog().publish(made); }) == ErrorKind::Invalid);
+  }
+  auto made = publication("c1", {file(std::string("a\0b", 3), "x")});
+  CHECK(kind_of([&] { catalog().publish(made); }) == ErrorKind::Invalid);
+  catalog().publish(publication("c1", {file("..a/b..", "x"), file(" ", "y"), file("ü/\n", "z")}));
+  CHECK(catalog().find_file(repo, oid("c1"), "ü/\n"));
+  CHECK(!catalog().find_file(repo, oid("c1"), std::string_view("ü\0", 3)));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "storage/catalog: publishing again replaces the listing, once or often") {
+  const auto first = publication("c1", {file("a", "1"), file("b", "2")});
+  catalog().publish(first);
+  catalog().publish(first);
+  CHECK(catalog().files(repo, oid("c1"), "").size() == 2);
+  auto second = publication("c1", {file("b", "3")});
+  second.repository.created_at = clock.now();
+  catalog().publish(second);
+  REQUIRE(catalog().files(repo, oid("c1"), "").size() == 1);
+  CHECK(catalog().find_file(repo, oid("c1"), "b")->object == sha256(as_bytes("3")));
+  CHECK(catalog().revisions(repo).size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: files below a directory come in path order") {
+  catalog().publish(publication("c1", {file("b", "1"), file("a/2", "2"), file("a-b", "3"),
+                                       file("a/1/x", "4"), file("aa", "5")}));
+  const auto paths = [&](std::string_view directory) {
+    std::string text;
+    for (const auto& found : catalog().files(repo, oid("c1"), directory)) text += found.path + " ";
+    return text;
+  };
+  CHECK(paths("") == "a-b a/1/x a/2 aa b ");
+  CHECK(paths("a") == "a/1/x a/2 ");
+  CHECK(paths("a/") == "a/1/x a/2 ");
+  CHECK(paths("a/1") == "a/1/x ");
+  CHECK(paths("none") == "");
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "storage/catalog: revisions resolve by every name that the hub accepts") {
+  auto made = publication("c1", {file("a", "1")});
+  made.refs.push_back({"refs/tags/v1", oid("c1")});
+  made.refs.push_back({"refs/pr/3", oid("c1")});
+  made.refs.push_back({"refs/heads/feature/x", oid("c1")});
+  catalog().publish(made);
+  const std::string commit = to_hex(oid("c1"));
+  std::string upper = commit;
+  for (char& c : upper) c = static_cast<char>(std::toupper(c));
+  for (const std::string& name :
+       {std::string("main"), std::string("HEAD"), std::string("v1"), std::string("refs/pr/3"),
+        std::string("refs/heads/main"), std::string("refs/tags/v1"), std::string("feature/x"),
+        commit, upper, commit.substr(0, 7), commit.substr(0, 39)}) {
+    CAPTURE(name);
+    CHECK(catalog().resolve(repo, name) == oid("c1"));
+  }
+  for (const std::string& name :
+       {std::string("nope"), std::string("refs/heads/nope"), commit.substr(0, 6), commit + "0",
+        std::string(40, '0'), std::string(), std::string("main\0x", 6)}) {
+    CAPTURE(name);
+    CHECK(!catalog().resolve(repo, name));
+  }
+  CHECK(!catalog().resolve(parse_repo_id("owner/name2"), "main"));
+  CHECK(!catalog().resolve(parse_repo_id("dataset/owner/name"), "main"));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "storage/catalog: a short commit id that fits two revisions is no answer") {
+  auto first = publication("c1", {file("a", "1")});
+  auto second = publication("c2", {file("a", "1")});
+  first.revision.commit = *parse_git_oid("aaaaaaa000000000000000000000000000000001");
+  second.revision.commit = *parse_git_oid("aaaaaaa100000000000000000000000000000001");
+  first.refs = second.refs = {};
+  catalog().publish(first);
+  catalog().publish(second);
+  CHECK(!catalog().resolve(repo, "aaaaaaa"));
+  CHECK(catalog().resolve(repo, "aaaaaaa1") == second.revision.commit);
+  CHECK(catalog().resolve(repo, "AAAAAAA0") == first.revision.commit);
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: refs move only to revisions that are there") {
+  catalog().publish(publication("c1", {file("a", "1")}));
+  const Ref half[] = {{"refs/tags/a", oid("c1")}, {"refs/tags/b", oid("never")}};
+  CHECK(kind_of([&] { catalog().set_refs(repo, half); }) == ErrorKind::NotFound);
+  CHECK(catalog().refs(repo).size() == 1);
+  const Ref bad[] = {{"tags/a", oid("c1")}};
+  CHECK(kind_of([&] { catalog().set_refs(repo, bad); }) == ErrorKind::Invalid);
+  const Ref good[] = {{"refs/tags/a", oid("c1")}};
+  catalog().set_refs(repo, good);
+  CHECK(catalog().resolve(repo, "a") == oid("c1"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: revisions come newest first") {
+  for (const char* commit : {"c1", "c2", "c3"}) {
+    catalog().publish(publication(commit, {file("a", commit)}));
+    clock.advance(std::chrono::seconds(1));
+  }
+  std::string titles;
+  for (const auto& revision : catalog().revisions(repo)) titles += revision.title;
+  CHECK(titles == "c3c2c1");
+  CHECK(catalog().resolve(repo, "main") == oid("c3"));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "storage/catalog: repositories are listed in order, by page and by owner") {
+  for (const char* id : {"b/one", "gpt2", "a/two", "a/one", "dataset/a/set", "ab/one"}) {
+    auto made = publication("c1", {file("a", "1")});
+    made.repository.id = parse_repo_id(id);
+    catalog().publish(made);
+  }
+  const auto names = [&](const Catalog::ListQuery& query) {
+    std::string text;
+    for (const auto& found : catalog().list_repositories(query)) text += found.id.full_name() + " ";
+    return text;
+  };
+  CHECK(names({}) == "a/one a/two ab/one b/one gpt2 ");
+  CHECK(names({.kind = RepoKind::Dataset}) == "a/set ");
+  CHECK(names({.owner = "a"}) == "a/one a/two ");
+  CHECK(names({.limit = 2}) == "a/one a/two ");
+  CHECK(names({.after = "a/two", .limit = 2}) == "ab/one b/one ");
+  CHECK(names({.owner = "a", .after = "a/one"}) == "a/two ");
+  CHECK(names({.after = "zzz"}) == "");
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: a regular file's git blob is the stored object") {
+  const auto regular = file("config.json", "{}");
+  const auto large = file("weights", "bytes", true);
+  CHECK(!catalog().find_blob_object(regular.blob));
+  const std::pair<GitOid, Digest> early[] = {{oid("early"), store->blobs().put(as_bytes("early"))},
+                                             {oid("gone"), sha256(as_bytes("gone"))}};
+  catalog().remember_blobs(early);
+  CHECK(catalog().find_blob_object(oid("early")) == early[0].second);
+  CHECK(!catalog().find_blob_object(oid("gone")));
+  catalog().publish(publication("c1", {regular, large}));
+  CHECK(catalog().find_blob_object(regular.blob) == regular.object);
+  CHECK(catalog().find_git_object(regular.blob)->type == "blob");
+  CHECK(catalog().find_git_object(regular.blob)->bytes == "{}");
+  CHECK(!catalog().find_blob_object(large.blob));
+  CHECK(!catalog().find_git_object(oid("unknown")));
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: facts and holes") {
+  const std::pair<std::string, Json> facts[] = {
+      {"card", Json(Json::Object{{"license", "mit"}})}, {"file/a", 1}, {"file/b", 2}};
+  catalog().put_facts(repo, oid("c1"), facts);
+  CHECK(catalog().find_fact(repo, oid("c1"), "card")->find("license")->as_string() == "mit");
+  CHECK(!catalog().find_fact(repo, oid("c1"), "car"));
+  CHECK(!catalog().find_fact(repo, oid("c2"), "card"));
+  CHECK(catalog().facts(repo, oid("c1"), "file/").size() == 2);
+  CHECK(catalog().facts(repo, oid("c1"), "").front().first == "card");
+
+  const Hole holes[] = {
+      {.repo = repo, .commit = oid("c1"), .path = "a/b", .reason = "404", .since = clock.now()},
+      {.repo = repo, .commit = oid("c1"), .path = "c", .reason = "gone"}};
+  catalog().put_holes(holes);
+  REQUIRE(catalog().holes().size() == 2);
+  CHECK(catalog().holes().front().path == "a/b");
+  CHECK(catalog().holes().front().since == clock.now());
+  catalog().clear_hole(repo, oid("c1"), "a/b");
+  REQUIRE(catalog().holes().size() == 1);
+  CHECK(catalog().holes().front().reason == "gone");
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "storage/catalog: readers see whole publications while writers are busy") {
+  catalog().publish(publication("c0", {file("a", "0"), file("b", "0")}));
+  std::vector<Publication> all;
+  for (int i = 1; i < 20; ++i) {
+    const std::string n = std::to_string(i);
+    all.push_back(publication("c" + n, {file("a", n), file("b", n)}));
+  }
+  std::jthread writer([&] {
+    for (const auto& made : all) catalog().publish(made);
+  });
+  for (GitOid last; last != all.back().revision.commit;) {
+    last = catalog().resolve(repo, "main").value();
+    CHECK(catalog().find_revision(repo, last));
+    const auto a = catalog().find_file(repo, last, "a"), b = catalog().find_file(repo, last, "b");
+    REQUIRE((a && b));
+    CHECK(a->object == b->object);
+    CHECK(store->blobs().find(*a->object));
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::storage
