@@ -33,7 +33,7 @@ constexpr std::array kFileTypes = {
     quantized("IQ3_XXS", 23, 18), quantized("IQ3_XS", 22, 21), quantized("IQ3_S", 26, 21),
     quantized("IQ3_M", 27, 21),   quantized("IQ4_NL", 25, 20), quantized("IQ4_XS", 30, 23),
     quantized("TQ1_0", 36, 34),   quantized("TQ2_0", 37, 35),  quantized("MXFP4_MOE", 38, 39),
-    quantized("Q1_0", 40, 40),    quantized("Q2_0", 41, 42),
+    quantized("Q1_0", 40, 41),    quantized("Q2_0", 41, 42),
 };
 
 // tools/quantize/quantize.cpp of llama.cpp accepts these too.

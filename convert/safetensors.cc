@@ -169,6 +169,7 @@ Shards shards_of_index(const ModelFiles& files) {
     }
     shards.weight_map.emplace(tensor, file);
   }
+  if (names.empty()) fail(ErrorKind::Corrupt, where + ": empty");
   shards.files.assign(names.begin(), names.end());
   return shards;
 }

@@ -176,6 +176,7 @@ TEST_CASE("convert/safetensors: an index that lies is refused") {
       {"empty name", R"({"weight_map":{"t":""}})", "without a path"},
       {"missing shard", R"({"weight_map":{"t":"b.safetensors"}})", "\"b.safetensors\" is missing"},
       {"no map", R"({"metadata":{}})", "weight_map: missing"},
+      {"empty map", R"({"weight_map":{}})", "weight_map: empty"},
       {"map of numbers", R"({"weight_map":{"t":3}})", "weight_map.t"},
       {"unlisted tensor", R"({"weight_map":{"u":"a.safetensors"}})", "t: not listed"},
       {"tensor that is not there", R"({"weight_map":{"t":"a.safetensors","u":"a.safetensors"}})",

@@ -1,0 +1,14 @@
+// What is known of a tensor after it was written. Plain value.
+#pragma once
+
+#include "quantize/rows.h"
+#include "storage/base/digest.h"
+
+namespace holdfast::convert {
+
+struct TensorRecord {
+  Digest target;             // SHA-256 of its bytes in the output, without padding
+  quantize::ErrorSums sums;  // source against output
+};
+
+}  // namespace holdfast::convert

@@ -1,0 +1,241 @@
+// Conversion from a stored revision into a derived repository, and the facts of both.
+#include "convert/publish.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "convert/convert.h"
+#include "convert/derived_card.h"
+#include "convert/inspect.h"
+#include "convert/model_card.h"
+#include "convert/sample.h"
+#include "convert/scan.h"
+#include "storage/base/error.h"
+#include "storage/base/file.h"
+#include "storage/git/objects.h"
+#include "tests/convert/fixtures.h"
+
+namespace holdfast::convert {
+namespace {
+
+namespace fs = std::filesystem;
+
+const storage::RepoId kRepo{.owner = "example", .name = "tiny"};
+const storage::RepoId kDerived{.owner = "example", .name = "tiny-GGUF"};
+constexpr Time kTime{std::chrono::seconds(1'000'000'000)};
+
+// A store that holds the sample as example/tiny.
+class Stored {
+ public:
+  Stored() : store_(storage::Store::open({.directory = scratch_.path() / "data"})) {
+    write_sample(scratch_.path() / "tiny");
+    commit_ = publish_folder(scratch_.path() / "tiny");
+  }
+
+  storage::Store& store() { return *store_; }
+
+  const GitOid& commit() const { return commit_; }
+
+  Json run(ConvertRequest request) {
+    test::Context context;
+    request.source = "example/tiny";
+    return convert(request, store_.get(), context);
+  }
+
+  GitOid publish_folder(const fs::path& folder) {
+    storage::Publication publication{
+        .repository = {.id = kRepo, .origin = "local", .default_branch = "main"}};
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string bytes = read_file(entry.path());
+      publication.files.push_back({.path = entry.path().filename().string(),
+                                   .size_bytes = bytes.size(),
+                                   .blob = git_object_id("blob", as_bytes(bytes)),
+                                   .object = store_->blobs().put(as_bytes(bytes))});
+    }
+    const auto snapshot =
+        storage::git::make_snapshot(publication.files, {.time = kTime, .message = "x\n"});
+    publication.revision = {.commit = snapshot.commit,
+                            .git_commit = snapshot.commit,
+                            .tree = snapshot.tree,
+                            .time = kTime,
+                            .title = "x"};
+    for (const auto& [oid, object] : snapshot.objects) {
+      publication.git_objects.emplace_back(
+          oid, storage::GitObjectRecord{.type = std::string(to_text(object.type)),
+                                        .bytes = object.bytes});
+    }
+    publication.refs = {{.name = "refs/heads/main", .commit = snapshot.commit}};
+    store_->catalog().publish(publication);
+    return snapshot.commit;
+  }
+
+  std::vector<std::string> derived_paths() {
+    std::vector<std::string> paths;
+    const auto commit = store_->catalog().resolve(kDerived, "main");
+    if (!commit) return paths;
+    for (const auto& file : store_->catalog().files(kDerived, *commit, ""))
+      paths.push_back(file.path);
+    return paths;
+  }
+
+  const fs::path& path() const { return scratch_.path(); }
+
+ private:
+  test::Scratch scratch_;
+  std::unique_ptr<storage::Store> store_;
+  GitOid commit_;
+};
+
+const std::string& commit_of(const Json& result) { return result.find("commit")->as_string(); }
+
+TEST_CASE("convert/publish: a conversion becomes a file of the derived repository") {
+  Stored stored;
+  const Json result = stored.run({.types = {"Q8_0"}});
+  CHECK(result.find("repo")->as_string() == "model/example/tiny-GGUF");
+  CHECK(!result.find("already_current")->as_bool());
+  CHECK(stored.derived_paths() ==
+        std::vector<std::string>{".gitattributes", "README.md", "tiny.Q8_0.gguf"});
+  const auto commit = parse_git_oid(commit_of(result));
+  REQUIRE(commit);
+  const auto file = stored.store().catalog().find_file(kDerived, *commit, "tiny.Q8_0.gguf");
+  REQUIRE(file);
+  CHECK(file->lfs);
+  CHECK(to_hex(*file->object) == result.find("outputs")->as_array()[0].find("sha256")->as_string());
+  const auto revision = stored.store().catalog().find_revision(kDerived, *commit);
+  REQUIRE(revision);
+  CHECK(revision->time == kTime);
+  CHECK(stored.store().catalog().find_git_object(*commit).has_value());
+  CHECK(stored.store().catalog().find_repository(kDerived)->origin == "derived:example/tiny");
+}
+
+TEST_CASE("convert/publish: the published object is the file that --out writes") {
+  Stored stored;
+  const Json published = stored.run({.types = {"Q4_0"}, .plain = true});
+  const fs::path out = stored.path() / "out.gguf";
+  const Json written = stored.run({.types = {"Q4_0"}, .out = out.string(), .plain = true});
+  const auto digest = [](const Json& result) {
+    return result.find("outputs")->as_array()[0].find("sha256")->as_string();
+  };
+  CHECK(digest(published) == digest(written));
+  CHECK(digest(written) == to_hex(sha256(as_bytes(read_file(out)))));
+}
+
+TEST_CASE("convert/publish: the same again changes nothing and says so") {
+  Stored stored;
+  const Json first = stored.run({.types = {"Q8_0"}});
+  const Json again = stored.run({.types = {"q8_0"}});
+  CHECK(again.find("already_current")->as_bool());
+  CHECK(commit_of(again) == commit_of(first));
+  CHECK(again.find("outputs")->as_array()[0].find("sha256")->as_string() ==
+        first.find("outputs")->as_array()[0].find("sha256")->as_string());
+  // Other keys are other bytes, so this is not the same.
+  CHECK(commit_of(stored.run({.types = {"Q8_0"}, .plain = true})) != commit_of(first));
+}
+
+TEST_CASE("convert/publish: another type joins the files that are there") {
+  Stored stored;
+  stored.run({.types = {"Q8_0"}});
+  const Json result = stored.run({.types = {"Q8_0", "F16"}});
+  CHECK(stored.derived_paths() ==
+        std::vector<std::string>{".gitattributes", "README.md", "tiny.F16.gguf", "tiny.Q8_0.gguf"});
+  CHECK(result.find("outputs")->as_array().size() == 2);
+  // And the recipe of the first is still known.
+  CHECK(stored.run({.types = {"Q8_0"}}).find("already_current")->as_bool());
+}
+
+TEST_CASE("convert/publish: the commit follows from the content") {
+  Stored a, b;
+  CHECK(commit_of(a.run({.types = {"Q8_0", "F16"}})) ==
+        commit_of(b.run({.types = {"Q8_0", "F16"}})));
+}
+
+TEST_CASE("convert/publish: a repository of another origin is left alone") {
+  Stored stored;
+  const std::string error = [&] {
+    try {
+      stored.run({.types = {"F16"}, .publish = "example/tiny"});
+    } catch (const Error& found) {
+      return std::string(found.what());
+    }
+    return std::string();
+  }();
+  CHECK(error.find("origin is \"local\"") != std::string::npos);
+  CHECK(stored.store().catalog().resolve(kRepo, "main") == stored.commit());
+}
+
+TEST_CASE("convert/publish: the card names base model, relation, licence and files") {
+  const std::string card = derived_card(
+      {.source = "a/b", .commit = "c0ffee", .target = "a/b-GGUF", .models = {"b.Q4_0.gguf"}},
+      "---\nlicense: mit\nlanguage: [en, no]\nbase_model: z/y\n---\n# B\n");
+  const Json::Object front = parse_front_matter(card);
+  CHECK(front.find("base_model")->as_string() == "a/b");
+  CHECK(front.find("base_model_relation")->as_string() == "quantized");
+  CHECK(front.find("license")->as_string() == "mit");
+  CHECK(front.find("language")->as_array().at(1).as_string() == "no");
+  CHECK(front.find("tags")->as_array().at(0).as_string() == "gguf");
+  CHECK(card.find("b.Q4_0.gguf") != std::string::npos);
+}
+
+TEST_CASE("convert/scan: facts of the card and of each model file") {
+  Stored stored;
+  test::Context context;
+  const Json result = scan_revision(kRepo, stored.commit(), stored.store(), context);
+  CHECK(result.find("files")->as_uint() == 1);
+  CHECK(result.find("broken")->as_uint() == 0);
+  const auto card = stored.store().catalog().find_fact(kRepo, stored.commit(), "card");
+  REQUIRE(card);
+  CHECK(card->find("license")->as_string() == "apache-2.0");
+  CHECK(card->find("pipeline_tag")->as_string() == "text-generation");
+  CHECK(card->find("formats")->as_array().at(0).as_string() == "safetensors");
+  CHECK(card->find_path({"parameters", "total"})->as_uint() ==
+        card->find_path({"parameters", "by_dtype", "BF16"})->as_uint());
+  const auto file =
+      stored.store().catalog().find_fact(kRepo, stored.commit(), "file/model.safetensors");
+  REQUIRE(file);
+  CHECK(file->find("kind")->as_string() == "safetensors");
+  CHECK(file->find("tensors")->as_uint() == 21);
+  const Json::Array& row = file->find("tensor_table")->as_array().at(0).as_array();
+  CHECK(row.at(0).as_string() == "lm_head.weight");
+  CHECK(row.at(1).as_string() == "BF16");
+}
+
+TEST_CASE("convert/scan: a broken model file is a fact, not a failure") {
+  Stored stored;
+  const fs::path folder = stored.path() / "tiny";
+  test::write_text(folder / "model.safetensors", "broken");
+  const GitOid commit = stored.publish_folder(folder);
+  test::Context context;
+  const Json result = scan_revision(kRepo, commit, stored.store(), context);
+  CHECK(result.find("broken")->as_uint() == 1);
+  const auto file = stored.store().catalog().find_fact(kRepo, commit, "file/model.safetensors");
+  REQUIRE(file);
+  CHECK(file->find("error")->as_string().find("model.safetensors: truncated") == 0);
+}
+
+TEST_CASE("convert/inspect: a folder, a single file, and a scanned revision say the same") {
+  Stored stored;
+  const Json folder = inspect((stored.path() / "tiny").string());
+  CHECK(folder.find_path({"config", "gguf_architecture"})->as_string() == "llama");
+  CHECK(folder.find_path({"tokenizer", "model"})->as_string() == "gpt2");
+  CHECK(folder.find_path({"tokenizer", "pre"})->as_string() == "llama-bpe");
+
+  test::Context context;
+  scan_revision(kRepo, stored.commit(), stored.store(), context);
+  Json::Object facts;
+  for (auto& [key, value] : stored.store().catalog().facts(kRepo, stored.commit(), "")) {
+    facts.set(key, std::move(value));
+  }
+  const Json scanned = inspection_of_facts("example/tiny", facts);
+  CHECK(*scanned.find("card") == *folder.find("card"));
+
+  const Json file = inspect((stored.path() / "tiny/model.safetensors").string());
+  CHECK(file.find("card") == nullptr);
+  const std::string text = inspection_text(file.as_object());
+  CHECK(text.find("model.norm.weight BF16 [64] 128") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace holdfast::convert
