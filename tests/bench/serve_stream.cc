@@ -1,6 +1,6 @@
 // Fetches one URL over one connection again and again and keeps nothing of it: the client's part of
 // a bulk benchmark. recv(MSG_TRUNC) drops the bytes in the kernel, so that the client costs as
-// little as it can. Prints the best rate in GB/s.
+// little as it can. Prints the best rate in GB/s and the GB of all rounds.
 //
 //   serve_stream PORT TARGET ROUNDS
 #include <algorithm>
@@ -51,7 +51,12 @@ Start read_head(int fd) {
   return {std::stoull(head.substr(at + 16)), head.size() - end - 4};
 }
 
-double fetch(int fd, const std::string& request) {
+struct Fetched {
+  double gigabytes = 0;
+  double seconds = 0;
+};
+
+Fetched fetch(int fd, const std::string& request) {
   const auto started = std::chrono::steady_clock::now();
   if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) < 0) die("send");
   const Start start = read_head(fd);
@@ -63,7 +68,7 @@ double fetch(int fd, const std::string& request) {
     left -= static_cast<std::size_t>(got);
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  return static_cast<double>(start.size_bytes) / 1e9 / took.count();
+  return {static_cast<double>(start.size_bytes) / 1e9, took.count()};
 }
 
 }  // namespace
@@ -77,9 +82,13 @@ int main(int argc, char** argv) {
   const std::string request =
       "GET " + std::string(argv[2]) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
   double best = 0;
-  for (int round = 0; round < std::atoi(argv[3]); ++round)
-    best = std::max(best, fetch(fd, request));
-  std::printf("%.3f\n", best);
+  double total = 0;
+  for (int round = 0; round < std::atoi(argv[3]); ++round) {
+    const Fetched fetched = fetch(fd, request);
+    best = std::max(best, fetched.gigabytes / fetched.seconds);
+    total += fetched.gigabytes;
+  }
+  std::printf("%.3f %.3f\n", best, total);
   ::close(fd);
   return 0;
 }
