@@ -1,6 +1,7 @@
-// Llama 1 to 3.x, Mistral and Mixtral, and the many models that reuse their classes.
+// Llama 1 to 3.x, Mistral, Mixtral and Mistral 3, and the many models that reuse their classes.
 #include "convert/arch/usual.h"
 #include "convert/architecture.h"
+#include "storage/base/error.h"
 
 namespace holdfast::convert {
 namespace {
@@ -25,6 +26,37 @@ constexpr MetadataRule kMetadata[] = {
     {"head_dim", "rope.dimension_count", ValueType::U32, Need::Required, head_size_value},
 };
 
+constexpr std::string_view kMistral3Names[] = {"Mistral3ForConditionalGeneration",
+                                               "Ministral3ForCausalLM"};
+
+double rope_number(const ModelConfig& config, std::string_view name) {
+  const Json* value = config.rope().find(name);
+  const std::string where = "config.json: rope_parameters." + std::string(name);
+  if (value == nullptr || value->is_null()) fail(ErrorKind::Corrupt, where + ": missing");
+  return value->as_double(where);
+}
+
+// Ministral 3 stretches its context by yarn and cools attention with distance.
+template <const char* kName>
+std::optional<MetadataValue> of_ministral(const ModelConfig& config) {
+  const Json* type = config.find("model_type");
+  if (type == nullptr || !type->is_string() || type->as_string() != "ministral3") {
+    return std::nullopt;
+  }
+  return static_cast<float>(rope_number(config, kName));
+}
+
+constexpr char kLogMultiplier[] = "mscale_all_dim";
+constexpr char kTemperature[] = "llama_4_scaling_beta";
+
+constexpr MetadataRule kMistral3Metadata[] = {
+    {"vocab_size", "vocab_size"},
+    {"head_dim", "rope.dimension_count", ValueType::U32, Need::Required, head_size_value},
+    {"", "rope.scaling.yarn_log_multiplier", ValueType::F32, Need::Optional,
+     of_ministral<kLogMultiplier>},
+    {"", "attention.temperature_scale", ValueType::F32, Need::Optional, of_ministral<kTemperature>},
+};
+
 }  // namespace
 
 extern const Architecture kLlama;
@@ -34,5 +66,14 @@ constinit const Architecture kLlama{.name = "llama",
                                     .shared_tensors = kUsualDecoder,
                                     .metadata = kMetadata,
                                     .rope_factors = RopeFactors::Llama3};
+
+extern const Architecture kMistral3;
+constinit const Architecture kMistral3{.name = "mistral3",
+                                       .hf_names = kMistral3Names,
+                                       .tensors = kTensors,
+                                       .shared_tensors = kUsualDecoder,
+                                       .left_out = kOtherModalities,
+                                       .metadata = kMistral3Metadata,
+                                       .rope_factors = RopeFactors::Llama3};
 
 }  // namespace holdfast::convert
