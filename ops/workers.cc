@@ -81,7 +81,8 @@ Json::Object run_sync(const Job& job, const WorkerContext& context, JobContext& 
                        .revision = text_parameter(job, "revision"),
                        .selection = selection_of(job),
                        .upstream = upstream_of(job, context),
-                       .dry_run = flag_parameter(job, "dry_run")},
+                       .dry_run = flag_parameter(job, "dry_run"),
+                       .force = flag_parameter(job, "force")},
                       context.store, progress);
 }
 

@@ -83,13 +83,14 @@ std::vector<Target> targets(const Config& config, const SyncOptions& options) {
   return found;
 }
 
-JobRequest to_request(const Target& target, const SyncOptions& options) {
+JobRequest to_request(const Target& target, const SyncOptions& options, bool force) {
   Json::Object parameters{{"repo", target.repo},
                           {"revision", target.revision},
                           {"upstream", target.upstream},
                           {"include", to_json(target.include)},
                           {"exclude", to_json(target.exclude)},
-                          {"dry_run", options.dry_run}};
+                          {"dry_run", options.dry_run},
+                          {"force", force}};
   if (is_url(options.from)) {
     parameters.set("endpoint", options.from);
   } else if (!options.from.empty()) {
@@ -148,7 +149,8 @@ int run_sync(const SyncOptions& options, const Invocation& invocation, Output& o
   Json::Array results;
   std::string text;
   for (const Target& target : targets(config, options)) {
-    Json::Object result = run_job(*client, to_request(target, options), output, invocation.stop);
+    Json::Object result =
+        run_job(*client, to_request(target, options, invocation.force), output, invocation.stop);
     text += to_line(target, result, options.dry_run) + "\n";
     results.emplace_back(std::move(result));
   }
