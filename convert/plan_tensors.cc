@@ -273,9 +273,11 @@ class Drafter {
     push(std::move(draft), first.name);
   }
 
+  // An expert has all of its matrices. (Query and key heads may differ in number.)
   void check_complete(const Stack& stack) const {
     std::size_t members = 0;
     for (const auto& [rule, list] : stack.members) {
+      if (!contains(rule->to, "_exps.")) continue;
       if (members == 0) members = list.size();
       if (list.size() != members) {
         corrupt(source(list.begin()->second), "one of " + std::to_string(list.size()) +

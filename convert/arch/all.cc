@@ -8,7 +8,7 @@ extern const Architecture kBert, kDistilBert, kJinaBert2, kJinaBert3, kModernBer
 extern const Architecture kCohere2, kCommandR;
 extern const Architecture kDeepseek2;
 extern const Architecture kFalcon, kGpt2, kGptNeox, kGptOss;
-extern const Architecture kGemma, kGemma2, kGemma3;
+extern const Architecture kGemma, kGemma2, kGemma3, kGemmaEmbedding;
 extern const Architecture kGlm4, kGlm4Moe;
 extern const Architecture kGranite, kGraniteMoe;
 extern const Architecture kGrok;

@@ -1,5 +1,5 @@
-// Gemma 1 to 3, text. The checkpoint's norms leave out the 1 that is added to their weights; the
-// output matrix is the embedding.
+// Gemma 1 to 3, text, and EmbeddingGemma. The checkpoint's norms leave out the 1 that is added to
+// their weights; the output matrix is the embedding.
 #include "convert/arch/usual.h"
 #include "convert/architecture.h"
 
@@ -14,6 +14,8 @@ constexpr ValueType kF32 = ValueType::F32;
 constexpr std::string_view kGemmaNames[] = {"GemmaForCausalLM"};
 constexpr std::string_view kGemma2Names[] = {"Gemma2ForCausalLM"};
 constexpr std::string_view kGemma3Names[] = {"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"};
+
+constexpr std::string_view kEmbeddingNames[] = {"Gemma3TextModel"};
 
 // lm_head is left out: where a tool wrote one, it repeats the embedding.
 constexpr TensorRule kGemmaTensors[] = {
@@ -104,6 +106,20 @@ constexpr MetadataRule kGemma3Metadata[] = {
     {"num_key_value_heads", "attention.head_count_kv", kU32, kOptional, constant<4>},
 };
 
+// EmbeddingGemma writes its window as the config states it, and how tokens are pooled.
+constexpr MetadataRule kEmbeddingMetadata[] = {
+    {"max_position_embeddings", "context_length", kU32, kOptional, constant<131072>},
+    {"num_attention_heads", "attention.head_count", kU32, kOptional, constant<8>},
+    {"rms_norm_eps", "attention.layer_norm_rms_epsilon", kF32, kOptional, default_epsilon},
+    {"head_dim", "attention.key_length", kU32, kOptional, constant<256>},
+    {"head_dim", "attention.value_length", kU32, kOptional, constant<256>},
+    {"", "rope.freq_base", kF32, kOptional, rope_base},
+    {"", "final_logit_softcapping", kF32, kOptional, final_softcap},
+    {"sliding_window", "attention.sliding_window"},
+    {"num_key_value_heads", "attention.head_count_kv", kU32, kOptional, constant<4>},
+    {"", "pooling_type", kU32, kOptional, pooling_type},
+};
+
 }  // namespace
 
 extern const Architecture kGemma;
@@ -129,5 +145,12 @@ constinit const Architecture kGemma3{.name = "gemma3",
                                      .shared_tensors = kUsualDecoder,
                                      .left_out = kOtherModalities,
                                      .metadata = kGemma3Metadata};
+
+extern const Architecture kGemmaEmbedding;
+constinit const Architecture kGemmaEmbedding{.name = "gemma-embedding",
+                                             .hf_names = kEmbeddingNames,
+                                             .tensors = kGemma3Tensors,
+                                             .shared_tensors = kUsualDecoder,
+                                             .metadata = kEmbeddingMetadata};
 
 }  // namespace holdfast::convert
