@@ -43,6 +43,16 @@ struct Json::Object::Index {
     return slots[at];
   }
 
+  // Brings an object's index up to date with its last member. Another copy of the object may share
+  // the index: only a sole owner grows it in place.
+  static void add_last(std::shared_ptr<Index>& index, const std::vector<Member>& members) {
+    if (members.size() < kIndexedMin) return;
+    if (index == nullptr || index.use_count() > 1 || index->full(members.size()))
+      index = std::make_shared<Index>(members);
+    else
+      index->insert(members, members.size() - 1);
+  }
+
   std::vector<std::uint32_t> slots;
 };
 
@@ -61,21 +71,16 @@ const Json* Json::Object::find(std::string_view key) const noexcept {
 }
 
 Json& Json::Object::set(std::string key, Json value) {
-  Json& place = (*this)[key];
-  place = std::move(value);
-  return place;
+  if (const Json* found = find(key)) return const_cast<Json&>(*found) = std::move(value);
+  members_.emplace_back(std::move(key), std::move(value));
+  Index::add_last(index_, members_);
+  return members_.back().second;
 }
 
 Json& Json::Object::operator[](std::string_view key) {
   if (const Json* found = find(key)) return const_cast<Json&>(*found);
   members_.emplace_back(std::string(key), Json());
-  if (members_.size() >= kIndexedMin) {
-    // Another copy of this object may share the index: only a sole owner may grow it in place.
-    if (index_ == nullptr || index_.use_count() > 1 || index_->full(members_.size()))
-      index_ = std::make_shared<Index>(members_);
-    else
-      index_->insert(members_, members_.size() - 1);
-  }
+  Index::add_last(index_, members_);
   return members_.back().second;
 }
 

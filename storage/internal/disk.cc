@@ -35,8 +35,8 @@ void Disk::preallocate(int fd, std::uint64_t size_bytes, const std::filesystem::
 }
 
 const Disk& real_disk() noexcept {
-  static const Disk disk;
-  return disk;
+  static const Disk kDisk;
+  return kDisk;
 }
 
 }  // namespace holdfast::storage

@@ -76,7 +76,7 @@ std::unique_ptr<BlobReader> LocalBlobStore::open_file(const Digest& digest,
 // Remembers the damage, so that the next sync fetches the object again.
 void LocalBlobStore::fail_damaged(const Digest& digest, const BlobRow& row,
                                   const std::string& finding) const {
-  const auto claim = committing_.claim(digest);
+  [[maybe_unused]] const auto claim = committing_.claim(digest);
   const auto now = find_blob_row(parts_.database, digest);
   if (now && now->generation == row.generation && now->state == BlobState::Healthy) {
     BlobRow damaged = *now;
@@ -192,6 +192,7 @@ void LocalBlobStore::drop_lease(const Lease& lease) noexcept {
     if (lease.staged) ::unlink(parts_.layout.staged(lease.staged->id).c_str());
   } catch (const Error&) {
     // The row stays and expires; the next open removes the file with it.
+    return;
   }
 }
 

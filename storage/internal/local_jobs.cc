@@ -61,8 +61,8 @@ class LocalJobs final : public JobQueue {
   Time next_time(const Job& job) const;
   void save(Entry& entry, Job changed, bool synced);
   void forget_oldest(State& state);
-  void run(Locked state, Entry& entry, const Body& body, std::stop_token stop, bool requeue);
-  void finish(JobId id, Job outcome, bool requeue);
+  void run(Locked state, Entry& entry, const Body& body, const std::stop_token& stop, bool requeue);
+  void finish(Job outcome, bool requeue);
 
   Database& database_;
   const Clock& clock_;
@@ -254,7 +254,7 @@ bool LocalJobs::run_one(JobId id, const Body& body, std::stop_token stop) {
 }
 
 // `requeue`: a job that a shutdown stopped goes back to the queue instead of being cancelled.
-void LocalJobs::run(Locked state, Entry& entry, const Body& body, std::stop_token stop,
+void LocalJobs::run(Locked state, Entry& entry, const Body& body, const std::stop_token& stop,
                     bool requeue) {
   std::stop_source source;
   Job job = entry.job;
@@ -287,15 +287,18 @@ void LocalJobs::run(Locked state, Entry& entry, const Body& body, std::stop_toke
     job.error = error.what();
     job.error_kind = "internal";
   }
-  finish(job.id, std::move(job), requeue && stop.stop_requested());
+  finish(std::move(job), requeue && stop.stop_requested());
 }
 
-void LocalJobs::finish(JobId id, Job outcome, bool requeue) {
+void LocalJobs::finish(Job outcome, bool requeue) {
   auto state = state_.lock();
-  Entry& entry = entry_of(*state, id);
+  Entry& entry = entry_of(*state, outcome.id);
   outcome.progress = entry.job.progress;
-  if (outcome.state == JobState::Cancelled && requeue && !entry.cancelled)
+  if (outcome.state == JobState::Cancelled && requeue && !entry.cancelled) {
     outcome.state = JobState::Queued;
+    outcome.error.clear();
+    outcome.error_kind.clear();
+  }
   entry.stop.reset();
   save(entry, std::move(outcome), true);
 }

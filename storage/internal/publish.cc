@@ -31,7 +31,7 @@ bool is_clean_path(std::string_view path) {
 void check_file(const CatalogParts& parts, const Publication& publication, const FileRecord& file) {
   const auto named = [&] { return where(publication) + ": " + file.path; };
   if (!is_clean_path(file.path))
-    fail(ErrorKind::Invalid, named() + ": expected a relative path without \".\" and \"..\" parts");
+    fail(ErrorKind::Invalid, named() + R"(: expected a relative path without "." and ".." parts)");
   if (!file.object) return;
   const auto size = parts.blobs.find(*file.object);
   if (!size)

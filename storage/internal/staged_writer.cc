@@ -39,6 +39,7 @@ class StagedWriter final : public BlobWriter {
       checkpoint();
     } catch (const std::exception&) {
       // Without this last checkpoint a resume starts from the one before.
+      return;
     }
   }
 
