@@ -77,6 +77,8 @@ struct FormatInfo {
   double relative_error_max;
   // Whether a block's scale is infinite or NaN, where it does not stand in one piece.
   bool (*overflows)(const std::byte* block) noexcept = nullptr;
+  // For Mode::Best; null where that is the same as identical.
+  EncodeStrip encode_best = nullptr;
 };
 
 // The row of a format. Every enumerator has one.

@@ -74,11 +74,6 @@ Iq1Split split_s(const Iq1Sub& sub) {
   return best.split;
 }
 
-// Whether a group is shifted down; see Iq1Split.
-std::uint32_t shift_of(std::uint32_t shifts, std::size_t group) {
-  return shifts >> (1 - group) & 1;
-}
-
 // One group of eight in the sorted order: sums of weight * x and of weight over its values.
 struct HalfSums {
   float x[kMValues + 1] = {}, w[kMValues + 1] = {};
@@ -105,8 +100,8 @@ Iq1Split split_m(const Iq1Sub& sub) {
   for (std::size_t low = 0; low <= kMValues; ++low) {
     for (std::size_t high = low; high <= kMValues; ++high) {
       for (std::uint32_t shifts = 0; shifts < 4; ++shifts) {
-        const Sums first = halves[0].split(low, high, kIq1Levels[shift_of(shifts, 0)]);
-        const Sums second = halves[1].split(low, high, kIq1Levels[shift_of(shifts, 1)]);
+        const Sums first = halves[0].split(low, high, kIq1Levels[iq1_m_shift(shifts, 0)]);
+        const Sums second = halves[1].split(low, high, kIq1Levels[iq1_m_shift(shifts, 1)]);
         best.offer({first.qx + second.qx, first.qq + second.qq}, low, high, shifts);
       }
     }
@@ -157,7 +152,7 @@ Iq1Fit fit_split(const Grid& grid, const Iq1Sub& sub, Iq1Split split) {
   fit.empty = false;
   fit.scale = split.scale;
   const auto levels_of = [&fit](std::size_t group) {
-    return kIq1Levels[kValues == kMValues ? shift_of(fit.shifts, group) : fit.shifts];
+    return kIq1Levels[kValues == kMValues ? iq1_m_shift(fit.shifts, group) : fit.shifts];
   };
   bool all_on_grid = true;
   for (std::size_t k = 0; k < kValues / kGroup; ++k) {
@@ -203,12 +198,6 @@ void put_half(std::uint16_t half, IQ1_MBlock& block) {
   }
 }
 
-std::uint16_t half_of(const IQ1_MBlock& block) {
-  unsigned half = 0;
-  for (std::size_t i = 0; i < 4; ++i) half |= (block.scales[i] >> 12 & 15u) << (4 * i);
-  return static_cast<std::uint16_t>(half);
-}
-
 // The scale of an IQ1_M block that suits all its codes, or `otherwise`.
 float refit_m(const Grid& grid, const Iq1Fit* fits, const std::uint32_t* scales, const float* x,
               const float* weights, float otherwise) {
@@ -217,7 +206,8 @@ float refit_m(const Grid& grid, const Iq1Fit* fits, const std::uint32_t* scales,
     const Iq1Fit& fit = fits[i / kMValues];
     const std::size_t group = i / kGroup % 2;
     const std::uint32_t code = fit.empty ? grid.points()[0] : fit.codes[group];
-    const float level = kIq1Levels[shift_of(fit.shifts, group)][level_of(code, i % kGroup, kGroup)];
+    const float level =
+        kIq1Levels[iq1_m_shift(fit.shifts, group)][level_of(code, i % kGroup, kGroup)];
     sums.add(weights[i], level * static_cast<float>(2 * scales[i / kMValues] + 1), x[i]);
   }
   return sums.qq > 0 ? sums.qx / sums.qq : otherwise;
@@ -277,7 +267,7 @@ void write_iq1_m(const Grid& grid, const Iq1Fit* fits, const float* x, const flo
       codes[s] = scale_code(1 / scale, fits[s].scale);
       block.scales[s / 4] =
           static_cast<std::uint16_t>(block.scales[s / 4] | codes[s] << (3 * (s % 4)));
-      high |= shift_of(fits[s].shifts, 0) << 3 | shift_of(fits[s].shifts, 1) << 7;
+      high |= iq1_m_shift(fits[s].shifts, 0) << 3 | iq1_m_shift(fits[s].shifts, 1) << 7;
     }
     block.high[s] = static_cast<std::uint8_t>(high);
   }
@@ -327,8 +317,14 @@ void iq1_m_encode_reference(const Strip& strip, std::byte* out) noexcept {
   }
 }
 
+std::uint16_t iq1_m_half(const IQ1_MBlock& block) noexcept {
+  unsigned half = 0;
+  for (std::size_t i = 0; i < 4; ++i) half |= (block.scales[i] >> 12 & 15u) << (4 * i);
+  return static_cast<std::uint16_t>(half);
+}
+
 bool iq1_m_overflows(const std::byte* block) noexcept {
-  return (half_of(*reinterpret_cast<const IQ1_MBlock*>(block)) & 0x7c00u) == 0x7c00u;
+  return (iq1_m_half(*reinterpret_cast<const IQ1_MBlock*>(block)) & 0x7c00u) == 0x7c00u;
 }
 
 void iq1_s_decode_reference(const std::byte* blocks, std::size_t count, float* y) noexcept {
@@ -357,7 +353,8 @@ void iq1_m_decode_reference(const std::byte* blocks, std::size_t count, float* y
       const unsigned high = block->high[g / 2] >> (g % 2 * 4) & 15u;
       const std::uint32_t code = points[block->points[g] | (high & 7u) << 8];
       const unsigned scale_bits = block->scales[g / 8] >> (g / 2 % 4 * 3) & 7u;
-      const float scale = half_to_float(half_of(*block)) * static_cast<float>(2 * scale_bits + 1);
+      const float scale =
+          half_to_float(iq1_m_half(*block)) * static_cast<float>(2 * scale_bits + 1);
       const float* levels = kIq1Levels[high >> 3];
       for (std::size_t i = 0; i < kGroup; ++i) y[i] = scale * levels[level_of(code, i, kGroup)];
     }

@@ -15,7 +15,7 @@ constexpr float kLevels[] = {8, 25, 43, 0};
 // Weights of IQ2_S without importance: the squares over a floor.
 void floor_weights(const float* x, float variance, GridSub& sub) {
   for (std::size_t i = 0; i < IQ2_S::kShape.values; ++i) {
-    sub.weights[i] = 0.25f * variance + x[i] * x[i];
+    sub.weights[i] = IQ2_S::kShape.weight_floor * variance + x[i] * x[i];
   }
 }
 

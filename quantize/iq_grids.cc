@@ -4,6 +4,7 @@
 #include "quantize/internal/iq_grids.h"
 
 #include <array>
+#include <cassert>
 
 namespace holdfast::quantize {
 namespace {
@@ -358,7 +359,39 @@ constexpr std::uint16_t kIq3SPoints[512] = {
 // Squared distances between two points are at most 8 * 2² or 4 * 7².
 constexpr std::size_t kDistances = 4 * 49 + 1;
 
+// The points as bytes, for decoders.
+template <class Word, std::size_t kCount, std::size_t kLevels>
+constexpr std::array<Word, kCount> spread(const std::uint16_t (&points)[kCount],
+                                          const int (&levels)[kLevels]) {
+  constexpr std::size_t kBits = 16 / sizeof(Word) - (sizeof(Word) == 4);
+  std::array<Word, kCount> words{};
+  for (std::size_t p = 0; p < kCount; ++p) {
+    for (std::size_t i = 0; i < sizeof(Word); ++i) {
+      const unsigned level = points[p] >> (kBits * i) & ((1u << kBits) - 1);
+      words[p] |= static_cast<Word>(static_cast<std::uint8_t>(levels[level])) << (8 * i);
+    }
+  }
+  return words;
+}
+
+constexpr int kIq1Bytes[] = {-8, 0, 8};
+constexpr int kIq2Bytes[] = {8, 25, 43};
+constexpr int kIq3XxsBytes[] = {4, 12, 20, 28, 36, 44, 52, 62};
+constexpr int kIq3SBytes[] = {1, 3, 5, 7, 9, 11, 13, 15};
+
 }  // namespace
+
+constexpr std::array<std::uint64_t, 2048> kIq1Words = spread<std::uint64_t>(kIq1Points, kIq1Bytes);
+constexpr std::array<std::uint64_t, 256> kIq2XxsWords =
+    spread<std::uint64_t>(kIq2XxsPoints, kIq2Bytes);
+constexpr std::array<std::uint64_t, 512> kIq2XsWords =
+    spread<std::uint64_t>(kIq2XsPoints, kIq2Bytes);
+constexpr std::array<std::uint64_t, 1024> kIq2SWords =
+    spread<std::uint64_t>(kIq2SPoints, kIq2Bytes);
+constexpr std::array<std::uint32_t, 256> kIq3XxsWords =
+    spread<std::uint32_t>(kIq3XxsPoints, kIq3XxsBytes);
+constexpr std::array<std::uint32_t, 512> kIq3SWords =
+    spread<std::uint32_t>(kIq3SPoints, kIq3SBytes);
 
 Grid::Grid(const GridShape& shape) : shape_(shape) {
   const std::uint32_t mask = (1u << shape.bits) - 1;
@@ -402,6 +435,7 @@ void Grid::list_neighbours(std::uint32_t code) {
     }
   }
   entries_[code].count = static_cast<std::uint16_t>(neighbours_.size() - start);
+  assert(entries_[code].count <= kNeighboursMax);
   entries_[code].start = static_cast<std::uint32_t>(start);
   const std::uint16_t first = neighbours_[start];
   while (neighbours_.size() % kNeighbourStep != 0) neighbours_.push_back(first);

@@ -12,16 +12,16 @@
 #include <hwy/highway.h>
 
 #include "quantize/internal/affine_search-inl.h"
+#include "quantize/internal/legacy_store-inl.h"
 #include "quantize/internal/positive_search-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
+namespace {
 
 #if HOLDFAST_SIMD
-
-inline constexpr hn::Rebind<std::uint8_t, FloatTag> kByte{};
 
 // What a format fixes at compile time.
 struct Q2_KTraits {
@@ -139,14 +139,6 @@ class Requantizer {
   bool any_zero_ = false;
   FloatMask tame_ = hn::Eq(hn::Zero(kFloat), hn::Zero(kFloat));
 };
-
-HWY_INLINE void StoreBytes(Uints bytes, std::uint8_t* out) {
-  hn::StoreU(hn::TruncateTo(kByte, bytes), kByte, out);
-}
-
-HWY_INLINE Uints LowBits(Uints codes, std::uint32_t mask) {
-  return hn::And(codes, hn::Set(kUint, mask));
-}
 
 void WriteCodes(Requantizer& from, Q2_KBlock& to) {
   for (std::size_t i = 0; i < 64; i += kLanes) {
@@ -323,6 +315,7 @@ void EncodeQ5_K(const Strip& strip, std::byte* out) { q5_k_encode_reference(stri
 
 #endif
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace holdfast::quantize
 

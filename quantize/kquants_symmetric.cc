@@ -69,32 +69,6 @@ void search_q3_weighted(const float* x, const float* importance, Q3Super& super)
       float_to_half(search_symmetric({scales, weight_sums, stored.scale_codes, kSubs}, 32));
 }
 
-// Third bits into the mask, the rest in pairs.
-void write_q3(const Q3Super& super, Q3_KBlock& to) {
-  to.scale = super.scales.scale;
-  pack_scales_q3(super.scales.scale_codes, to.scales);
-  std::uint8_t low[kSuper];
-  std::memset(to.high, 0, sizeof to.high);
-  for (std::size_t i = 0; i < kSuper; ++i) {
-    const bool high = super.codes[i] > 3;
-    low[i] = static_cast<std::uint8_t>(super.codes[i] - (high ? 4 : 0));
-    to.high[i % 32] = static_cast<std::uint8_t>(to.high[i % 32] | (high ? 1u << (i / 32) : 0u));
-  }
-  pack_pairs(low, to.codes);
-}
-
-void write_q6(const std::uint8_t* codes, Q6_KBlock& to) {
-  for (std::size_t half = 0; half < 2; ++half, codes += 128) {
-    for (std::size_t l = 0; l < 32; ++l) {
-      const unsigned q[4] = {codes[l], codes[l + 32], codes[l + 64], codes[l + 96]};
-      to.low[64 * half + l] = static_cast<std::uint8_t>((q[0] & 15u) | (q[2] & 15u) << 4);
-      to.low[64 * half + 32 + l] = static_cast<std::uint8_t>((q[1] & 15u) | (q[3] & 15u) << 4);
-      to.high[32 * half + l] = static_cast<std::uint8_t>(q[0] >> 4 | (q[1] >> 4) << 2 |
-                                                         (q[2] >> 4) << 4 | (q[3] >> 4) << 6);
-    }
-  }
-}
-
 void encode_q6(const float* x, const float* importance, Q6_KBlock& to) {
   std::uint8_t codes[kSuper];
   float scales[kSubs];
@@ -145,6 +119,31 @@ bool quantize_q6_scales(const float* scales, Q6_KBlock& to) noexcept {
   return true;
 }
 
+void write_q3(const Q3Scales& stored, const std::uint8_t* codes, Q3_KBlock& to) noexcept {
+  to.scale = stored.scale;
+  pack_scales_q3(stored.scale_codes, to.scales);
+  std::uint8_t low[kSuper];
+  std::memset(to.high, 0, sizeof to.high);
+  for (std::size_t i = 0; i < kSuper; ++i) {
+    const bool high = codes[i] > 3;
+    low[i] = static_cast<std::uint8_t>(codes[i] - (high ? 4 : 0));
+    to.high[i % 32] = static_cast<std::uint8_t>(to.high[i % 32] | (high ? 1u << (i / 32) : 0u));
+  }
+  pack_pairs(low, to.codes);
+}
+
+void write_q6(const std::uint8_t* codes, Q6_KBlock& to) noexcept {
+  for (std::size_t half = 0; half < 2; ++half, codes += 128) {
+    for (std::size_t l = 0; l < 32; ++l) {
+      const unsigned q[4] = {codes[l], codes[l + 32], codes[l + 64], codes[l + 96]};
+      to.low[64 * half + l] = static_cast<std::uint8_t>((q[0] & 15u) | (q[2] & 15u) << 4);
+      to.low[64 * half + 32 + l] = static_cast<std::uint8_t>((q[1] & 15u) | (q[3] & 15u) << 4);
+      to.high[32 * half + l] = static_cast<std::uint8_t>(q[0] >> 4 | (q[1] >> 4) << 2 |
+                                                         (q[2] >> 4) << 4 | (q[3] >> 4) << 6);
+    }
+  }
+}
+
 void q3_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
   auto* to = reinterpret_cast<Q3_KBlock*>(out);
   for (std::size_t at = 0; at < strip.count; at += kSuper, ++to) {
@@ -159,7 +158,7 @@ void q3_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
       const auto code = static_cast<float>((super.scales.scale_codes[j] & 63) - 32);
       requantize(x + kSub * j, half_to_float(super.scales.scale) * code, 4, super.codes + kSub * j);
     }
-    write_q3(super, *to);
+    write_q3(super.scales, super.codes, *to);
   }
 }
 

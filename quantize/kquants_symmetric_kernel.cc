@@ -13,12 +13,14 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/legacy_store-inl.h"
 #include "quantize/internal/symmetric_search-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
+namespace {
 
 #if HOLDFAST_SIMD
 
@@ -26,8 +28,6 @@ inline constexpr std::size_t kSub = kSymmetricSub;
 inline constexpr std::size_t kSubs = kSymmetricSubs;
 inline constexpr std::size_t kChunk = 2048;  // values between the two halves of the work
 inline constexpr std::size_t kSupers = kChunk / kSuper;
-
-inline constexpr hn::Rebind<std::uint8_t, FloatTag> kByte{};
 
 // Search results of one chunk, by sub-block; wild is by super-block.
 struct Found {
@@ -194,14 +194,6 @@ class Requantizer {
   FloatMask tame_ = hn::Eq(hn::Zero(kFloat), hn::Zero(kFloat));
 };
 
-HWY_INLINE void StoreBytes(Uints bytes, std::uint8_t* out) {
-  hn::StoreU(hn::TruncateTo(kByte, bytes), kByte, out);
-}
-
-HWY_INLINE Uints LowBits(Uints codes, std::uint32_t mask) {
-  return hn::And(codes, hn::Set(kUint, mask));
-}
-
 // a, b, c, d, two bits each, from bit 0 up.
 HWY_INLINE Uints Pairs(Uints a, Uints b, Uints c, Uints d) {
   return hn::Or(hn::Or(LowBits(a, 3), hn::ShiftLeft<2>(LowBits(b, 3))),
@@ -328,6 +320,7 @@ void EncodeQ6_K(const Strip& strip, std::byte* out) { q6_k_encode_reference(stri
 
 #endif
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace holdfast::quantize
 

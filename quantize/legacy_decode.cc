@@ -14,6 +14,7 @@ HWY_BEFORE_NAMESPACE();
 
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
+namespace {
 
 // Sixteen where the fifth bit of the value is set; `first` is the first lane's value.
 HWY_INLINE Ints FifthBits(std::uint32_t bits, std::size_t first) {
@@ -74,6 +75,7 @@ void DecodeQ8_0(const std::byte* blocks, std::size_t count, float* y) {
   }
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace holdfast::quantize
 

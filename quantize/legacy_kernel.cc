@@ -12,16 +12,15 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "quantize/internal/lanes-inl.h"
+#include "quantize/internal/legacy_store-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
+namespace {
 
 #if HOLDFAST_SIMD
-
-inline constexpr std::size_t kParts = kBlock / kLanes;
 
 // The values of one block.
 struct BlockValues {
@@ -68,28 +67,6 @@ float SignedExtreme(const BlockValues& values, const float* x) {
 // integer in the mantissa.
 HWY_INLINE Uints TruncatedCode(Floats t, float top) {
   return hn::BitCast(kUint, hn::Trunc(hn::Min(t, Splat(top))) + Splat(0x1p23f));
-}
-
-inline constexpr hn::Rebind<std::uint8_t, FloatTag> kByte{};
-
-// Value i in the low nibble of byte i, value i + 16 in its high nibble.
-HWY_INLINE void StoreNibbles(const Uints (&codes)[kParts], std::uint8_t* out) {
-  const auto low_nibble = hn::Set(kUint, 15u);
-  for (std::size_t p = 0; p < kParts / 2; ++p) {
-    const auto both = hn::Or(hn::And(codes[p], low_nibble),
-                             hn::ShiftLeft<4>(hn::And(codes[p + kParts / 2], low_nibble)));
-    hn::StoreU(hn::TruncateTo(kByte, both), kByte, out + p * kLanes);
-  }
-}
-
-HWY_INLINE void StoreFifthBits(const Uints (&codes)[kParts], std::uint8_t* out) {
-  std::uint32_t all = 0;
-  for (std::size_t p = 0; p < kParts; ++p) {
-    std::uint8_t bits[8] = {};
-    hn::StoreMaskBits(kUint, hn::TestBit(codes[p], hn::Set(kUint, 16u)), bits);
-    all |= load<std::uint32_t>(bits) << (p * kLanes);
-  }
-  store(out, all);
 }
 
 // As Inverse of the reference: where scale or reciprocal overflows every code is 0.
@@ -156,8 +133,7 @@ void EncodeQ8_0(const Strip& strip, std::byte* out) {
       const Floats rounded = hn::Trunc(t + hn::CopySign(half, t));
       // 1.5 * 2^23 leaves the integer in the mantissa, two's complement.
       const auto bits = hn::BitCast(kUint, rounded + Splat(0x1.8p23f));
-      hn::StoreU(hn::TruncateTo(kByte, bits), kByte,
-                 reinterpret_cast<std::uint8_t*>(to->codes) + p * kLanes);
+      StoreBytes(bits, reinterpret_cast<std::uint8_t*>(to->codes) + p * kLanes);
     }
     to->scale = float_to_half(scale);
   }
@@ -185,6 +161,7 @@ void EncodeQ8_0(const Strip& strip, std::byte* out) { q8_0_encode_reference(stri
 
 #endif
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace holdfast::quantize
 
@@ -200,22 +177,22 @@ HWY_EXPORT(EncodeQ5_1);
 HWY_EXPORT(EncodeQ8_0);
 
 void q4_0_encode(const Strip& strip, std::byte* blocks) noexcept {
-  if (strip.importance != nullptr) return q4_0_encode_reference(strip, blocks);
+  if (strip.importance != nullptr) return q4_0_encode_weighted(strip, blocks);
   HWY_DYNAMIC_DISPATCH(EncodeQ4_0)(strip, blocks);
 }
 
 void q4_1_encode(const Strip& strip, std::byte* blocks) noexcept {
-  if (strip.importance != nullptr) return q4_1_encode_reference(strip, blocks);
+  if (strip.importance != nullptr) return q4_1_encode_weighted(strip, blocks);
   HWY_DYNAMIC_DISPATCH(EncodeQ4_1)(strip, blocks);
 }
 
 void q5_0_encode(const Strip& strip, std::byte* blocks) noexcept {
-  if (strip.importance != nullptr) return q5_0_encode_reference(strip, blocks);
+  if (strip.importance != nullptr) return q5_0_encode_weighted(strip, blocks);
   HWY_DYNAMIC_DISPATCH(EncodeQ5_0)(strip, blocks);
 }
 
 void q5_1_encode(const Strip& strip, std::byte* blocks) noexcept {
-  if (strip.importance != nullptr) return q5_1_encode_reference(strip, blocks);
+  if (strip.importance != nullptr) return q5_1_encode_weighted(strip, blocks);
   HWY_DYNAMIC_DISPATCH(EncodeQ5_1)(strip, blocks);
 }
 

@@ -12,6 +12,7 @@ HWY_BEFORE_NAMESPACE();
 
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
+namespace {
 
 inline constexpr hn::Rebind<std::uint16_t, FloatTag> kHalf{};
 
@@ -56,6 +57,7 @@ void DecodeBF16(const std::byte* blocks, std::size_t count, float* values) {
   bf16_decode_reference(blocks + 2 * i, count - i, values + i);
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace holdfast::quantize
 

@@ -132,9 +132,11 @@ double ErrorSums::cosine() const noexcept {
 
 void encode_rows(Format format, SourceType source_type, std::span<const std::byte> source,
                  std::uint64_t rows, std::uint64_t row_values, std::span<const float> importance,
-                 std::span<std::byte> out, ErrorSums* sums) {
+                 std::span<std::byte> out, ErrorSums* sums, Mode mode) {
   const FormatInfo& row = info(format);
   check_shape(row, source_type, source, rows, row_values, importance, out);
+  const EncodeStrip encode =
+      mode == Mode::Best && row.encode_best != nullptr ? row.encode_best : row.encode;
   const bool weighted = !importance.empty() && row.importance != Importance::Ignored;
   const Source from{source_type, source.data()};
   RowMeans means(from, row_values);
@@ -153,7 +155,7 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
       strip.mean_square = mean_square;
     }
     std::byte* blocks = out.data() + row_bytes(row, begin);
-    row.encode(strip, blocks);
+    encode(strip, blocks);
     if (sums != nullptr) {
       row.decode(blocks, count, decoded);
       measure(values, decoded, count, *sums);

@@ -17,6 +17,7 @@ HWY_BEFORE_NAMESPACE();
 
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
+namespace {
 
 // One structure per element type: Wide turns a vector of elements, One a single element, to float.
 struct FromF32 {
@@ -150,6 +151,7 @@ void SumUp(const float* source, const float* decoded, std::size_t count, Interle
   sums.largest = std::max(sums.largest, hn::GetLane(hn::MaxOfLanes(narrow, largest)));
 }
 
+}  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace holdfast::quantize
 

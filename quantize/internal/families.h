@@ -48,4 +48,10 @@ HOLDFAST_FORMAT(iq3_s);
 // IQ1_M scatters the half of its scale over four words.
 bool iq1_m_overflows(const std::byte* block) noexcept;
 
+// The encoders above with importance weights, for the formats whose kernel is another one then.
+void q4_0_encode_weighted(const Strip& strip, std::byte* blocks) noexcept;
+void q4_1_encode_weighted(const Strip& strip, std::byte* blocks) noexcept;
+void q5_0_encode_weighted(const Strip& strip, std::byte* blocks) noexcept;
+void q5_1_encode_weighted(const Strip& strip, std::byte* blocks) noexcept;
+
 }  // namespace holdfast::quantize

@@ -26,6 +26,11 @@ struct Iq1Split {
   bool found = false;
 };
 
+// Whether a group of an IQ1_M sub-block is shifted down.
+inline std::uint32_t iq1_m_shift(std::uint32_t shifts, std::size_t group) noexcept {
+  return shifts >> (1 - group) & 1;
+}
+
 // A sub-block of IQ1_S (32 values) or IQ1_M (16).
 struct Iq1Sub {
   const float* x;
@@ -43,6 +48,9 @@ struct Iq1Fit {
 // Codes by the split, from the grid, and the scale that suits them.
 Iq1Fit iq1_s_fit(const Grid& grid, const Iq1Sub& sub, Iq1Split split) noexcept;
 Iq1Fit iq1_m_fit(const Grid& grid, const Iq1Sub& sub, Iq1Split split) noexcept;
+
+// The scale of a block, gathered from its four words.
+std::uint16_t iq1_m_half(const IQ1_MBlock& block) noexcept;
 
 void write_iq1_s(const Grid& grid, const Iq1Fit* fits, IQ1_SBlock& block) noexcept;
 // IQ1_M refits the scale of the block, with the weights of all 256 values.

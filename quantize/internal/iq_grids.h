@@ -10,6 +10,7 @@
 // and keep it for the life of the process.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -30,6 +31,9 @@ class Grid {
   // Neighbour lists can be read in steps of this many codes; the first code fills up the last step,
   // where it can neither win a tie nor lose one.
   static constexpr std::size_t kNeighbourStep = 16;
+
+  // More than the longest list, in whole steps.
+  static constexpr std::size_t kNeighboursMax = 512;
 
   explicit Grid(const GridShape& shape);
 
@@ -69,5 +73,14 @@ const Grid& iq2_xs_grid() noexcept;
 const Grid& iq2_s_grid() noexcept;
 const Grid& iq3_xxs_grid() noexcept;
 const Grid& iq3_s_grid() noexcept;
+
+// The points as a decoder wants them: byte i of a word is what value i reads as, before its scale
+// and sign. IQ1: eight times the level, before the shift.
+extern const std::array<std::uint64_t, 2048> kIq1Words;
+extern const std::array<std::uint64_t, 256> kIq2XxsWords;
+extern const std::array<std::uint64_t, 512> kIq2XsWords;
+extern const std::array<std::uint64_t, 1024> kIq2SWords;
+extern const std::array<std::uint32_t, 256> kIq3XxsWords;
+extern const std::array<std::uint32_t, 512> kIq3SWords;
 
 }  // namespace holdfast::quantize

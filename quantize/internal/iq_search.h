@@ -39,6 +39,7 @@ struct GridSearchShape {
   bool even_signs;        // the eighth sign is the parity of the others
   float epsilon;          // a sub-block whose largest value is below is empty
   float variance_factor;  // of the mean square, in the weights
+  float weight_floor;     // without importance: of the mean square times its factor
   float fudge;            // on the stored scale
   bool clears_empty;      // a block without scale has no codes and signs either
 };

@@ -1,4 +1,4 @@
-// search_positive of internal/search.h, one super-block a lane.
+// search_positive of internal/search.h, one super-block a lane (one sub-block in IQ2_XXS).
 #if defined(HOLDFAST_POSITIVE_SEARCH_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef HOLDFAST_POSITIVE_SEARCH_INL_H
 #undef HOLDFAST_POSITIVE_SEARCH_INL_H
@@ -18,7 +18,9 @@ HWY_BEFORE_NAMESPACE();
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
 
-template <std::size_t kValues>
+// kSigned: some values may be negative after all, as in IQ2_XXS. The caller sees to it that none is
+// more than 10^5 times the largest.
+template <std::size_t kValues, bool kSigned = false>
 class PositiveLanes {
  public:
   // Value j of each lane; codes are written as floats.
@@ -35,8 +37,8 @@ class PositiveLanes {
     Floats high = hn::Zero(kFloat);
     FloatMask tame = hn::Eq(high, high);
     for (std::size_t i = 0; i < kValues; ++i) {
-      tame = hn::And(
-          tame, hn::And(hn::Ge(lanes_.x[i], hn::Zero(kFloat)), hn::Lt(lanes_.x[i], Splat(1e30f))));
+      const Floats low = kSigned ? Splat(-1e30f) : hn::Zero(kFloat);
+      tame = hn::And(tame, hn::And(hn::Ge(lanes_.x[i], low), hn::Lt(lanes_.x[i], Splat(1e30f))));
       high = hn::Max(high, lanes_.x[i]);
     }
     const auto empty = hn::Lt(high, Splat(kGroupEpsilon));
@@ -54,11 +56,11 @@ class PositiveLanes {
   // The best of nine.
   Floats choose_inverse(Floats high) const {
     Floats inverse = levels_ / high;
-    Floats best = error(inverse);
+    Floats best = error(inverse, true);
     for (int step = -4; step <= 4; ++step) {
       if (step == 0) continue;
       const Floats trial = (Splat(0.1f * static_cast<float>(step)) + levels_) / high;
-      const Floats trial_error = error(trial);
+      const Floats trial_error = error(trial, false);
       const auto better = hn::Lt(trial_error, best);
       best = hn::IfThenElse(better, trial_error, best);
       inverse = hn::IfThenElse(better, trial, inverse);
@@ -70,11 +72,18 @@ class PositiveLanes {
     return hn::Min(levels_, Nearest(inverse * lanes_.x[i]));
   }
 
-  Floats error(Floats inverse) const {
+  // The reference keeps codes in bytes: -1 becomes 255, and counts as that when it is taken back.
+  static HWY_INLINE Floats Stored(Floats code) {
+    if constexpr (!kSigned) return code;
+    return code - Splat(256.0f) * hn::Floor(code * Splat(1.0f / 256));
+  }
+
+  Floats error(Floats inverse, bool stored) const {
     const Floats scale = Splat(1.0f) / inverse;
     Floats sum = hn::Zero(kFloat);
     for (std::size_t i = 0; i < kValues; ++i) {
-      const Floats difference = lanes_.x[i] - scale * code(inverse, i);
+      const Floats l = stored ? Stored(code(inverse, i)) : code(inverse, i);
+      const Floats difference = lanes_.x[i] - scale * l;
       sum = sum + lanes_.weights[i] * difference * difference;
     }
     return sum;
@@ -83,7 +92,8 @@ class PositiveLanes {
   void choose_codes(Floats inverse) {
     xl_ = ll_ = hn::Zero(kFloat);
     for (std::size_t i = 0; i < kValues; ++i) {
-      const Floats l = lanes_.codes[i] = code(inverse, i);
+      const Floats l = code(inverse, i);
+      lanes_.codes[i] = Stored(l);
       xl_ = xl_ + lanes_.weights[i] * lanes_.x[i] * l;
       ll_ = ll_ + lanes_.weights[i] * l * l;
     }
@@ -108,13 +118,14 @@ class PositiveLanes {
     const Floats other_ll = ll_ - w * old * old;
     const auto usable = hn::And(hn::Gt(other_xl, zero), hn::Gt(other_ll, zero));
     const Floats ideal = x * other_ll / other_xl;
-    tame = hn::And(tame, hn::Or(hn::Not(usable), hn::Lt(ideal, Splat(kNearestLimit))));
+    const auto rounds = hn::Lt(kSigned ? hn::Abs(ideal) : ideal, Splat(kNearestLimit));
+    tame = hn::And(tame, hn::Or(hn::Not(usable), rounds));
     const Floats l = hn::Min(levels_, Nearest(ideal));
     const Floats new_xl = other_xl + w * x * l;
     const Floats new_ll = other_ll + w * l * l;
     const auto better = hn::Gt(new_xl * new_xl * ll_, xl_ * xl_ * new_ll);
     const auto moved = hn::And(hn::And(usable, hn::Ne(l, old)), better);
-    lanes_.codes[i] = hn::IfThenElse(moved, l, old);
+    lanes_.codes[i] = hn::IfThenElse(moved, Stored(l), old);
     xl_ = hn::IfThenElse(moved, new_xl, xl_);
     ll_ = hn::IfThenElse(moved, new_ll, ll_);
     return moved;

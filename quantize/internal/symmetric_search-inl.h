@@ -35,9 +35,10 @@ HWY_INLINE Floats FirstExtreme(const Tile<kValues, kGroups>& x, std::size_t g) {
 // are all tiny has scale and inverse 0.
 struct SymmetricFound {
   Floats scale, inverse;
+  FloatMask wild;  // sums overflowed: NaN and infinities are the reference's business
 };
 
-// Products of this search stay in nearest()'s domain whatever the values are: no lane is wild.
+// Products of this search stay in nearest()'s domain whatever the values are.
 template <std::size_t kValues, std::size_t kGroups>
 class SymmetricLanes {
  public:
@@ -66,6 +67,8 @@ class SymmetricLanes {
       const auto empty = hn::Lt(hn::Abs(extreme_[g]), Splat(kGroupEpsilon));
       found[g].scale = hn::IfThenZeroElse(empty, scale_[g]);
       found[g].inverse = hn::IfThenZeroElse(empty, inverse_[g]);
+      const Floats largest = hn::Max(hn::Abs(scale_[g]), hn::Abs(best_[g]));
+      found[g].wild = hn::AndNot(empty, hn::Not(hn::Le(largest, Splat(3.4028235e38f))));
     }
   }
 
@@ -183,6 +186,16 @@ class RefineLanes {
     return any;
   }
 
+  // Lanes where product / divisor certainly rounds to the old code, or past an end where that code
+  // is; `rest` is product - old * divisor. Most codes stay in most sweeps, and a vector of them
+  // needs no division; as the sums stay too, the next step does not have to wait for this one.
+  HWY_INLINE FloatMask stays(Floats rest, Floats divisor, Floats old) const {
+    const auto close = hn::Lt(hn::Abs(rest), Splat(0.4999f) * divisor);
+    const auto above = hn::And(hn::Eq(old, Splat(levels_ - 1)), hn::Gt(rest, hn::Zero(kFloat)));
+    const auto below = hn::And(hn::Eq(old, Splat(-levels_)), hn::Lt(rest, hn::Zero(kFloat)));
+    return hn::Or(close, hn::Or(above, below));
+  }
+
   HWY_INLINE FloatMask refine_one(std::size_t i, std::size_t g) {
     const Floats zero = hn::Zero(kFloat);
     const Floats x = x_.v[i][g], old = codes_.v[i][g];
@@ -190,7 +203,11 @@ class RefineLanes {
     const Floats other_xl = xl_[g] - wx * old;
     const Floats other_ll = ll_[g] - w * old * old;
     const auto usable = hn::Gt(other_xl, zero);
-    const Floats ideal = x * other_ll / other_xl;
+    const Floats product = x * other_ll;
+    if (hn::AllFalse(kFloat, hn::AndNot(stays(product - old * other_xl, other_xl, old), usable))) {
+      return hn::MaskFromVec(zero);
+    }
+    const Floats ideal = product / other_xl;
     const auto tame = hn::Lt(hn::Abs(ideal), Splat(kNearestLimit));
     wild_[g] = hn::Or(wild_[g], hn::AndNot(tame, usable));
     const Floats code = clamp_code(Nearest(ideal));

@@ -24,4 +24,8 @@ void quantize_q3_scales(const float* scales, Q3Scales& stored) noexcept;
 // bytes.
 bool quantize_q6_scales(const float* scales, Q6_KBlock& to) noexcept;
 
+// Codes are biased by 4 and by 32. write_q6 leaves the scales to others.
+void write_q3(const Q3Scales& stored, const std::uint8_t* codes, Q3_KBlock& to) noexcept;
+void write_q6(const std::uint8_t* codes, Q6_KBlock& to) noexcept;
+
 }  // namespace holdfast::quantize

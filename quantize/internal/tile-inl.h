@@ -15,8 +15,6 @@
 
 #include "quantize/internal/lanes-inl.h"
 
-#if HOLDFAST_SIMD
-
 HWY_BEFORE_NAMESPACE();
 
 namespace holdfast::quantize {
@@ -28,6 +26,8 @@ template <std::size_t kValues, std::size_t kGroups>
 struct Tile {
   Floats v[kValues][kGroups];
 };
+
+#if HOLDFAST_SIMD
 
 // 128-bit pieces from `from`, `from + 4 * stride`, `from + 8 * stride` … side by side.
 template <class D>
@@ -70,6 +70,17 @@ HWY_INLINE void LoadTile(const float* from, Tile<kValues, kGroups>& tile) {
   }
 }
 
+#else
+
+template <std::size_t kValues, std::size_t kGroups>
+HWY_INLINE void LoadTile(const float* from, Tile<kValues, kGroups>& tile) {
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    for (std::size_t i = 0; i < kValues; ++i) tile.v[i][g] = Splat(from[g * kValues + i]);
+  }
+}
+
+#endif  // HOLDFAST_SIMD
+
 // Nearest integer, half to even, as a float; the reference's nearest() for magnitudes below 2^22.
 HWY_INLINE Floats Nearest(Floats value) { return hn::Round(value); }
 
@@ -80,5 +91,4 @@ inline constexpr float kNearestLimit = 4194304.0f;
 
 HWY_AFTER_NAMESPACE();
 
-#endif  // HOLDFAST_SIMD
 #endif

@@ -1,0 +1,303 @@
+// Better IQ4_XS and IQ4_NL: neighbours of the stored scale and least squares, with the codes that
+// are nearest under the scale as decoded. One sub-block (or block) of 32 a lane.
+#include <algorithm>
+#include <cmath>
+
+#include "quantize/internal/best.h"
+#include "quantize/internal/kquants.h"
+#include "quantize/internal/legacy.h"
+#include "quantize/internal/numbers.h"
+#include "quantize/internal/small.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/best_iq4_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "quantize/internal/iq4_nearest-inl.h"
+#include "quantize/internal/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+
+namespace holdfast::quantize {
+namespace HWY_NAMESPACE {
+namespace {
+
+inline constexpr std::size_t kSubs = kSuper / kBlock;
+inline constexpr std::size_t kGroups = std::max<std::size_t>(1, kSubs / kLanes);
+inline constexpr std::size_t kTileSubs = kGroups * kLanes;
+inline constexpr std::size_t kTileValues = kTileSubs * kBlock;
+
+using SubTile = Tile<kBlock, kGroups>;
+
+// Error and least squares of 32 values under a scale.
+class Fit {
+ public:
+  Fit(const SubTile& x, const SubTile* weights) : x_(x), weights_(weights) {}
+
+  static Floats reciprocal(Floats scale) {
+    return hn::IfThenZeroElse(hn::Eq(scale, hn::Zero(kFloat)), Splat(1) / scale);
+  }
+
+  HWY_INLINE Floats error(std::size_t g, Floats scale) const {
+    const Floats inverse = reciprocal(scale);
+    Floats sum = hn::Zero(kFloat);
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      const Floats x = x_.v[i][g];
+      const Floats difference = scale * nearest_.of(x * inverse) - x;
+      const Floats square = difference * difference;
+      sum = sum + (weights_ == nullptr ? square : weights_->v[i][g] * square);
+    }
+    return sum;
+  }
+
+  // Sums of w·q·q and w·q·x for the codes nearest under `scale`.
+  HWY_INLINE void sums(std::size_t g, Floats scale, Floats& qq, Floats& qx) const {
+    const Floats inverse = reciprocal(scale);
+    qq = qx = hn::Zero(kFloat);
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      const Floats x = x_.v[i][g];
+      const Floats q = nearest_.of(x * inverse);
+      const Floats wq = weights_ == nullptr ? q : weights_->v[i][g] * q;
+      qq = qq + wq * q;
+      qx = qx + wq * x;
+    }
+  }
+
+ private:
+  const SubTile& x_;
+  const SubTile* weights_;
+  const NearestValue nearest_{};
+};
+
+// Loads a tile, with zeros past the end of the strip.
+class Loader {
+ public:
+  explicit Loader(const Strip& strip) : strip_(strip) {}
+
+  // The number of blocks or sub-blocks that are real.
+  std::size_t load(std::size_t at, SubTile& x, SubTile& weights) const {
+    const std::size_t count = std::min(kTileValues, strip_.count - at);
+    load_padded(strip_.values + at, count, x);
+    if (strip_.importance != nullptr) load_padded(strip_.importance + at, count, weights);
+    return count / kBlock;
+  }
+
+ private:
+  static void load_padded(const float* from, std::size_t count, SubTile& tile) {
+    if (count == kTileValues) return LoadTile(from, tile);
+    alignas(64) float padded[kTileValues] = {};
+    std::copy_n(from, count, padded);
+    LoadTile(padded, tile);
+  }
+
+  const Strip& strip_;
+};
+
+void WriteCodes(const float* x, float scale, std::uint8_t* out) {
+  const Floats inverse = Splat(scale == 0 ? 0 : 1 / scale);
+  alignas(64) float codes[kBlock];
+  std::uint8_t bytes[kBlock];
+  for (std::size_t i = 0; i < kBlock; i += kLanes) {
+    hn::Store(NearestCode(hn::LoadU(kFloat, x + i) * inverse), kFloat, codes + i);
+  }
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(static_cast<int>(codes[i]));
+  }
+  pack_nibbles(bytes, out);
+}
+
+// ---- IQ4_NL: one scale a block ----
+
+Floats AsHalf(Floats value) { return HalfBitsToFloat(FloatToHalfBits(value)); }
+
+// Takes `candidate` where it is better.
+void Consider(const Fit& fit, std::size_t g, Floats candidate, Floats& scale, Floats& least) {
+  const Floats error = fit.error(g, candidate);
+  const auto better = hn::Lt(error, least);
+  scale = hn::IfThenElse(better, candidate, scale);
+  least = hn::IfThenElse(better, error, least);
+}
+
+void ConsiderLeastSquares(const Fit& fit, std::size_t g, Floats& scale, Floats& least) {
+  Floats qq, qx;
+  fit.sums(g, scale, qq, qx);
+  const auto solvable = hn::Gt(qq, hn::Zero(kFloat));
+  Consider(fit, g, AsHalf(hn::IfThenElse(solvable, qx / qq, scale)), scale, least);
+}
+
+void ImproveIQ4_NL(const Strip& strip, const std::byte* identical, std::byte* candidates) {
+  const auto* from = reinterpret_cast<const IQ4_NLBlock*>(identical);
+  auto* to = reinterpret_cast<IQ4_NLBlock*>(candidates);
+  const Loader loader(strip);
+  SubTile x, weights;
+  for (std::size_t at = 0; at < strip.count; at += kTileValues) {
+    const std::size_t blocks = loader.load(at, x, weights);
+    const std::size_t first = at / kBlock;
+    alignas(64) float scales[kTileSubs] = {};
+    for (std::size_t b = 0; b < blocks; ++b) scales[b] = half_to_float(from[first + b].scale);
+    const Fit fit(x, strip.importance == nullptr ? nullptr : &weights);
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      const Floats start = hn::Load(kFloat, scales + g * kLanes);
+      Floats scale = start, least = fit.error(g, start);
+      for (const float factor : {0.95f, 0.97f, 0.985f, 1.015f, 1.03f, 1.05f}) {
+        Consider(fit, g, AsHalf(start * Splat(factor)), scale, least);
+      }
+      ConsiderLeastSquares(fit, g, scale, least);
+      hn::Store(scale, kFloat, scales + g * kLanes);
+    }
+    for (std::size_t b = 0; b < blocks; ++b) {
+      if (!std::isfinite(scales[b])) continue;
+      to[first + b].scale = float_to_half(scales[b]);
+      WriteCodes(strip.values + at + b * kBlock, scales[b], to[first + b].codes);
+    }
+  }
+}
+
+// ---- IQ4_XS: eight six-bit scales under one half ----
+
+struct SuperScales {
+  float unit;
+  float scales[kSubs];
+};
+
+SuperScales Read(const IQ4_XSBlock& from) {
+  SuperScales stored;
+  stored.unit = half_to_float(from.scale);
+  const auto low = load<std::uint32_t>(from.scales_low);
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    const auto biased = (low >> (4 * j) & 15u) | (from.scales_high >> (2 * j) & 3u) << 4;
+    stored.scales[j] = static_cast<float>(static_cast<int>(biased) - 32);
+  }
+  return stored;
+}
+
+void Write(const float* x, const SuperScales& stored, IQ4_XSBlock& to) {
+  std::uint32_t low = 0, high = 0;
+  to.scale = float_to_half(stored.unit);
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    const auto biased = static_cast<std::uint32_t>(static_cast<int>(stored.scales[j]) + 32);
+    low |= (biased & 15u) << (4 * j);
+    high |= (biased >> 4) << (2 * j);
+    WriteCodes(x + kBlock * j, stored.unit * stored.scales[j], to.codes + 16 * j);
+  }
+  store(to.scales_low, low);
+  to.scales_high = static_cast<std::uint16_t>(high);
+}
+
+// The state of one tile: sub-blocks of one or more super-blocks.
+struct TileScales {
+  alignas(64) float unit[kTileSubs] = {}, scale[kTileSubs] = {}, error[kTileSubs] = {};
+};
+
+void ImproveScales(const Fit& fit, TileScales& tile) {
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    const Floats unit = hn::Load(kFloat, tile.unit + g * kLanes);
+    const Floats start = hn::Load(kFloat, tile.scale + g * kLanes);
+    Floats best = start, least = fit.error(g, unit * start);
+    for (const float step : {-2.0f, -1.0f, 1.0f, 2.0f}) {
+      const Floats scale = hn::Max(Splat(-32), hn::Min(Splat(31), start + Splat(step)));
+      const Floats error = fit.error(g, unit * scale);
+      const auto better = hn::Lt(error, least);
+      best = hn::IfThenElse(better, scale, best);
+      least = hn::IfThenElse(better, error, least);
+    }
+    hn::Store(best, kFloat, tile.scale + g * kLanes);
+    hn::Store(least, kFloat, tile.error + g * kLanes);
+  }
+}
+
+// Least squares for each super-block's unit, as a half, taken where its error falls.
+void SolveUnits(const Fit& fit, TileScales& tile) {
+  TileScales trial;
+  alignas(64) float squares[kTileSubs], products[kTileSubs];
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    const Floats scale = hn::Load(kFloat, tile.scale + g * kLanes);
+    Floats qq, qx;
+    fit.sums(g, hn::Load(kFloat, tile.unit + g * kLanes) * scale, qq, qx);
+    hn::Store(qq * scale * scale, kFloat, squares + g * kLanes);
+    hn::Store(qx * scale, kFloat, products + g * kLanes);
+  }
+  for (std::size_t first = 0; first < kTileSubs; first += kSubs) {
+    double square = 0, product = 0;
+    for (std::size_t j = first; j < first + kSubs; ++j) {
+      square += squares[j];
+      product += products[j];
+    }
+    const double unit = square > 0 ? product / square : 0;
+    std::fill_n(trial.unit + first, kSubs, half_to_float(float_to_half(static_cast<float>(unit))));
+  }
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    const Floats scale =
+        hn::Load(kFloat, trial.unit + g * kLanes) * hn::Load(kFloat, tile.scale + g * kLanes);
+    hn::Store(fit.error(g, scale), kFloat, trial.error + g * kLanes);
+  }
+  for (std::size_t first = 0; first < kTileSubs; first += kSubs) {
+    double before = 0, after = 0;
+    for (std::size_t j = first; j < first + kSubs; ++j) {
+      before += tile.error[j];
+      after += trial.error[j];
+    }
+    if (after < before) std::copy_n(trial.unit + first, kSubs, tile.unit + first);
+  }
+}
+
+void ImproveIQ4_XS(const Strip& strip, const std::byte* identical, std::byte* candidates) {
+  const auto* from = reinterpret_cast<const IQ4_XSBlock*>(identical);
+  auto* to = reinterpret_cast<IQ4_XSBlock*>(candidates);
+  const Loader loader(strip);
+  SubTile x, weights;
+  for (std::size_t at = 0; at < strip.count; at += kTileValues) {
+    const std::size_t supers = loader.load(at, x, weights) / kSubs;
+    const std::size_t first = at / kSuper;
+    TileScales tile;
+    for (std::size_t s = 0; s < supers; ++s) {
+      const SuperScales stored = Read(from[first + s]);
+      std::fill_n(tile.unit + s * kSubs, kSubs, stored.unit);
+      std::copy_n(stored.scales, kSubs, tile.scale + s * kSubs);
+    }
+    const Fit fit(x, strip.importance == nullptr ? nullptr : &weights);
+    ImproveScales(fit, tile);
+    SolveUnits(fit, tile);
+    ImproveScales(fit, tile);
+    for (std::size_t s = 0; s < supers; ++s) {
+      SuperScales stored{tile.unit[s * kSubs], {}};
+      std::copy_n(tile.scale + s * kSubs, kSubs, stored.scales);
+      if (!std::isfinite(stored.unit)) continue;
+      Write(strip.values + at + s * kSuper, stored, to[first + s]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace holdfast::quantize
+
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace holdfast::quantize {
+
+HWY_EXPORT(ImproveIQ4_NL);
+HWY_EXPORT(ImproveIQ4_XS);
+
+void iq4_nl_encode_best(const Strip& strip, std::byte* blocks) noexcept {
+  encode_best(
+      Format::IQ4_NL,
+      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
+        HWY_DYNAMIC_DISPATCH(ImproveIQ4_NL)(part, identical, candidates);
+      },
+      strip, blocks);
+}
+
+void iq4_xs_encode_best(const Strip& strip, std::byte* blocks) noexcept {
+  encode_best(
+      Format::IQ4_XS,
+      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
+        HWY_DYNAMIC_DISPATCH(ImproveIQ4_XS)(part, identical, candidates);
+      },
+      strip, blocks);
+}
+
+}  // namespace holdfast::quantize
+#endif

@@ -1,0 +1,243 @@
+// Better Q3_K and Q6_K: the neighbours of each sub-block's stored scale, then least squares for the
+// super-block's half, then the neighbours again. Codes follow by rounding. One sub-block a lane; a
+// tile holds whole super-blocks.
+#include <algorithm>
+#include <cmath>
+
+#include "quantize/internal/best.h"
+#include "quantize/internal/numbers.h"
+#include "quantize/internal/symmetric_super.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/best_symmetric_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "quantize/internal/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+
+namespace holdfast::quantize {
+namespace HWY_NAMESPACE {
+namespace {
+
+inline constexpr std::size_t kSub = kSymmetricSub;
+inline constexpr std::size_t kSubs = kSymmetricSubs;
+inline constexpr std::size_t kGroups = std::max<std::size_t>(1, kSubs / kLanes);
+static_assert(kGroups * kLanes == kSubs);  // a tile is one super-block
+
+using SuperTile = Tile<kSub, kGroups>;
+
+// Limits of a format: code and scale ranges, and how far from a stored scale to look.
+struct Limits {
+  int levels;
+  float scale_low, scale_high;
+  int reach;
+};
+
+inline constexpr Limits kQ3 = {4, -32, 31, 2};
+inline constexpr Limits kQ6 = {32, -128, 127, 3};
+
+class Improver {
+ public:
+  Improver(const SuperTile& x, const SuperTile* weights, const Limits& limits, float unit,
+           float (&scales)[kSubs])
+      : x_(x), weights_(weights), limits_(limits), unit_(unit), scales_(scales) {}
+
+  // The super-block's scale; `scales` holds the sub-blocks'.
+  float run() {
+    improve_sub_blocks();
+    solve();
+    improve_sub_blocks();
+    return unit_;
+  }
+
+  HWY_INLINE static Floats code(Floats x, Floats inverse, const Limits& limits) {
+    const Floats low = Splat(static_cast<float>(-limits.levels));
+    const Floats high = Splat(static_cast<float>(limits.levels - 1));
+    return hn::Max(low, hn::Min(high, Nearest(x * inverse)));
+  }
+
+  static Floats reciprocal(Floats scale) {
+    return hn::IfThenZeroElse(hn::Eq(scale, hn::Zero(kFloat)), Splat(1) / scale);
+  }
+
+ private:
+  Floats weighted(Floats value, std::size_t i, std::size_t g) const {
+    return weights_ == nullptr ? value : weights_->v[i][g] * value;
+  }
+
+  Floats error(std::size_t g, Floats scale) const {
+    const Floats inverse = reciprocal(scale);
+    Floats sum = hn::Zero(kFloat);
+    for (std::size_t i = 0; i < kSub; ++i) {
+      const Floats x = x_.v[i][g];
+      const Floats difference = scale * code(x, inverse, limits_) - x;
+      sum = sum + weighted(difference * difference, i, g);
+    }
+    return sum;
+  }
+
+  void improve_sub_blocks() {
+    const Floats unit = Splat(unit_);
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      const Floats start = hn::LoadU(kFloat, scales_ + g * kLanes);
+      Floats best = start, least = error(g, unit * start);
+      for (int step = -limits_.reach; step <= limits_.reach; ++step) {
+        if (step == 0) continue;
+        const Floats scale =
+            hn::Max(Splat(limits_.scale_low),
+                    hn::Min(Splat(limits_.scale_high), start + Splat(static_cast<float>(step))));
+        const Floats e = error(g, unit * scale);
+        const auto better = hn::Lt(e, least);
+        best = hn::IfThenElse(better, scale, best);
+        least = hn::IfThenElse(better, e, least);
+      }
+      hn::StoreU(best, kFloat, scales_ + g * kLanes);
+      hn::Store(least, kFloat, errors_ + g * kLanes);
+    }
+  }
+
+  // Least squares for the unit with all codes and scales as they are, as a half.
+  void solve() {
+    alignas(64) float squares[kSubs], products[kSubs], errors[kSubs];
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      const Floats scale = hn::LoadU(kFloat, scales_ + g * kLanes);
+      const Floats inverse = reciprocal(Splat(unit_) * scale);
+      Floats ll = hn::Zero(kFloat), xl = ll;
+      for (std::size_t i = 0; i < kSub; ++i) {
+        const Floats l = scale * code(x_.v[i][g], inverse, limits_);
+        const Floats wl = weighted(l, i, g);
+        ll = ll + wl * l;
+        xl = xl + wl * x_.v[i][g];
+      }
+      hn::Store(ll, kFloat, squares + g * kLanes);
+      hn::Store(xl, kFloat, products + g * kLanes);
+    }
+    const double square = total(squares);
+    if (!(square > 0)) return;
+    const float unit = half_to_float(float_to_half(static_cast<float>(total(products) / square)));
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      const Floats scale = Splat(unit) * hn::LoadU(kFloat, scales_ + g * kLanes);
+      hn::Store(error(g, scale), kFloat, errors + g * kLanes);
+    }
+    if (total(errors) < total(errors_)) unit_ = unit;
+  }
+
+  static double total(const float (&values)[kSubs]) {
+    double sum = 0;
+    for (const float value : values) sum += value;
+    return sum;
+  }
+
+  const SuperTile& x_;
+  const SuperTile* weights_;
+  const Limits& limits_;
+  float unit_;
+  float (&scales_)[kSubs];
+  alignas(64) float errors_[kSubs];
+};
+
+// Codes of all values, biased by the format's levels.
+void FinalCodes(const Limits& limits, const float* x, float unit, const float (&scales)[kSubs],
+                std::uint8_t* codes) {
+  for (std::size_t at = 0; at < kSuper; at += kLanes) {
+    const float scale = unit * scales[at / kSub];
+    const Floats inverse = Splat(scale == 0 ? 0 : 1 / scale);
+    const Floats code = Improver::code(hn::LoadU(kFloat, x + at), inverse, limits);
+    alignas(64) float lanes[kLanes];
+    hn::Store(code + Splat(static_cast<float>(limits.levels)), kFloat, lanes);
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      codes[at + k] = static_cast<std::uint8_t>(static_cast<int>(lanes[k]));
+    }
+  }
+}
+
+void ReadScales(const Q3_KBlock& from, float (&scales)[kSubs]) {
+  std::uint8_t codes[kSubs];
+  unpack_scales_q3(from.scales, codes);
+  for (std::size_t j = 0; j < kSubs; ++j) scales[j] = static_cast<float>(codes[j]) - 32;
+}
+
+void ReadScales(const Q6_KBlock& from, float (&scales)[kSubs]) {
+  for (std::size_t j = 0; j < kSubs; ++j) scales[j] = static_cast<float>(from.scales[j]);
+}
+
+void Write(float unit, const float (&scales)[kSubs], const std::uint8_t* codes, Q3_KBlock& to) {
+  Q3Scales stored;
+  stored.scale = float_to_half(unit);
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    stored.scale_codes[j] = static_cast<std::uint8_t>(static_cast<int>(scales[j]) + 32);
+  }
+  write_q3(stored, codes, to);
+}
+
+void Write(float unit, const float (&scales)[kSubs], const std::uint8_t* codes, Q6_KBlock& to) {
+  to.scale = float_to_half(unit);
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    to.scales[j] = static_cast<std::int8_t>(static_cast<int>(scales[j]));
+  }
+  write_q6(codes, to);
+}
+
+template <class Block>
+void ImproveSymmetric(const Limits& limits, const Strip& strip, const std::byte* identical,
+                      std::byte* candidates) {
+  const auto* from = reinterpret_cast<const Block*>(identical);
+  auto* to = reinterpret_cast<Block*>(candidates);
+  SuperTile x, weights;
+  for (std::size_t at = 0; at < strip.count; at += kSuper, ++from, ++to) {
+    LoadTile(strip.values + at, x);
+    if (strip.importance != nullptr) LoadTile(strip.importance + at, weights);
+    float scales[kSubs];
+    ReadScales(*from, scales);
+    Improver improver(x, strip.importance == nullptr ? nullptr : &weights, limits,
+                      half_to_float(from->scale), scales);
+    const float unit = improver.run();
+    if (!std::isfinite(unit)) continue;
+    std::uint8_t codes[kSuper];
+    FinalCodes(limits, strip.values + at, unit, scales, codes);
+    Write(unit, scales, codes, *to);
+  }
+}
+
+void ImproveQ3_K(const Strip& strip, const std::byte* identical, std::byte* candidates) {
+  ImproveSymmetric<Q3_KBlock>(kQ3, strip, identical, candidates);
+}
+
+void ImproveQ6_K(const Strip& strip, const std::byte* identical, std::byte* candidates) {
+  ImproveSymmetric<Q6_KBlock>(kQ6, strip, identical, candidates);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace holdfast::quantize
+
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace holdfast::quantize {
+
+HWY_EXPORT(ImproveQ3_K);
+HWY_EXPORT(ImproveQ6_K);
+
+void q3_k_encode_best(const Strip& strip, std::byte* blocks) noexcept {
+  encode_best(
+      Format::Q3_K,
+      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
+        HWY_DYNAMIC_DISPATCH(ImproveQ3_K)(part, identical, candidates);
+      },
+      strip, blocks);
+}
+
+void q6_k_encode_best(const Strip& strip, std::byte* blocks) noexcept {
+  encode_best(
+      Format::Q6_K,
+      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
+        HWY_DYNAMIC_DISPATCH(ImproveQ6_K)(part, identical, candidates);
+      },
+      strip, blocks);
+}
+
+}  // namespace holdfast::quantize
+#endif

@@ -1,0 +1,244 @@
+// Formats whose codes name one of sixteen small integers: SIMD encoders of MXFP4 and NVFP4,
+// decoders of these and of IQ4_NL and IQ4_XS.
+#include <cstring>
+
+#include "quantize/internal/families.h"
+#include "quantize/internal/fp4.h"
+#include "quantize/internal/kquants.h"
+#include "quantize/internal/legacy.h"
+#include "quantize/internal/numbers.h"
+#include "quantize/internal/small.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/table_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "quantize/internal/legacy_store-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+
+namespace holdfast::quantize {
+namespace HWY_NAMESPACE {
+namespace {
+
+#if HOLDFAST_SIMD
+
+float LargestMagnitude(const float* x, std::size_t n) {
+  Floats largest = hn::Zero(kFloat);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    largest = hn::Max(largest, hn::Abs(hn::LoadU(kFloat, x + i)));
+  }
+  return hn::GetLane(hn::MaxOfLanes(kFloat, largest));
+}
+
+// Nearest E2M1 code: counts the middles between doubled magnitudes that |x| passes. A value on a
+// middle takes the smaller one, and zero has one code. Differences to neighbouring values are exact
+// there, so that comparing with the middle decides as the reference's comparison of errors does.
+class E2M1Coder {
+ public:
+  explicit E2M1Coder(float unit) {
+    constexpr float kMiddles[7] = {0.5f, 1.5f, 2.5f, 3.5f, 5, 7, 10};
+    const float infinity = float_of(0x7f800000u);
+    for (std::size_t k = 0; k < 7; ++k) {
+      // With a unit of zero every value is as near as any other: the first code. A value that
+      // overflows is infinitely far.
+      const float above = static_cast<float>(kE2M1Doubled[k + 1]) * unit;
+      middles_[k] = Splat(unit == 0 || above == infinity ? infinity : kMiddles[k] * unit);
+    }
+  }
+
+  HWY_INLINE Uints operator()(Floats x) const {
+    const Floats magnitude = hn::Abs(x);
+    Ints count = hn::Zero(kInt);
+    for (const Floats middle : middles_) {
+      count = count - hn::VecFromMask(kInt, hn::RebindMask(kInt, hn::Gt(magnitude, middle)));
+    }
+    // Bit 31 of x to bit 3, unless the magnitude is zero.
+    const auto sign = hn::And(hn::ShiftRight<28>(hn::BitCast(kUint, x)), hn::Set(kUint, 8u));
+    const auto some = hn::RebindMask(kUint, hn::Gt(count, hn::Zero(kInt)));
+    return hn::Or(hn::BitCast(kUint, count), hn::IfThenElseZero(some, sign));
+  }
+
+ private:
+  Floats middles_[7];
+};
+
+// n values into n / 2 bytes: value i low nibble, value i + n / 2 high nibble.
+HWY_INLINE void StoreE2M1(const float* x, std::size_t n, float unit, std::uint8_t* out) {
+  const E2M1Coder code(unit);
+  for (std::size_t i = 0; i < n / 2; i += kLanes) {
+    const auto low = code(hn::LoadU(kFloat, x + i));
+    const auto high = code(hn::LoadU(kFloat, x + i + n / 2));
+    StoreBytes(hn::Or(low, hn::ShiftLeft<4>(high)), out + i);
+  }
+}
+
+void EncodeMXFP4(const Strip& strip, std::byte* out) {
+  auto* to = reinterpret_cast<MXFP4Block*>(out);
+  for (const float* x = strip.values; x != strip.values + strip.count; x += kBlock, ++to) {
+    to->exponent = mxfp4_exponent(LargestMagnitude(x, kBlock));
+    StoreE2M1(x, kBlock, mxfp4_unit(to->exponent), to->codes);
+  }
+}
+
+// Sixteen codes, eight bytes: with sixteen lanes all codes stand in one vector.
+HWY_INLINE void StoreSixteen(const float* x, float unit, std::uint8_t* out) {
+  if constexpr (kLanes == 16) {
+    std::uint8_t codes[16];
+    StoreBytes(E2M1Coder(unit)(hn::LoadU(kFloat, x)), codes);
+    const auto pairs = load<std::uint64_t>(codes) | load<std::uint64_t>(codes + 8) << 4;
+    store(out, pairs);
+  } else {
+    StoreE2M1(x, 16, unit, out);
+  }
+}
+
+// Beyond 2^24 times the saturated scale's integers, subtracting a value from x changes nothing, and
+// the reference takes the first code.
+inline constexpr float kExactMagnitude = 1048576.0f;
+
+void EncodeNVFP4(const Strip& strip, std::byte* out) {
+  auto* to = reinterpret_cast<NVFP4Block*>(out);
+  for (const float* x = strip.values; x != strip.values + strip.count; x += 64, ++to) {
+    const float largest = LargestMagnitude(x, 64);
+    if (largest > kExactMagnitude) {
+      nvfp4_encode_reference({x, 64}, reinterpret_cast<std::byte*>(to));
+      continue;
+    }
+    for (std::size_t j = 0; j < 4; ++j) {
+      to->scales[j] = float_to_ue4m3(LargestMagnitude(x + 16 * j, 16) / 6.0f);
+      StoreSixteen(x + 16 * j, ue4m3_unit(to->scales[j]), to->codes + 8 * j);
+    }
+  }
+}
+
+// Values of 2 * kBytes codes: the low nibbles first, then the high ones.
+template <std::size_t kBytes>
+HWY_INLINE void DecodeNibbles(const std::int8_t* table, const std::uint8_t* codes, float scale,
+                              float* y) {
+  const hn::FixedTag<std::uint8_t, 16> bytes;
+  const hn::Rebind<std::int8_t, FloatTag> narrow;
+  const auto values = hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(table));
+  std::uint8_t copy[16] = {};
+  std::memcpy(copy, codes, kBytes);
+  const auto pairs = hn::LoadU(bytes, copy);
+  const auto low = hn::And(pairs, hn::Set(bytes, std::uint8_t{15}));
+  const auto high = hn::ShiftRight<4>(pairs);
+  std::int8_t looked_up[32];
+  hn::StoreU(hn::TableLookupBytes(values, low), bytes, reinterpret_cast<std::uint8_t*>(looked_up));
+  hn::StoreU(hn::TableLookupBytes(values, high), bytes,
+             reinterpret_cast<std::uint8_t*>(looked_up) + kBytes);
+  for (std::size_t i = 0; i < 2 * kBytes; i += kLanes) {
+    const auto wide = hn::PromoteTo(kInt, hn::LoadU(narrow, looked_up + i));
+    hn::StoreU(Splat(scale) * hn::ConvertTo(kFloat, wide), kFloat, y + i);
+  }
+}
+
+void DecodeMXFP4(const std::byte* blocks, std::size_t count, float* y) {
+  const auto* block = reinterpret_cast<const MXFP4Block*>(blocks);
+  for (const float* end = y + count; y != end; y += kBlock, ++block) {
+    DecodeNibbles<16>(kE2M1Doubled, block->codes, mxfp4_unit(block->exponent), y);
+  }
+}
+
+void DecodeNVFP4(const std::byte* blocks, std::size_t count, float* y) {
+  const auto* block = reinterpret_cast<const NVFP4Block*>(blocks);
+  for (const float* end = y + count; y != end; y += 64, ++block) {
+    for (std::size_t j = 0; j < 4; ++j) {
+      DecodeNibbles<8>(kE2M1Doubled, block->codes + 8 * j, ue4m3_unit(block->scales[j]),
+                       y + 16 * j);
+    }
+  }
+}
+
+void DecodeIQ4_NL(const std::byte* blocks, std::size_t count, float* y) {
+  const auto* block = reinterpret_cast<const IQ4_NLBlock*>(blocks);
+  for (const float* end = y + count; y != end; y += kBlock, ++block) {
+    DecodeNibbles<16>(kIq4Values, block->codes, half_to_float(block->scale), y);
+  }
+}
+
+void DecodeIQ4_XS(const std::byte* blocks, std::size_t count, float* y) {
+  const auto* block = reinterpret_cast<const IQ4_XSBlock*>(blocks);
+  for (const float* end = y + count; y != end; y += kSuper, ++block) {
+    const float scale = half_to_float(block->scale);
+    const auto low = load<std::uint32_t>(block->scales_low);
+    for (std::size_t j = 0; j < 8; ++j) {
+      const auto biased = (low >> (4 * j) & 15u) | (block->scales_high >> (2 * j) & 3u) << 4;
+      DecodeNibbles<16>(kIq4Values, block->codes + 16 * j,
+                        scale * static_cast<float>(static_cast<int>(biased) - 32), y + kBlock * j);
+    }
+  }
+}
+
+#else
+
+void EncodeMXFP4(const Strip& strip, std::byte* out) { mxfp4_encode_reference(strip, out); }
+
+// Beyond 2^24 times the saturated scale's integers, subtracting a value from x changes nothing, and
+// the reference takes the first code.
+inline constexpr float kExactMagnitude = 1048576.0f;
+
+void EncodeNVFP4(const Strip& strip, std::byte* out) { nvfp4_encode_reference(strip, out); }
+
+void DecodeMXFP4(const std::byte* blocks, std::size_t count, float* y) {
+  mxfp4_decode_reference(blocks, count, y);
+}
+
+void DecodeNVFP4(const std::byte* blocks, std::size_t count, float* y) {
+  nvfp4_decode_reference(blocks, count, y);
+}
+
+void DecodeIQ4_NL(const std::byte* blocks, std::size_t count, float* y) {
+  iq4_nl_decode_reference(blocks, count, y);
+}
+
+void DecodeIQ4_XS(const std::byte* blocks, std::size_t count, float* y) {
+  iq4_xs_decode_reference(blocks, count, y);
+}
+
+#endif
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace holdfast::quantize
+
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace holdfast::quantize {
+
+HWY_EXPORT(EncodeMXFP4);
+HWY_EXPORT(EncodeNVFP4);
+HWY_EXPORT(DecodeMXFP4);
+HWY_EXPORT(DecodeNVFP4);
+HWY_EXPORT(DecodeIQ4_NL);
+HWY_EXPORT(DecodeIQ4_XS);
+
+void mxfp4_encode(const Strip& strip, std::byte* blocks) noexcept {
+  HWY_DYNAMIC_DISPATCH(EncodeMXFP4)(strip, blocks);
+}
+
+void nvfp4_encode(const Strip& strip, std::byte* blocks) noexcept {
+  HWY_DYNAMIC_DISPATCH(EncodeNVFP4)(strip, blocks);
+}
+
+void mxfp4_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
+  HWY_DYNAMIC_DISPATCH(DecodeMXFP4)(blocks, count, values);
+}
+
+void nvfp4_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
+  HWY_DYNAMIC_DISPATCH(DecodeNVFP4)(blocks, count, values);
+}
+
+void iq4_nl_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
+  HWY_DYNAMIC_DISPATCH(DecodeIQ4_NL)(blocks, count, values);
+}
+
+void iq4_xs_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
+  HWY_DYNAMIC_DISPATCH(DecodeIQ4_XS)(blocks, count, values);
+}
+
+}  // namespace holdfast::quantize
+#endif
