@@ -1,11 +1,12 @@
 // Encoders and decoders against the official library in the same run: one JSON object a line. The
-// library gets float32 that lies ready in memory; ours reads bf16. Rates are weights per second.
+// library gets float32 that lies ready in memory; ours reads bf16. Rates are weights per CPU second
+// of the slowest thread.
 //
 //   quantize_bench [FORMAT…] [--target AVX2] [--weights MILLIONS]
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <string>
 #include <thread>
@@ -45,30 +46,59 @@ Input make_input(std::uint64_t weights) {
   return input;
 }
 
-// Best wall time of `tries` runs of body(first row, rows) on `threads` equal slices.
-double seconds(unsigned threads, std::uint64_t rows, int tries,
-               const std::function<void(std::uint64_t, std::uint64_t)>& body) {
-  double best = 1e300;
-  for (int i = 0; i < tries; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    {
-      std::vector<std::jthread> slices;
-      for (unsigned t = 0; t < threads; ++t) {
-        const std::uint64_t begin = rows * t / threads, end = rows * (t + 1) / threads;
-        slices.emplace_back([&body, begin, end] { body(begin, end - begin); });
-      }
+double thread_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+using Body = std::function<void(std::uint64_t first, std::uint64_t rows)>;
+
+// CPU seconds of the slowest of `threads` equal slices: what the work costs, whoever else runs
+// here.
+double once(unsigned threads, std::uint64_t rows, const Body& body) {
+  std::vector<double> took(threads);
+  {
+    std::vector<std::jthread> slices;
+    for (unsigned t = 0; t < threads; ++t) {
+      const std::uint64_t begin = rows * t / threads, end = rows * (t + 1) / threads;
+      slices.emplace_back([&body, &took, t, begin, end] {
+        const double start = thread_seconds();
+        body(begin, end - begin);
+        took[t] = thread_seconds() - start;
+      });
     }
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    best = std::min(best, took.count());
+  }
+  return *std::ranges::max_element(took);
+}
+
+// The best of several runs of both, taken in turn. Seconds per row.
+struct Pair {
+  double ours = 1e300, peer = 1e300;
+};
+
+Pair compare(unsigned threads, std::uint64_t rows, const Body& ours, std::uint64_t peer_rows,
+             const Body& peer) {
+  Pair best;
+  for (int i = 0; i < 5; ++i) {
+    best.ours = std::min(best.ours, once(threads, rows, ours) / static_cast<double>(rows));
+    if (!peer) continue;
+    best.peer =
+        std::min(best.peer, once(threads, peer_rows, peer) / static_cast<double>(peer_rows));
   }
   return best;
 }
 
-void report(const std::string& what, double weights, double ours, double peer) {
+void report(const std::string& what, const Pair& pair) {
+  const auto rate = [](double row_seconds) {
+    return static_cast<double>(kRowValues) / row_seconds / 1e6;
+  };
+  const bool both = pair.peer < 1e299;
   std::printf(
-      "{\"bench\":\"quantize\",\"case\":\"%s\",\"ours\":%.1f,\"peer\":%.1f,"
-      "\"unit\":\"Mweight/s\",\"ratio\":%.2f}\n",
-      what.c_str(), weights / ours / 1e6, weights / peer / 1e6, peer / ours);
+      "{\"bench\":\"quantize\",\"case\":\"%s\",\"ours\":%.1f,\"peer\":%s,"
+      "\"unit\":\"Mweight/s\",\"ratio\":%s}\n",
+      what.c_str(), rate(pair.ours), both ? std::to_string(rate(pair.peer)).c_str() : "null",
+      both ? std::to_string(pair.peer / pair.ours).c_str() : "null");
   std::fflush(stdout);
 }
 
@@ -79,61 +109,110 @@ struct Run {
   unsigned threads;
 };
 
+std::string name_of(const Run& run, const char* what) {
+  return std::string(run.format.name) + what + " " + std::to_string(run.threads) +
+         (run.threads == 1 ? " thread" : " threads");
+}
+
+// Our encoder over bf16 rows.
+Body encoder(const Run& run, std::span<const float> importance, std::vector<std::byte>& out,
+             Mode mode, ErrorSums* sums) {
+  return [&run, importance, &out, mode, sums](std::uint64_t first, std::uint64_t rows) {
+    const std::uint64_t bytes = row_bytes(run.format, kRowValues);
+    const std::span narrow =
+        std::span(run.input.narrow).subspan(first * kRowValues, rows * kRowValues);
+    encode_rows(run.format.format, SourceType::BF16, std::as_bytes(narrow), rows, kRowValues,
+                importance, std::span(out).subspan(first * bytes, rows * bytes), sums, mode);
+  };
+}
+
+// Rows per run, so that a slow encoder's turn lasts about as long as a fast one's.
+std::uint64_t rows_for(const Run& run, const Body& body) {
+  const double row = once(1, 2, body) / 2;
+  const double wanted = 0.08 / row * run.threads;
+  return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(wanted), 2, run.input.rows);
+}
+
+// Weighted squared error of the identical and the better encoder over 64 rows.
+void report_gain(const Run& run, bool weighted, std::span<const float> importance) {
+  double error[2];
+  const std::uint64_t rows = std::min<std::uint64_t>(run.input.rows, 64);
+  for (const Mode mode : {Mode::Identical, Mode::Best}) {
+    std::vector<std::byte> out(rows * row_bytes(run.format, kRowValues));
+    encoder(run, importance, out, mode, nullptr)(0, rows);
+    std::vector<float> decoded(rows * kRowValues);
+    decode_rows(run.format.format, out, decoded);
+    double sum = 0;
+    for (std::size_t i = 0; i < decoded.size(); ++i) {
+      const double difference = double{run.input.wide[i]} - decoded[i];
+      sum += difference * difference * (weighted ? importance[i % kRowValues] : 1.0f);
+    }
+    error[mode == Mode::Best] = sum;
+  }
+  std::printf(
+      "{\"bench\":\"quantize\",\"case\":\"%s%s squared error best vs identical\",\"ours\":%.6g,"
+      "\"peer\":%.6g,\"unit\":\"squared error\",\"ratio\":%.4f}\n",
+      std::string(run.format.name).c_str(), weighted ? " importance" : "", error[1], error[0],
+      error[1] / error[0]);
+}
+
 void bench_encode(const Run& run, bool weighted) {
   const Input& input = run.input;
   const std::span<const float> importance =
       weighted ? std::span<const float>(input.importance) : std::span<const float>();
   const std::uint64_t bytes = row_bytes(run.format, kRowValues);
-  std::vector<std::byte> out(input.rows * bytes);
-  // The slow peer gets a part of the rows; rates are what is compared.
-  const std::uint64_t peer_rows = std::max<std::uint64_t>(2, input.rows / 8);
-  const double peer =
-      run.library == nullptr
-          ? 0
-          : seconds(run.threads, peer_rows, 2, [&](std::uint64_t first, std::uint64_t rows) {
-              run.library->encode_into(
-                  run.format.format,
-                  std::span(input.wide).subspan(first * kRowValues, rows * kRowValues), kRowValues,
-                  importance, out.data() + first * bytes);
-            });
-  const double ours =
-      seconds(run.threads, input.rows, 3, [&](std::uint64_t first, std::uint64_t rows) {
-        encode_rows(
-            run.format.format, SourceType::BF16,
-            std::as_bytes(std::span(input.narrow).subspan(first * kRowValues, rows * kRowValues)),
-            rows, kRowValues, importance, std::span(out).subspan(first * bytes, rows * bytes),
-            nullptr);
-      });
-  const auto weights = static_cast<double>(input.rows * kRowValues);
-  report(std::string(run.format.name) + (weighted ? " importance " : " ") +
-             std::to_string(run.threads) + " thread",
-         weights, ours, peer * static_cast<double>(input.rows) / static_cast<double>(peer_rows));
+  std::vector<std::byte> out(input.rows * bytes), peer_out(input.rows * bytes);
+  Body peer;
+  if (run.library != nullptr) {
+    peer = [&](std::uint64_t first, std::uint64_t rows) {
+      run.library->encode_into(run.format.format,
+                               std::span(input.wide).subspan(first * kRowValues, rows * kRowValues),
+                               kRowValues, importance, peer_out.data() + first * bytes);
+    };
+  }
+  const Body ours = encoder(run, importance, out, Mode::Identical, nullptr);
+  const std::uint64_t rows = rows_for(run, ours), peer_rows = peer ? rows_for(run, peer) : 0;
+  const char* what = weighted ? " importance" : "";
+  report(name_of(run, what), compare(run.threads, rows, ours, peer_rows, peer));
+  if (run.threads != 1) return;
+  // Ours against ours: what error sums and the better encoder cost, and what the latter gains.
+  ErrorSums sums;
+  const Body measured = encoder(run, importance, out, Mode::Identical, &sums);
+  report(name_of(run, (std::string(what) + " error sums vs none").c_str()),
+         compare(1, rows, measured, rows, ours));
+  if (run.format.encode_best == nullptr) return;
+  const Body best = encoder(run, importance, out, Mode::Best, nullptr);
+  report(name_of(run, (std::string(what) + " best vs identical").c_str()),
+         compare(1, rows, best, rows, ours));
+  report_gain(run, weighted, importance);
 }
 
 void bench_decode(const Run& run) {
   const std::uint64_t bytes = row_bytes(run.format, kRowValues);
-  std::vector<std::byte> blocks(run.input.rows * bytes);
-  encode_rows(run.format.format, SourceType::BF16, std::as_bytes(std::span(run.input.narrow)),
-              run.input.rows, kRowValues, run.input.importance, blocks, nullptr);
-  std::vector<float> out(run.input.rows * kRowValues);
-  const auto slice = [&](std::uint64_t first, std::uint64_t rows) {
-    return std::pair(std::span<const std::byte>(blocks).subspan(first * bytes, rows * bytes),
-                     std::span(out).subspan(first * kRowValues, rows * kRowValues));
-  };
-  double peer = 0;
-  if (run.library != nullptr && run.format.format != Format::F32) {
-    peer = seconds(run.threads, run.input.rows, 3, [&](std::uint64_t first, std::uint64_t rows) {
-      const auto [from, to] = slice(first, rows);
-      run.library->decode_into(run.format.format, from, to);
-    });
+  const std::uint64_t rows = std::min<std::uint64_t>(run.input.rows, 512);
+  std::vector<std::byte> blocks(rows * bytes);
+  const Body encode = encoder(run, run.input.importance, blocks, Mode::Identical, nullptr);
+  encode(0, 16);  // decoding speed does not depend on the codes
+  for (std::uint64_t row = 16; row < rows; ++row) {
+    std::memcpy(&blocks[row * bytes], &blocks[row % 16 * bytes], bytes);
   }
-  const double ours =
-      seconds(run.threads, run.input.rows, 3, [&](std::uint64_t first, std::uint64_t rows) {
-        const auto [from, to] = slice(first, rows);
-        decode_rows(run.format.format, from, to);
-      });
-  report(std::string(run.format.name) + " decode " + std::to_string(run.threads) + " thread",
-         static_cast<double>(out.size()), ours, peer);
+  std::vector<float> out(rows * kRowValues);
+  const auto slice = [&](std::uint64_t first, std::uint64_t count) {
+    return std::pair(std::span<const std::byte>(blocks).subspan(first * bytes, count * bytes),
+                     std::span(out).subspan(first * kRowValues, count * kRowValues));
+  };
+  Body peer;
+  if (run.library != nullptr && run.format.format != Format::F32) {
+    peer = [&](std::uint64_t first, std::uint64_t count) {
+      const auto [from, to] = slice(first, count);
+      run.library->decode_into(run.format.format, from, to);
+    };
+  }
+  const Body ours = [&](std::uint64_t first, std::uint64_t count) {
+    const auto [from, to] = slice(first, count);
+    decode_rows(run.format.format, from, to);
+  };
+  report(name_of(run, " decode"), compare(run.threads, rows, ours, rows, peer));
 }
 
 bool select_target(const char* name) {

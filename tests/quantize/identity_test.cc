@@ -8,12 +8,12 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <hwy/highway.h>
 
 #include "quantize/format.h"
 #include "quantize/rows.h"
 #include "tests/quantize/official_library.h"
 #include "tests/quantize/samples.h"
+#include "tests/quantize/targets.h"
 
 using namespace holdfast;
 using namespace holdfast::quantize;
@@ -24,18 +24,6 @@ namespace {
 constexpr std::uint64_t kRowValues = 768;
 
 std::uint64_t blocks_per_case() { return std::getenv("HOLDFAST_LONG") != nullptr ? 40000 : 48; }
-
-// Calls body once per SIMD target of this CPU, with the target's name.
-template <class Body>
-void on_every_target(const Body& body) {
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    body(std::string(hwy::TargetName(target)));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
 
 struct Case {
   const FormatInfo* format;
@@ -138,8 +126,8 @@ TEST_CASE("quantize/identity: every target gives the reference's bytes") {
     const Input input = input_of(c);
     std::vector<std::byte> expected;
     // The scalar target comes last in Highway's order and is the reference encoder.
-    on_every_target([&](const std::string&) { expected = encode(c, input); });
-    on_every_target([&](const std::string& target) {
+    tests::on_every_target([&](const std::string&) { expected = encode(c, input); });
+    tests::on_every_target([&](const std::string& target) {
       CAPTURE(target);
       CAPTURE(c.format->name);
       CAPTURE(c.distribution->name);
@@ -164,7 +152,7 @@ TEST_CASE("quantize/identity: decoded values equal the official library's") {
     tests::Random random(5);
     for (std::byte& byte : blocks) byte = static_cast<std::byte>(random.bits());
     const std::vector<float> theirs = library->decode(format.format, blocks);
-    on_every_target([&](const std::string& target) {
+    tests::on_every_target([&](const std::string& target) {
       CAPTURE(target);
       std::vector<float> ours(theirs.size());
       decode_rows(format.format, blocks, ours);

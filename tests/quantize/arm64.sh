@@ -1,0 +1,32 @@
+#!/bin/bash
+# Cross-compiles the quantizers for arm64 and runs their golden and target tests under qemu-user.
+# Usage: arm64.sh [BUILD_DIR]   (default: build/arm64)
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=${1:-$root/build/arm64}
+compiler=aarch64-linux-gnu-g++
+for needed in "$compiler" qemu-aarch64; do
+  command -v "$needed" >/dev/null || { echo "SKIPPED: $needed is not installed"; exit 0; }
+done
+library=/usr/lib/aarch64-linux-gnu/libhwy.so.1
+[ -e "$library" ] || { echo "SKIPPED: libhwy-dev:arm64 is not installed"; exit 0; }
+
+mkdir -p "$build"
+flags=(-std=c++20 -O2 -ffp-contract=off -I"$root" -DHWY_SHARED_DEFINE
+  "-DHOLDFAST_SOURCE_DIR=\"$root\""
+  "-DHWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL|HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
+sources=("$root"/quantize/*.cc "$root"/tests/doctest_main.cc "$root"/tests/quantize/samples.cc
+  "$root"/tests/quantize/{golden,best,rows,row_pool}_test.cc)
+
+# An object is fresh when no source or header is newer.
+newest=$(find "$root/quantize" "$root/tests/quantize" -newer "$build/stamp" -print -quit 2>/dev/null ||
+  echo none)
+if [ -n "$newest" ] || [ ! -x "$build/quantize_test" ]; then
+  printf '%s\0' "${sources[@]}" | xargs -0 -P "$(nproc)" -I{} sh -c '
+    build=$1; source=$2; shift 2
+    exec "$@" -c "$source" -o "$build/$(basename "$source").o"' _ "$build" {} "$compiler" "${flags[@]}"
+  "$compiler" "$build"/*.o "$library" -o "$build/quantize_test"
+  touch "$build/stamp"
+fi
+QEMU_LD_PREFIX=/usr/aarch64-linux-gnu LD_LIBRARY_PATH=/usr/lib/aarch64-linux-gnu \
+  qemu-aarch64 "$build/quantize_test"

@@ -1,0 +1,110 @@
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "quantize/rows.h"
+#include "tests/quantize/samples.h"
+#include "tests/quantize/targets.h"
+
+using namespace holdfast;
+using namespace holdfast::quantize;
+
+namespace {
+
+constexpr std::uint64_t kRows = 5, kRowValues = 1280;
+
+std::vector<std::byte> encode(const FormatInfo& format, std::span<const float> values,
+                              std::span<const float> importance, Mode mode) {
+  std::vector<std::byte> out(kRows * row_bytes(format, kRowValues));
+  encode_rows(format.format, SourceType::F32, std::as_bytes(values), kRows, kRowValues, importance,
+              out, nullptr, mode);
+  return out;
+}
+
+// Weighted squared error of each block.
+std::vector<double> errors(const FormatInfo& format, std::span<const std::byte> blocks,
+                           std::span<const float> values, std::span<const float> importance) {
+  std::vector<float> decoded(values.size());
+  decode_rows(format.format, blocks, decoded);
+  std::vector<double> sums(values.size() / format.block_values);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double difference = double{values[i]} - decoded[i];
+    const double weight = importance.empty() ? 1 : importance[i % importance.size()];
+    sums[i / format.block_values] += weight * difference * difference;
+  }
+  return sums;
+}
+
+double total(const std::vector<double>& sums) {
+  double sum = 0;
+  for (const double value : sums) sum += value;
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("quantize/best: no block is worse than identical, on any distribution") {
+  for (const FormatInfo& format : formats()) {
+    if (format.encode_best == nullptr) continue;
+    for (const tests::Distribution& distribution : tests::distributions()) {
+      for (const bool weighted : {false, true}) {
+        CAPTURE(format.name);
+        CAPTURE(distribution.name);
+        CAPTURE(weighted);
+        const auto values = tests::sample(distribution, kRows, kRowValues, 21);
+        const auto importance =
+            weighted ? tests::sample_importance(kRowValues, 22) : std::vector<float>();
+        const auto identical =
+            errors(format, encode(format, values, importance, Mode::Identical), values, importance);
+        const auto best =
+            errors(format, encode(format, values, importance, Mode::Best), values, importance);
+        std::size_t worse = 0;
+        for (std::size_t i = 0; i < best.size(); ++i) {
+          worse += best[i] > identical[i] * (1 + 1e-12);  // the order of summation
+        }
+        CHECK(worse == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("quantize/best: Gaussian error falls, with and without importance") {
+  for (const FormatInfo& format : formats()) {
+    if (format.encode_best == nullptr) continue;
+    for (const bool weighted : {false, true}) {
+      CAPTURE(format.name);
+      CAPTURE(weighted);
+      const auto values = tests::sample(tests::distributions()[0], kRows, kRowValues, 23);
+      const auto importance =
+          weighted ? tests::sample_importance(kRowValues, 24) : std::vector<float>();
+      const double identical = total(
+          errors(format, encode(format, values, importance, Mode::Identical), values, importance));
+      const double best =
+          total(errors(format, encode(format, values, importance, Mode::Best), values, importance));
+      CHECK(best < 0.995 * identical);
+    }
+  }
+}
+
+TEST_CASE("quantize/best: the same bytes on every target") {
+  for (const FormatInfo& format : formats()) {
+    if (format.encode_best == nullptr) continue;
+    for (const tests::Distribution& distribution : tests::distributions()) {
+      const auto values = tests::sample(distribution, kRows, kRowValues, 25);
+      const auto importance = tests::sample_importance(kRowValues, 26);
+      std::vector<std::byte> expected[2];
+      tests::on_every_target([&](const std::string& target) {
+        CAPTURE(target);
+        CAPTURE(format.name);
+        CAPTURE(distribution.name);
+        for (const bool weighted : {false, true}) {
+          const auto out = encode(
+              format, values,
+              weighted ? std::span<const float>(importance) : std::span<const float>(), Mode::Best);
+          if (expected[weighted].empty()) expected[weighted] = out;
+          CHECK(out == expected[weighted]);
+        }
+      });
+    }
+  }
+}
