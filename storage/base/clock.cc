@@ -6,6 +6,9 @@
 namespace holdfast {
 namespace {
 
+// Time counts nanoseconds in 64 bits, which ends in 2262.
+constexpr int kYearMin = 1700, kYearMax = 2200;
+
 using std::chrono::days;
 using std::chrono::milliseconds;
 
@@ -67,7 +70,9 @@ std::optional<Time> parse_time(std::string_view text) {
                                          std::chrono::day(static_cast<unsigned>(day)));
   const auto fraction = parse_fraction(text.substr(19, text.size() - 20));
   // A leap second (60) is legal in RFC 3339; it becomes the next second.
-  if (!date.ok() || hour > 23 || minute > 59 || second > 60 || !fraction) return std::nullopt;
+  if (!date.ok() || year < kYearMin || year > kYearMax || hour > 23 || minute > 59 || second > 60 ||
+      !fraction)
+    return std::nullopt;
   return Time(std::chrono::sys_days(date)) + std::chrono::hours(hour) +
          std::chrono::minutes(minute) + std::chrono::seconds(second) +
          std::chrono::duration_cast<Time::duration>(*fraction);
