@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 #include "convert/execute.h"
 #include "convert/general_metadata.h"
+#include "convert/imatrix.h"
+#include "convert/ledger.h"
 #include "convert/open_source.h"
 #include "convert/plan.h"
 #include "convert/provenance.h"
@@ -18,11 +22,6 @@ namespace holdfast::convert {
 namespace {
 
 namespace fs = std::filesystem;
-
-storage::Store& need_store(storage::Store* store, std::string_view what) {
-  if (store == nullptr) fail(ErrorKind::Invalid, std::string(what) + ": needs a store");
-  return *store;
-}
 
 // A model as read from its headers, and the plans made from that.
 struct Model {
@@ -80,16 +79,23 @@ std::string file_name(const OpenedSource& source, const FileType& type) {
   return source.files->model_name() + "." + std::string(type.name) + ".gguf";
 }
 
-// One output of a request: what it is called, and what becomes of it.
+// One type of a request: what its files are called, and what becomes of them.
 struct Target {
   const FileType* type = nullptr;
-  std::string path;  // as reported: a path on disk, or inside the repository
-  std::string lease_key;
-  Json::Object recipe;
   Plan plan;
-  std::unique_ptr<Output> output;
-  std::optional<Digest> digest;
+  Json::Object recipe;
+  std::vector<std::string> paths;  // on disk, or inside the repository; one for each file
+  std::vector<std::unique_ptr<Output>> outputs;
+  std::vector<Digest> digests;
+  std::vector<TensorRecord> records;
 };
+
+// Whether a later run of the same command may go on from here.
+bool is_resumable(ErrorKind kind) {
+  constexpr std::array kKinds = {ErrorKind::Cancelled, ErrorKind::Io, ErrorKind::NoSpace,
+                                 ErrorKind::Unavailable, ErrorKind::Timeout};
+  return std::ranges::find(kKinds, kind) != kKinds.end();
+}
 
 class Conversion {
  public:
@@ -97,27 +103,32 @@ class Conversion {
       : request_(request),
         store_(store),
         context_(context),
-        source_(open_source(request.source, store)),
-        model_(read_model(*source_.files, request.no_mtp)) {}
+        source_(open_source(request.source, store)) {
+    if (source_.gguf.empty()) {
+      model_.emplace(read_model(*source_.files, request.no_mtp));
+    } else {
+      gguf_ = read_gguf_source(*source_.files, source_.gguf);
+    }
+  }
 
   Json::Object run() {
     context_.report({.phase = "planning"});
-    for (const FileType* type : wanted_types(request_, model_.checkpoint)) add_target(*type);
+    plan_targets();
     Json::Object result;
-    if (publishes()) result.set("repo", to_text(target_repo()));
-    if (targets_.empty()) return already_current(std::move(result));
-    const PlanInput input = plan_input(request_, source_, model_, store_);
-    for (Target& target : targets_) target.plan = make_plan(input, *target.type);
+    if (publishes()) {
+      result.set("repo", to_text(target_repo()));
+      if (!request_.dry_run && !request_.force) drop_current();
+      if (targets_.empty()) return already_current(std::move(result));
+    }
     if (!request_.dry_run) {
-      create_outputs();
-      move_weights();
+      convert_all();
+      if (publishes()) {
+        result.set("commit", to_hex(publish()));
+        result.set("already_current", false);
+      }
     }
-    if (publishes() && !request_.dry_run) {
-      result.set("commit", to_hex(publish()));
-      result.set("already_current", false);
-    }
-    for (const Target& target : targets_) outputs_.emplace_back(describe(target));
-    result.set("outputs", std::move(outputs_));
+    for (const Target& target : targets_) describe(target);
+    result.set("outputs", std::move(described_));
     return result;
   }
 
@@ -125,36 +136,65 @@ class Conversion {
   bool publishes() const { return request_.out.empty(); }
 
   storage::RepoId target_repo() const {
-    if (!request_.publish.empty()) return storage::parse_repo_id(request_.publish);
     if (!source_.revision) {
       fail(ErrorKind::Invalid,
-           "out: a folder is converted to a file; give a path, or a repository to publish to");
+           "out: a folder is converted to a file; give a path, or take the folder in as a "
+           "repository");
     }
+    if (!request_.publish.empty()) return storage::parse_repo_id(request_.publish);
     return derived_repository(source_.revision->repo);
   }
 
-  void add_target(const FileType& type) {
-    Target target{.type = &type};
-    if (!publishes()) {
-      target.path = out_path(type);
+  void plan_targets() {
+    if (publishes()) target_repo();  // a bad request is told before any work
+    if (!request_.imatrix.empty()) read_imatrix();
+    const std::function<Plan(const FileType&)> plan = gguf_ ? gguf_planner() : checkpoint_planner();
+    for (const FileType* type : wanted_types(request_, checkpoint())) {
+      Target target{.type = type, .plan = plan(*type)};
+      if (publishes()) target.recipe = recipe(*type);
+      const std::string path = publishes() ? file_name(source_, *type) : out_path(*type);
+      for (std::size_t i = 0; i < target.plan.files.size(); ++i) {
+        target.paths.push_back(split_name(path, i, target.plan.files.size()));
+      }
       targets_.push_back(std::move(target));
-      return;
     }
-    if (!source_.revision) fail(ErrorKind::Invalid, "publish: expected a repository as the source");
-    target.path = file_name(source_, type);
-    target.lease_key = "convert/" + to_text(target_repo()) + "/" + target.path;
-    target.recipe = recipe(type);
-    const auto known =
-        find_derived(need_store(store_, "publish"), target_repo(), target.path, target.recipe);
-    if (known && !request_.force) {
-      outputs_.push_back(Json::Object{{"type", type.name},
-                                      {"path", target.path},
-                                      {"size", known->size_bytes},
-                                      {"sha256", to_hex(*known->object)},
-                                      {"already_current", true}});
-      return;
+  }
+
+  const Checkpoint& checkpoint() const { return gguf_ ? gguf_->checkpoint : model_->checkpoint; }
+
+  NamedImportance named_importance() const {
+    if (request_.imatrix.empty()) return {};
+    return {.matrix = &importance_, .file_name = fs::path(request_.imatrix).filename().string()};
+  }
+
+  std::function<Plan(const FileType&)> checkpoint_planner() const {
+    PlanInput input = plan_input(request_, source_, *model_, store_);
+    input.quantizer = request_.quantizer;
+    input.importance = named_importance();
+    input.split = request_.split;
+    return [input = std::move(input)](const FileType& type) { return make_plan(input, type); };
+  }
+
+  std::function<Plan(const FileType&)> gguf_planner() const {
+    RequantizeInput input{.source = *gguf_,
+                          .quantizer = request_.quantizer,
+                          .importance = named_importance(),
+                          .split = request_.split,
+                          .allow_requantize = request_.allow_requantize};
+    if (!request_.plain) input.provenance = provenance(source_.files->model_name());
+    if (request_.allow_requantize) {
+      context_.log("quantizing what is quantized already loses more than quantizing once");
     }
-    targets_.push_back(std::move(target));
+    return [input = std::move(input)](const FileType& type) { return make_plan(input, type); };
+  }
+
+  void read_imatrix() {
+    const fs::path path = request_.imatrix;
+    const auto file = open_model_file(path.string())->open(path.filename().string());
+    importance_ = read_importance(*file, path.filename().string());
+    std::vector<std::byte> bytes(file->size_bytes());
+    file->read(0, bytes);
+    importance_digest_ = sha256(bytes);
   }
 
   std::string out_path(const FileType& type) const {
@@ -162,18 +202,40 @@ class Conversion {
     return is_file ? request_.out : (fs::path(request_.out) / file_name(source_, type)).string();
   }
 
-  // Everything that the bytes depend on.
+  // Everything that the bytes depend on: the request without what only says how to carry it out.
   Json::Object recipe(const FileType& type) const {
-    Json::Object recipe{{"source", to_text(source_.revision->repo)},
-                        {"commit", to_hex(source_.revision->commit)},
-                        {"type", type.name},
-                        {"plain", request_.plain},
-                        {"version", kConversionVersion}};
-    if (request_.no_mtp) recipe.set("no_mtp", true);
-    if (request_.fuse_qkv) recipe.set("fuse_qkv", true);
-    if (request_.model_name) recipe.set("model_name", *request_.model_name);
-    if (request_.metadata_override) recipe.set("metadata", *request_.metadata_override);
+    Json::Object recipe = to_parameters(request_);
+    for (const std::string_view key : {"to", "source", "publish", "imatrix", "threads", "memory",
+                                       "force", "dry_run", "ledger"}) {
+      recipe.erase(key);
+    }
+    recipe.set("source", to_text(source_.revision->repo));
+    recipe.set("commit", to_hex(source_.revision->commit));
+    recipe.set("type", type.name);
+    recipe.set("version", kConversionVersion);
+    if (!request_.imatrix.empty()) recipe.set("imatrix", to_hex(importance_digest_));
     return recipe;
+  }
+
+  // Leaves out what the repository has already, made by the same recipe.
+  void drop_current() {
+    std::erase_if(targets_, [&](const Target& target) {
+      std::vector<storage::FileRecord> known;
+      for (const std::string& path : target.paths) {
+        auto file = find_derived(*store_, target_repo(), path, target.recipe);
+        if (!file) return false;
+        known.push_back(std::move(*file));
+      }
+      for (const storage::FileRecord& file : known) {
+        described_.push_back(Json::Object{{"type", target.type->name},
+                                          {"path", file.path},
+                                          {"size", file.size_bytes},
+                                          {"sha256", to_hex(*file.object)},
+                                          {"tensors", target.plan.tensors.size()},
+                                          {"already_current", true}});
+      }
+      return true;
+    });
   }
 
   Json::Object already_current(Json::Object result) {
@@ -181,67 +243,178 @@ class Conversion {
     context_.log("nothing to do: " + target_repo().full_name() + " has these files already");
     result.set("commit", commit ? Json(to_hex(*commit)) : Json());
     result.set("already_current", true);
-    result.set("outputs", std::move(outputs_));
+    result.set("outputs", std::move(described_));
     return result;
   }
 
-  void create_outputs() {
-    for (Target& target : targets_) {
-      if (publishes()) {
-        target.output =
-            create_output_object(store_->blobs(), target.lease_key, target.plan.file_bytes);
-        continue;
+  std::string lease_key(const std::string& path) const {
+    return "convert/" + to_text(target_repo()) + "/" + path;
+  }
+
+  // All that the bytes of this run's outputs depend on, and where they go.
+  Digest identity() const {
+    Sha256 hasher;
+    const auto add = [&](std::string_view text) {
+      const std::uint64_t length = text.size();
+      hasher.update(std::as_bytes(std::span(&length, 1)));
+      hasher.update(as_bytes(text));
+    };
+    add(std::to_string(kConversionVersion));
+    for (const std::string& name : checkpoint().files) {
+      add(name);
+      add(source_.files->open(name)->version());
+    }
+    add(request_.imatrix.empty() ? "" : to_hex(importance_digest_));
+    for (const Target& target : targets_) {
+      for (std::size_t i = 0; i < target.paths.size(); ++i) {
+        add(target.paths[i]);
+        add(as_text(target.plan.files[i].header));
       }
-      const fs::path parent = fs::path(target.path).parent_path();
-      std::error_code error;
-      if (!parent.empty()) fs::create_directories(parent, error);
-      if (error) fail_errno("create", parent.string(), error.value());
-      target.output = create_output_file(
-          {.path = target.path, .size_bytes = target.plan.file_bytes, .force = request_.force});
+    }
+    return hasher.finish();
+  }
+
+  fs::path journal_path() const {
+    const std::string& first = targets_.front().paths.front();
+    if (!publishes()) return first + ".journal";
+    const fs::path folder = store_->directory() / "convert";
+    make_folder(folder);
+    return folder / (to_hex(sha256(as_bytes(lease_key(first)))) + ".journal");
+  }
+
+  static void make_folder(const fs::path& folder) {
+    std::error_code error;
+    if (!folder.empty()) fs::create_directories(folder, error);
+    if (error) fail_errno("create", folder.string(), error.value());
+  }
+
+  std::unique_ptr<Output> create_output(const std::string& path, std::uint64_t size, bool resume) {
+    if (publishes()) {
+      return create_output_object(
+          store_->blobs(), {.lease_key = lease_key(path), .size_bytes = size, .resume = resume});
+    }
+    return create_output_file(
+        {.path = path, .size_bytes = size, .force = request_.force, .resume = resume});
+  }
+
+  void convert_all() {
+    if (!publishes()) {
+      for (const Target& target : targets_)
+        make_folder(fs::path(target.paths.front()).parent_path());
+    }
+    Journal journal(journal_path(), identity(), targets_.size());
+    for (Target& target : targets_) {
+      for (std::size_t i = 0; i < target.paths.size(); ++i) {
+        target.outputs.push_back(create_output(target.paths[i], target.plan.files[i].size_bytes,
+                                               !journal.finished().empty()));
+      }
+    }
+    try {
+      move_weights(journal);
+      for (Target& target : targets_) seal(target);
+      for (Target& target : targets_) finish(target);
+    } catch (const Error& error) {
+      if (is_resumable(error.kind())) {
+        keep_outputs();
+      } else {
+        journal.remove();
+      }
+      throw;
+    }
+    journal.remove();
+  }
+
+  void keep_outputs() {
+    for (Target& target : targets_) {
+      for (const auto& output : target.outputs) output->keep();
     }
   }
 
-  void move_weights() {
+  void move_weights(Journal& journal) {
     std::vector<PlannedOutput> outputs;
-    for (const Target& target : targets_) outputs.push_back({&target.plan, target.output.get()});
-    execute(outputs, model_.checkpoint, *source_.files,
-            {.threads = request_.threads, .memory_bytes = request_.memory_bytes}, context_);
-    for (Target& target : targets_) {
-      target.digest = target.output->finish();
-      target.output.reset();
+    for (const Target& target : targets_) {
+      PlannedOutput& output = outputs.emplace_back(PlannedOutput{.plan = &target.plan});
+      for (const auto& file : target.outputs) output.files.push_back(file.get());
     }
+    const std::size_t held = count_held(outputs, journal);
+    journal.keep(held);
+    if (held > 0) context_.log("going on after " + std::to_string(held) + " finished tensors");
+    auto records =
+        execute(outputs, checkpoint(), *source_.files, journal,
+                {.threads = request_.threads, .memory_bytes = request_.memory_bytes}, context_);
+    for (std::size_t i = 0; i < targets_.size(); ++i) targets_[i].records = std::move(records[i]);
+  }
+
+  static void seal(Target& target) {
+    for (const auto& output : target.outputs) target.digests.push_back(output->seal());
+  }
+
+  void finish(Target& target) {
+    for (const auto& output : target.outputs) output->finish();
+    target.outputs.clear();
+    if (publishes() || !request_.ledger) return;
+    const fs::path path = ledger_path(target.paths.front());
+    if (!request_.force && fs::exists(path)) {
+      fail(ErrorKind::Conflict, path.string() + ": exists already (--force replaces it)");
+    }
+    write_file_atomically(path, as_bytes(ledger_text(target)));
+  }
+
+  std::string ledger_text(const Target& target) const {
+    LedgerInfo info{.source = source_.files->model_name(), .digests = target.digests};
+    if (source_.revision) {
+      info.source = source_.revision->repo.full_name();
+      info.commit = to_hex(source_.revision->commit);
+    }
+    for (const std::string& path : target.paths) {
+      info.paths.push_back(fs::path(path).filename().string());
+    }
+    return to_text(Json(make_ledger(info, target.plan, checkpoint(), target.records))) + "\n";
   }
 
   GitOid publish() {
+    constexpr std::size_t kGitTextMax = 10 << 20;
     std::vector<DerivedFile> files;
     for (const Target& target : targets_) {
-      files.push_back({.path = target.path,
-                       .size_bytes = target.plan.file_bytes,
-                       .object = target.digest.value(),
-                       .lease_key = target.lease_key,
-                       .recipe = target.recipe});
+      for (std::size_t i = 0; i < target.paths.size(); ++i) {
+        files.push_back({.path = target.paths[i],
+                         .size_bytes = target.plan.files[i].size_bytes,
+                         .object = target.digests[i],
+                         .lease_key = lease_key(target.paths[i]),
+                         .recipe = target.recipe});
+      }
+      const std::string ledger = ledger_text(target);
+      files.push_back({.path = ledger_path(target.paths.front()),
+                       .size_bytes = ledger.size(),
+                       .object = store_->blobs().put(as_bytes(ledger)),
+                       .lfs = ledger.size() > kGitTextMax});
     }
     context_.report({.phase = "publishing"});
     return publish_derived(*store_, target_repo(), *source_.revision, std::move(files));
   }
 
-  Json::Object describe(const Target& target) const {
-    Json::Object object{{"type", target.type->name},
-                        {"path", target.path},
-                        {"size", target.plan.file_bytes},
-                        {"tensors", target.plan.tensors.size()}};
-    if (target.digest) object.set("sha256", to_hex(*target.digest));
-    if (request_.dry_run) object.set("plan", to_text(target.plan, model_.checkpoint));
-    return object;
+  void describe(const Target& target) {
+    for (std::size_t i = 0; i < target.paths.size(); ++i) {
+      Json::Object object{{"type", target.type->name},
+                          {"path", target.paths[i]},
+                          {"size", target.plan.files[i].size_bytes},
+                          {"tensors", target.plan.tensors.size()}};
+      if (!target.digests.empty()) object.set("sha256", to_hex(target.digests[i]));
+      if (request_.dry_run && i == 0) object.set("plan", to_text(target.plan, checkpoint()));
+      described_.emplace_back(std::move(object));
+    }
   }
 
   const ConvertRequest& request_;
   storage::Store* store_;
   storage::JobContext& context_;
   OpenedSource source_;
-  Model model_;
+  std::optional<Model> model_;      // of a checkpoint
+  std::optional<GgufSource> gguf_;  // else of a ready GGUF
+  ImportanceMatrix importance_;
+  Digest importance_digest_;
   std::vector<Target> targets_;
-  Json::Array outputs_;  // those that are there already, then those made
+  Json::Array described_;  // files that are there already, then those made
 };
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "convert/limits.h"
+#include "convert/plan.h"
+#include "convert/tensor_types.h"
 #include "storage/base/json.h"
 #include "storage/jobs.h"
 #include "storage/store.h"
@@ -19,7 +21,7 @@
 namespace holdfast::convert {
 
 struct ConvertRequest {
-  std::string source;              // "owner/name[@revision]", or a folder as is_path says
+  std::string source;              // "owner/name[@revision]", or a folder or GGUF as is_path says
   std::vector<std::string> types;  // as --to: "F16", "q4_0", "auto"
   std::string out;                 // file or folder; empty publishes to a repository
   std::string publish;             // repository to publish to; empty: "owner/name-GGUF"
@@ -32,11 +34,17 @@ struct ConvertRequest {
   bool fuse_qkv = false;                  // attn_q, attn_k and attn_v become one tensor
   std::optional<std::string> model_name;  // --model-name
   std::optional<Json> metadata_override;  // the content of --metadata FILE
+  std::string imatrix;                    // file on this machine; empty: none
+  QuantizerOptions quantizer;             // of the types that the quantizer defines
+  SplitLimits split;
+  bool allow_requantize = false;  // of a GGUF source whose tensors are quantized already
+  bool ledger = false;  // write the ledger beside the files of `out`; published ones always have it
 };
 
 // From a job's parameters: source, to (list or comma-separated text), out, publish, plain, force,
-// dry_run, threads, memory, no_mtp, fuse_qkv, model_name, metadata. Error(Invalid) naming the
-// parameter.
+// dry_run, threads, memory, no_mtp, fuse_qkv, model_name, metadata, imatrix, tensor_type (list of
+// "REGEX=TYPE"), output_tensor_type, token_embedding_type, pure, leave_output_tensor,
+// split_max_tensors, split_size, allow_requantize, ledger. Error(Invalid) naming the parameter.
 ConvertRequest parse_request(const Json::Object& parameters);
 Json::Object to_parameters(const ConvertRequest& request);
 
@@ -44,9 +52,9 @@ Json::Object to_parameters(const ConvertRequest& request);
 // a model file's extension.
 bool is_path(std::string_view source) noexcept;
 
-// {"outputs": [{"type", "path", "size", "sha256", "tensors"}…]}, with "repo", "commit" and
-// "already_current" when published, and "plan" instead of "sha256" for a dry run. `store` may be
-// null when neither source nor destination is a repository.
+// {"outputs": [{"type", "path", "size", "sha256", "tensors"}…]}, one for each file, with "repo",
+// "commit" and "already_current" when published, and "plan" instead of "sha256" for a dry run.
+// `store` may be null when neither source nor destination is a repository.
 //
 // Errors: Invalid (request), NotFound, Corrupt, Unsupported and LimitExceeded (source, naming file,
 // field and value), Conflict (the output exists), NoSpace, Io, Cancelled.

@@ -15,6 +15,17 @@
 namespace holdfast::convert {
 namespace {
 
+// For each tensor of the lead plan its index in `plan`: outputs differ in tensor order.
+std::vector<std::size_t> match_tensors(const Plan& lead, const Plan& plan) {
+  std::unordered_map<std::string_view, std::size_t> index;
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
+    index.emplace(plan.tensors[i].draft.name, i);
+  }
+  std::vector<std::size_t> matched;
+  for (const PlannedTensor& tensor : lead.tensors) matched.push_back(index.at(tensor.draft.name));
+  return matched;
+}
+
 // A slab after encoding, waiting for its turn to be written.
 struct Finished {
   std::vector<Encoded> encoded;  // one for each output
@@ -34,28 +45,34 @@ struct State {
 class Pipeline {
  public:
   Pipeline(std::span<const PlannedOutput> outputs, const Checkpoint& checkpoint,
-           const ModelFiles& files, const ExecuteOptions& options, storage::JobContext& context)
+           const ModelFiles& files, Journal& journal, const ExecuteOptions& options,
+           storage::JobContext& context)
       : outputs_(outputs),
         checkpoint_(checkpoint),
+        journal_(journal),
         options_(options),
         context_(context),
         lead_(*outputs.front().plan),
         slabs_(cut(lead_, checkpoint)) {
     for (const std::string& name : checkpoint.files) files_.push_back(files.open(name));
     for (const PlannedOutput& output : outputs) {
-      targets_.push_back(match_tensors(*output.plan));
+      targets_.push_back(match_tensors(lead_, *output.plan));
       records_.emplace_back(output.plan->tensors.size());
-      progress_.total_bytes += output.plan->file_bytes;
+      progress_.total_bytes += output.plan->size_bytes();
     }
     hashers_.resize(outputs.size());
     progress_.phase = "converting";
     progress_.total_items = lead_.tensors.size();
+    skip_finished();
   }
 
   std::vector<std::vector<TensorRecord>> run() {
     for (const PlannedOutput& output : outputs_) {
-      output.output->write(0, output.plan->header);
-      progress_.done_bytes += output.plan->header.size();
+      for (std::size_t file = 0; file < output.files.size(); ++file) {
+        const std::vector<std::byte>& header = output.plan->files[file].header;
+        output.files[file]->write(0, header);
+        progress_.done_bytes += header.size();
+      }
     }
     {
       std::vector<std::jthread> workers;
@@ -75,15 +92,19 @@ class Pipeline {
                                 static_cast<unsigned>(std::max<std::size_t>(1, slabs_.size())));
   }
 
-  // For each tensor of the lead plan its index in `plan`: outputs differ in tensor order.
-  std::vector<std::size_t> match_tensors(const Plan& plan) const {
-    std::unordered_map<std::string_view, std::size_t> index;
-    for (std::size_t i = 0; i < plan.tensors.size(); ++i)
-      index.emplace(plan.tensors[i].draft.name, i);
-    std::vector<std::size_t> matched;
-    for (const PlannedTensor& tensor : lead_.tensors)
-      matched.push_back(index.at(tensor.draft.name));
-    return matched;
+  void skip_finished() {
+    const auto& finished = journal_.finished();
+    for (std::size_t tensor = 0; tensor < finished.size(); ++tensor) {
+      for (std::size_t i = 0; i < outputs_.size(); ++i) {
+        const std::size_t index = targets_[i][tensor];
+        records_[i][index] = finished[tensor][i];
+        progress_.done_bytes += aligned(outputs_[i].plan->tensors[index].size_bytes);
+      }
+    }
+    progress_.done_items = finished.size();
+    const auto first = std::ranges::lower_bound(slabs_, finished.size(), {}, &Slab::tensor);
+    auto state = state_.lock();
+    state->next = state->written = static_cast<std::size_t>(first - slabs_.begin());
   }
 
   const PlannedTensor& target(std::size_t output, const Slab& slab) const {
@@ -128,12 +149,10 @@ class Pipeline {
   }
 
   Finished process(const Slab& slab, std::uint64_t memory) const {
-    const PlannedTensor& lead = lead_.tensors[slab.tensor];
-    const ViewValues values = read_slab(slab, lead, checkpoint_, files_);
+    const ViewValues values = read_slab(slab, lead_.tensors[slab.tensor], checkpoint_, files_);
     Finished result{.memory = memory};
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      result.encoded.push_back(
-          encode_slab(slab, lead, checkpoint_, values, target(i, slab).format));
+      result.encoded.push_back(encode_slab(slab, target(i, slab), checkpoint_, values));
     }
     return result;
   }
@@ -173,27 +192,35 @@ class Pipeline {
   void write(std::size_t index, const Slab& slab, Encoded& encoded) {
     const PlannedTensor& tensor = target(index, slab);
     TensorRecord& record = records_[index][targets_[index][slab.tensor]];
-    record.sums.add(encoded.sums);
     Sha256& hasher = hashers_[index];
-    if (options_.digests) hasher.update(encoded.bytes);
+    record.sums.add(encoded.sums);
+    hasher.update(encoded.bytes);
     const GgmlType& type = ggml_type(tensor.format);
     const std::uint64_t offset = slab.first_element / type.block_values * type.block_bytes;
     if (slab.last) {
-      if (options_.digests) record.target = hasher.finish();
+      record.target = hasher.finish();
       hasher = Sha256();
       encoded.bytes.resize(aligned(tensor.size_bytes) - offset);
     }
-    outputs_[index].output->write(tensor.offset + offset, encoded.bytes);
+    outputs_[index].files[tensor.file]->write(tensor.offset + offset, encoded.bytes);
     progress_.done_bytes += encoded.bytes.size();
   }
 
   void report(const Slab& slab) {
-    if (slab.last) ++progress_.done_items;
+    if (slab.last) {
+      ++progress_.done_items;
+      std::vector<TensorRecord> records;
+      for (std::size_t i = 0; i < outputs_.size(); ++i) {
+        records.push_back(records_[i][targets_[i][slab.tensor]]);
+      }
+      journal_.append(records);
+    }
     context_.report(progress_);
   }
 
   std::span<const PlannedOutput> outputs_;
   const Checkpoint& checkpoint_;
+  Journal& journal_;
   const ExecuteOptions& options_;
   storage::JobContext& context_;
   const Plan& lead_;
@@ -208,12 +235,32 @@ class Pipeline {
 
 }  // namespace
 
+std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal) {
+  const Plan& lead = *outputs.front().plan;
+  std::vector<std::vector<std::size_t>> targets;
+  for (const PlannedOutput& output : outputs) targets.push_back(match_tensors(lead, *output.plan));
+  const auto is_held = [&](std::size_t tensor) {
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const PlannedTensor& target = outputs[i].plan->tensors[targets[i][tensor]];
+      const Output& file = *outputs[i].files[target.file];
+      if (!file.holds({target.offset, target.size_bytes}, journal.finished()[tensor][i].target)) {
+        return false;
+      }
+    }
+    return true;
+  };
+  const std::size_t known = std::min(journal.finished().size(), lead.tensors.size());
+  std::size_t held = 0;
+  while (held < known && is_held(held)) ++held;
+  return held;
+}
+
 std::vector<std::vector<TensorRecord>> execute(std::span<const PlannedOutput> outputs,
                                                const Checkpoint& checkpoint,
-                                               const ModelFiles& files,
+                                               const ModelFiles& files, Journal& journal,
                                                const ExecuteOptions& options,
                                                storage::JobContext& context) {
-  return Pipeline(outputs, checkpoint, files, options, context).run();
+  return Pipeline(outputs, checkpoint, files, journal, options, context).run();
 }
 
 }  // namespace holdfast::convert

@@ -7,12 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "convert/journal.h"
 #include "convert/limits.h"
 #include "convert/model_files.h"
 #include "convert/output.h"
 #include "convert/plan.h"
-#include "quantize/rows.h"
-#include "storage/base/digest.h"
+#include "convert/tensor_record.h"
 #include "storage/jobs.h"
 
 namespace holdfast::convert {
@@ -21,27 +21,25 @@ struct ExecuteOptions {
   unsigned threads = 0;  // 0: one per available CPU
   // Of slabs in flight. A slab larger than that runs alone.
   std::uint64_t memory_bytes = kMemoryDefault;
-  bool digests = true;  // of every tensor, for the ledger
 };
 
-// A plan and where it goes. Both are borrowed. All plans must have the same drafts.
+// A plan and where its files go. All are borrowed. All plans must have the same drafts.
 struct PlannedOutput {
   const Plan* plan = nullptr;
-  Output* output = nullptr;
+  std::vector<Output*> files;
 };
 
-// What is known of a tensor after it was written.
-struct TensorRecord {
-  Digest target;             // SHA-256 of its bytes in the output, without padding
-  quantize::ErrorSums sums;  // source against output
-};
+// How many of the first plan's tensors, in its order, an earlier run has finished and all outputs
+// still hold: what `journal` says, checked against the bytes.
+std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal);
 
-// The records of each output, in its plan's tensor order. The outputs are complete but not
-// finished: the caller calls finish(). Errors: what reading, encoding and writing throw, naming
-// file, tensor and value; Cancelled when the context's stop token was triggered.
+// The records of each output, in its plan's tensor order. Leaves out the tensors that the journal
+// keeps and adds to it each that is finished. The outputs are complete but not finished: the caller
+// calls finish(). Errors: what reading, encoding and writing throw, naming file, tensor and value;
+// Cancelled when the context's stop token was triggered.
 std::vector<std::vector<TensorRecord>> execute(std::span<const PlannedOutput> outputs,
                                                const Checkpoint& checkpoint,
-                                               const ModelFiles& files,
+                                               const ModelFiles& files, Journal& journal,
                                                const ExecuteOptions& options,
                                                storage::JobContext& context);
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "convert/ledger.h"
 #include "convert/model_facts.h"
 #include "storage/base/error.h"
 
@@ -14,12 +15,14 @@ namespace fs = std::filesystem;
 constexpr std::size_t kAllRows = std::numeric_limits<std::size_t>::max();
 
 Json::Object inspect_file(const fs::path& path) {
-  const fs::path parent = path.parent_path();
-  const auto files = open_directory(parent.empty() ? "." : parent.string());
+  const auto files = open_model_file(path.string());
   const std::string name = path.filename().string();
   Json::Object row{{"path", name}};
-  for (const auto& [key, value] : file_facts(*files->open(name), name, kAllRows))
+  for (const auto& [key, value] : file_facts(*files->open(name), name, kAllRows)) {
     row.set(key, value);
+  }
+  const std::string ledger = ledger_path(name);
+  if (files->has(ledger)) row.set("ledger", parse_json(files->read_text(ledger), ledger));
   return {{"files", Json::Array{Json(std::move(row))}},
           {"card", nullptr},
           {"config", nullptr},
@@ -36,6 +39,20 @@ std::string line(std::string_view name, const Json* value) {
   return std::string(name) + ": " + plain(*value) + "\n";
 }
 
+// What the conversion cost, by tensor.
+std::string ledger_text(const Json& ledger) {
+  std::string text = line("  converted from", ledger.find("source")) +
+                     line("  at commit", ledger.find("commit")) +
+                     line("  rmse", ledger.find("rmse")) + line("  cosine", ledger.find("cosine"));
+  const Json* tensors = ledger.find("tensors");
+  if (tensors == nullptr) return text;
+  for (const Json& row : tensors->as_array("ledger: tensors")) {
+    text += "  " + plain(*row.find("name")) + " rmse " + to_text(*row.find("rmse")) + " cosine " +
+            to_text(*row.find("cosine")) + ", " + plain(*row.find("rule")) + "\n";
+  }
+  return text;
+}
+
 std::string file_text(const Json& file, bool with_tensors) {
   std::string text = plain(*file.find("path")) + "\n";
   text += line("  kind", file.find("kind")) + line("  error", file.find("error"));
@@ -45,6 +62,7 @@ std::string file_text(const Json& file, bool with_tensors) {
   if (const Json* metadata = file.find("metadata")) {
     for (const auto& [key, value] : metadata->as_object()) text += line("  " + key, &value);
   }
+  if (const Json* ledger = file.find("ledger")) text += ledger_text(*ledger);
   const Json* table = file.find("tensor_table");
   if (!with_tensors || table == nullptr) return text;
   for (const Json& row : table->as_array()) {

@@ -8,8 +8,9 @@
 
 namespace holdfast::convert {
 
-// Of a model file or a folder. {"source", "files": [{"path", …file facts}], "card", "config",
-// "tokenizer"} with the facts of model_facts.h; null where there is none. Errors: NotFound, Io.
+// Of a model file (with its "ledger", where that lies beside it) or a folder. {"source", "files":
+// [{"path", …file facts}], "card", "config", "tokenizer"} with the facts of model_facts.h; null
+// where there is none. Errors: NotFound, Io.
 Json::Object inspect(std::string_view source);
 
 // The same of a stored revision, from the fact rows that its scan wrote, by key.

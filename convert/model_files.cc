@@ -1,9 +1,11 @@
 #include "convert/model_files.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -31,6 +33,13 @@ class DirectoryFile final : public ModelFile {
 
   std::uint64_t size_bytes() const noexcept override { return size_; }
 
+  std::string version() const override {
+    struct stat status{};
+    if (::fstat(fd_.get(), &status) != 0) fail_errno("stat", path_.string(), errno);
+    return std::to_string(status.st_ino) + ":" + std::to_string(status.st_size) + ":" +
+           std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec);
+  }
+
   void read(std::uint64_t offset, std::span<std::byte> out) const override {
     read_at(fd_.get(), offset, out, path_);
   }
@@ -48,7 +57,22 @@ class Directory final : public ModelFiles {
     std::ranges::sort(paths_);
   }
 
-  std::string model_name() const override { return root_.filename().string(); }
+  // Of the files directly in the folder only those whose names start with `prefix`.
+  Directory(std::string_view path, std::string_view prefix) : root_(canonical_directory(path)) {
+    std::error_code error;
+    for (fs::directory_iterator walk(root_, error); !error && walk != fs::end(walk);
+         walk.increment(error)) {
+      std::string name = walk->path().filename().string();
+      if (name.starts_with(prefix)) paths_.push_back(std::move(name));
+    }
+    if (error) fail_errno("list", root_.string(), error.value());
+    std::ranges::sort(paths_);
+    name_ = prefix;
+  }
+
+  std::string model_name() const override {
+    return name_.empty() ? root_.filename().string() : name_;
+  }
 
   std::vector<std::string> paths() const override { return paths_; }
 
@@ -102,6 +126,7 @@ class Directory final : public ModelFiles {
 
   fs::path root_;
   std::vector<std::string> paths_;
+  std::string name_;  // empty: the folder's
 };
 
 }  // namespace
@@ -120,6 +145,19 @@ std::string ModelFiles::read_text(std::string_view path, std::uint64_t size_max_
 
 std::unique_ptr<ModelFiles> open_directory(std::string_view path) {
   return std::make_unique<Directory>(path);
+}
+
+std::unique_ptr<ModelFiles> open_model_file(std::string_view path) {
+  const fs::path file(path);
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) fail(ErrorKind::NotFound, file.string() + ": no such file");
+  std::string stem = file.stem().string();
+  // "name-00001-of-00003" has siblings that differ in the first number.
+  if (const std::size_t number = stem.rfind("-00001-of-"); number != std::string::npos) {
+    stem.resize(number);
+  }
+  const fs::path parent = file.parent_path();
+  return std::make_unique<Directory>(parent.empty() ? "." : parent.string(), stem);
 }
 
 }  // namespace holdfast::convert

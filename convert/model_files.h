@@ -18,6 +18,10 @@ class ModelFile {
  public:
   virtual ~ModelFile() = default;
   virtual std::uint64_t size_bytes() const noexcept = 0;
+
+  // Another text when the bytes may have changed; "" when that cannot be told.
+  virtual std::string version() const { return {}; }
+
   // Error(Corrupt) naming the file when the range passes its end.
   virtual void read(std::uint64_t offset, std::span<std::byte> out) const = 0;
 };
@@ -40,5 +44,9 @@ class ModelFiles {
 
 // A plain folder. Symbolic links that leave it are refused.
 std::unique_ptr<ModelFiles> open_directory(std::string_view path);
+
+// A single file, and those beside it whose names begin like its own: the other files of a split
+// one. The model's name is the file's without its extension. NotFound when it is not there.
+std::unique_ptr<ModelFiles> open_model_file(std::string_view path);
 
 }  // namespace holdfast::convert

@@ -1,5 +1,7 @@
 #include "convert/open_source.h"
 
+#include <filesystem>
+
 #include "convert/convert.h"
 #include "convert/revision_files.h"
 #include "storage/base/error.h"
@@ -7,7 +9,11 @@
 namespace holdfast::convert {
 
 OpenedSource open_source(std::string_view source, storage::Store* store) {
-  if (is_path(source)) return {.files = open_directory(source)};
+  if (is_path(source)) {
+    const std::filesystem::path path(source);
+    if (path.extension() != ".gguf") return {.files = open_directory(source)};
+    return {.files = open_model_file(source), .gguf = path.filename().string()};
+  }
   const std::size_t at = source.find('@');
   const storage::RepoId repo = storage::parse_repo_id(source.substr(0, at));
   if (store == nullptr) fail(ErrorKind::Invalid, std::string(source) + ": needs a store");

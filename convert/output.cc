@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint64_t kBlockBytes = 1 << 20;
+
 class FileOutput final : public Output {
  public:
   explicit FileOutput(const OutputFileOptions& options)
@@ -25,13 +27,12 @@ class FileOutput final : public Output {
         size_(options.size_bytes),
         force_(options.force) {
     check_free_name();
-    fd_ = open_file(part_, O_RDWR | O_CREAT, 0644);
+    fd_ = open_file(part_, O_RDWR | O_CREAT);
     if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
       fail(ErrorKind::Conflict, part_.string() + ": another process is writing it");
     }
     owned_ = true;
-    if (::ftruncate(fd_.get(), 0) != 0) fail_errno("truncate", part_.string(), errno);
-    allocate(options.size_bytes);
+    allocate(options.resume);
   }
 
   FileOutput(const FileOutput&) = delete;
@@ -41,6 +42,13 @@ class FileOutput final : public Output {
     if (owned_) ::unlink(part_.c_str());
   }
 
+  bool holds(storage::ByteRange range, const Digest& sha256) const override {
+    if (range.offset > size_ || range.length > size_ - range.offset) return false;
+    Sha256 hasher;
+    for_each_block(range, [&](std::span<const std::byte> block) { hasher.update(block); });
+    return hasher.finish() == sha256;
+  }
+
   void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
     write_at(fd_.get(), offset, bytes, part_);
     if (offset != hashed_) return;
@@ -48,9 +56,16 @@ class FileOutput final : public Output {
     hashed_ += bytes.size();
   }
 
-  Digest finish() override {
-    hash_rest();
+  Digest seal() override {
+    // Writes that came in file order are hashed already; after the first that did not, the rest is
+    // read back.
+    for_each_block({hashed_, size_ - hashed_},
+                   [&](std::span<const std::byte> block) { hasher_.update(block); });
     sync_data(fd_.get(), part_);
+    return hasher_.finish();
+  }
+
+  void finish() override {
     const unsigned flags = force_ ? 0 : RENAME_NOREPLACE;
     if (::renameat2(AT_FDCWD, part_.c_str(), AT_FDCWD, path_.c_str(), flags) != 0) {
       if (errno == EEXIST) fail_exists();
@@ -58,8 +73,9 @@ class FileOutput final : public Output {
     }
     owned_ = false;
     sync_directory(directory());
-    return hasher_.finish();
   }
+
+  void keep() noexcept override { owned_ = false; }
 
  private:
   fs::path directory() const {
@@ -80,26 +96,28 @@ class FileOutput final : public Output {
   }
 
   // Says that the disk is full before hours of work, not after.
-  void allocate(std::uint64_t size) {
+  void allocate(bool resume) {
+    if (!resume && ::ftruncate(fd_.get(), 0) != 0) fail_errno("truncate", part_.string(), errno);
+    const std::uint64_t there = std::min(file_size(fd_.get(), part_), size_);
     const std::uint64_t free = free_bytes(directory());
-    if (free < size) {
-      fail(ErrorKind::NoSpace, path_.string() + ": needs " + std::to_string(size) + " bytes, " +
-                                   std::to_string(free) + " are free");
+    if (free < size_ - there) {
+      fail(ErrorKind::NoSpace, path_.string() + ": needs " + std::to_string(size_ - there) +
+                                   " bytes, " + std::to_string(free) + " are free");
     }
-    if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) {
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) {
       fail_errno("allocate", part_.string(), errno);
     }
   }
 
-  // Writes that came in file order are hashed already; after the first that did not, the rest is
-  // read back.
-  void hash_rest() {
-    constexpr std::uint64_t kBlock = 1 << 20;
+  template <class Use>
+  void for_each_block(storage::ByteRange range, Use use) const {
     std::vector<std::byte> block;
-    for (; hashed_ < size_; hashed_ += block.size()) {
-      block.resize(static_cast<std::size_t>(std::min(kBlock, size_ - hashed_)));
-      read_at(fd_.get(), hashed_, block, part_);
-      hasher_.update(block);
+    while (range.length > 0) {
+      block.resize(static_cast<std::size_t>(std::min(kBlockBytes, range.length)));
+      read_at(fd_.get(), range.offset, block, part_);
+      use(block);
+      range.offset += block.size();
+      range.length -= block.size();
     }
   }
 
@@ -114,8 +132,8 @@ class FileOutput final : public Output {
 
 class ObjectOutput final : public Output {
  public:
-  ObjectOutput(storage::BlobStore& blobs, const std::string& key, std::uint64_t size_bytes)
-      : writer_(fresh(blobs, {.lease_key = key, .size_bytes = size_bytes})) {}
+  ObjectOutput(storage::BlobStore& blobs, const OutputObjectOptions& options)
+      : writer_(start(blobs, options)), missing_(writer_->missing()) {}
 
   ObjectOutput(const ObjectOutput&) = delete;
   ObjectOutput& operator=(const ObjectOutput&) = delete;
@@ -124,25 +142,50 @@ class ObjectOutput final : public Output {
     if (writer_ != nullptr) writer_->discard();
   }
 
-  void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
-    writer_->write_at(offset, bytes);
+  // The store has its own record of what is staged, and checks the whole at commit.
+  bool holds(storage::ByteRange range, const Digest&) const override {
+    return std::ranges::none_of(missing_, [&](const storage::ByteRange& gap) {
+      return gap.offset < range.offset + range.length && range.offset < gap.offset + gap.length;
+    });
   }
 
-  Digest finish() override {
+  // The store refuses to write staged bytes twice, so only what was missing at the start is passed
+  // on.
+  void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    const std::uint64_t end = offset + bytes.size();
+    auto gap = std::ranges::upper_bound(missing_, offset, {}, [](const storage::ByteRange& range) {
+      return range.offset + range.length;
+    });
+    for (; gap != missing_.end() && gap->offset < end; ++gap) {
+      const std::uint64_t from = std::max(offset, gap->offset);
+      const std::uint64_t to = std::min(end, gap->offset + gap->length);
+      writer_->write_at(from, bytes.subspan(from - offset, to - from));
+    }
+  }
+
+  Digest seal() override {
     const Digest digest = writer_->commit(std::nullopt);
     writer_.reset();
     return digest;
   }
 
+  // A stored object becomes visible with the revision that names it.
+  void finish() override {}
+
+  void keep() noexcept override { writer_.reset(); }
+
  private:
-  // What an earlier run staged under the key may belong to another plan.
-  static std::unique_ptr<storage::BlobWriter> fresh(storage::BlobStore& blobs,
-                                                    const storage::WriteIntent& intent) {
-    blobs.create(intent)->discard();
+  static std::unique_ptr<storage::BlobWriter> start(storage::BlobStore& blobs,
+                                                    const OutputObjectOptions& options) {
+    const storage::WriteIntent intent{.lease_key = options.lease_key,
+                                      .size_bytes = options.size_bytes};
+    // What an earlier run staged under the key may belong to another plan.
+    if (!options.resume) blobs.create(intent)->discard();
     return blobs.create(intent);
   }
 
   std::unique_ptr<storage::BlobWriter> writer_;
+  std::vector<storage::ByteRange> missing_;  // in order
 };
 
 }  // namespace
@@ -151,9 +194,9 @@ std::unique_ptr<Output> create_output_file(const OutputFileOptions& options) {
   return std::make_unique<FileOutput>(options);
 }
 
-std::unique_ptr<Output> create_output_object(storage::BlobStore& blobs, const std::string& key,
-                                             std::uint64_t size_bytes) {
-  return std::make_unique<ObjectOutput>(blobs, key, size_bytes);
+std::unique_ptr<Output> create_output_object(storage::BlobStore& blobs,
+                                             const OutputObjectOptions& options) {
+  return std::make_unique<ObjectOutput>(blobs, options);
 }
 
 }  // namespace holdfast::convert

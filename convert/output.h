@@ -1,6 +1,11 @@
 // Where a converted file goes: a file that appears under its name only when it is complete, or a
 // stored object. Writes may come in any order, from one thread at a time; they must tile the file.
-// Errors: Io, NoSpace, Conflict when the name is taken and `force` was not given.
+//
+// An output may hold bytes of an earlier run of the same conversion (`resume`). Without finish() or
+// keep() everything written is dropped when the object goes.
+//
+// Errors: Io, NoSpace, Conflict when the name is taken and `force` was not given, or when another
+// process writes the same output.
 #pragma once
 
 #include <cstddef>
@@ -17,25 +22,42 @@ namespace holdfast::convert {
 
 class Output {
  public:
-  // Without finish(), what was written is dropped.
   virtual ~Output() = default;
+
+  // Whether an earlier run left these bytes here.
+  virtual bool holds(storage::ByteRange range, const Digest& sha256) const = 0;
+
+  // Bytes that an earlier run left may be written again.
   virtual void write(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
-  // Makes it durable and visible. Returns the SHA-256 of the whole.
-  virtual Digest finish() = 0;
+
+  // Makes the whole durable and returns its SHA-256. No write may follow.
+  virtual Digest seal() = 0;
+
+  // After seal(): makes it visible under its name.
+  virtual void finish() = 0;
+
+  // Leaves what is written for a later run.
+  virtual void keep() noexcept = 0;
 };
 
 struct OutputFileOptions {
   std::filesystem::path path;
   std::uint64_t size_bytes = 0;
-  bool force = false;  // replace an existing file
+  bool force = false;   // replace an existing file
+  bool resume = false;  // keep what an earlier run left
 };
 
-// Writes "<name>.part" beside the path and renames it when it is complete. Space is allocated
+// Writes "<name>.part" beside the path and renames it when it is complete. Free space is checked
 // first.
 std::unique_ptr<Output> create_output_file(const OutputFileOptions& options);
 
-// Writes an object under the lease `key`.
-std::unique_ptr<Output> create_output_object(storage::BlobStore& blobs, const std::string& key,
-                                             std::uint64_t size_bytes);
+struct OutputObjectOptions {
+  std::string lease_key;
+  std::uint64_t size_bytes = 0;
+  bool resume = false;
+};
+
+std::unique_ptr<Output> create_output_object(storage::BlobStore& blobs,
+                                             const OutputObjectOptions& options);
 
 }  // namespace holdfast::convert

@@ -31,7 +31,14 @@ void put_file(std::vector<FileRecord>& files, FileRecord file) {
   files.push_back(std::move(file));
 }
 
-FileRecord lfs_record(const DerivedFile& file) {
+FileRecord record_of(storage::Store& store, const DerivedFile& file) {
+  if (!file.lfs) {
+    const std::string text = storage::read_object(store.blobs(), file.object, file.size_bytes);
+    return {.path = file.path,
+            .size_bytes = file.size_bytes,
+            .blob = git_object_id("blob", as_bytes(text)),
+            .object = file.object};
+  }
   const std::string pointer = storage::git::lfs_pointer(file.object, file.size_bytes);
   return {.path = file.path,
           .size_bytes = file.size_bytes,
@@ -61,7 +68,7 @@ class Publisher {
     repository_ = repository_record();
     std::vector<FileRecord> files;
     if (parent_) files = store_.catalog().files(target_, parent_->commit, "");
-    for (const DerivedFile& file : added) put_file(files, lfs_record(file));
+    for (const DerivedFile& file : added) put_file(files, record_of(store_, file));
     put_file(files, text_record(store_, kAttributesName, kAttributes));
     put_file(files, text_record(store_, kCardName, card(files)));
     std::ranges::sort(files, {}, &FileRecord::path);
@@ -121,7 +128,9 @@ class Publisher {
 
   std::string commit_message(const std::vector<DerivedFile>& added) const {
     std::string names;
-    for (const DerivedFile& file : added) names += (names.empty() ? "" : ", ") + file.path;
+    for (const DerivedFile& file : added) {
+      if (file.lfs) names += (names.empty() ? "" : ", ") + file.path;
+    }
     return "Add " + names + "\n\nConverted from " + source_.repo.full_name() + " " +
            to_hex(source_.commit) + "\n";
   }
@@ -141,7 +150,9 @@ class Publisher {
                                         .bytes = object.bytes});
     }
     publication.refs.push_back({.name = std::string(kBranch), .commit = snapshot.commit});
-    for (const DerivedFile& file : added) publication.leases.push_back(file.lease_key);
+    for (const DerivedFile& file : added) {
+      if (!file.lease_key.empty()) publication.leases.push_back(file.lease_key);
+    }
     store_.catalog().publish(publication);
     store_.catalog().put_facts(target_, snapshot.commit, recipes(added));
     const std::string repo = to_text(target_), commit = to_hex(snapshot.commit);
@@ -153,6 +164,7 @@ class Publisher {
     std::vector<std::pair<std::string, Json>> facts;
     if (parent_) facts = store_.catalog().facts(target_, parent_->commit, kRecipeFact);
     for (const DerivedFile& file : added) {
+      if (file.recipe.empty()) continue;
       std::erase_if(facts, [&](const auto& fact) { return fact.first == recipe_key(file.path); });
       facts.emplace_back(recipe_key(file.path), Json(file.recipe));
     }

@@ -30,6 +30,7 @@ struct DerivedFile {
   Digest object;
   std::string lease_key;
   Json::Object recipe;  // what it was made by: equal recipes give equal bytes
+  bool lfs = true;      // kept outside git
 };
 
 // The file at `path` of the newest revision when it was made by the same recipe; nothing otherwise.

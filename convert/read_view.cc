@@ -132,6 +132,13 @@ ViewValues read_mx_blocks(const TensorView& view, const Checkpoint& checkpoint,
   return values;
 }
 
+ViewValues read_ggml_blocks(const TensorView& view, const Checkpoint& checkpoint,
+                            const SourceFiles& files) {
+  const std::uint64_t bytes_each = view.blocks.bytes;
+  return {.bytes = in_order(view, bytes_each, read_elements(view, bytes_each, checkpoint, files)),
+          .encoded = view.blocks.format};
+}
+
 ViewValues read_plain(const TensorView& view, const Checkpoint& checkpoint,
                       const SourceFiles& files) {
   const std::uint64_t bytes_each = element_bytes(view, checkpoint);
@@ -142,8 +149,9 @@ ViewValues read_plain(const TensorView& view, const Checkpoint& checkpoint,
 }  // namespace
 
 std::uint64_t element_bytes(const TensorView& view, const Checkpoint& checkpoint) {
-  return view.packing == Packing::MxBlocks ? kMxSourceBytes
-                                           : checkpoint.tensors[view.source].dtype->bits / 8;
+  if (view.packing == Packing::MxBlocks) return kMxSourceBytes;
+  if (view.packing == Packing::GgmlBlocks) return view.blocks.bytes;
+  return checkpoint.tensors[view.source].dtype->bits / 8;
 }
 
 ViewValues read_view(const TensorView& view, const Checkpoint& checkpoint,
@@ -153,6 +161,8 @@ ViewValues read_view(const TensorView& view, const Checkpoint& checkpoint,
       return read_scaled(view, checkpoint, files);
     case Packing::MxBlocks:
       return read_mx_blocks(view, checkpoint, files);
+    case Packing::GgmlBlocks:
+      return read_ggml_blocks(view, checkpoint, files);
     case Packing::Plain:
       break;
   }
@@ -168,6 +178,8 @@ std::uint64_t read_memory_bytes(const TensorView& view, const Checkpoint& checkp
       return read + (run_of(view).count + ordered) * sizeof(float);
     case Packing::MxBlocks:
       return read + ordered + view.elements() * (kMxBlockBytes + 2);
+    case Packing::GgmlBlocks:  // and perhaps the same as float32
+      return read + ordered + view.values() * sizeof(float);
     case Packing::Plain:
       break;
   }

@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "convert/convert.h"
+#include "convert/ggml_type.h"
 #include "storage/base/error.h"
 
 namespace holdfast::convert {
@@ -59,6 +60,47 @@ class Parameters {
   const Json::Object& object_;
 };
 
+quantize::Format parse_type(const std::string& name, std::string_view parameter) {
+  const GgmlType* type = find_ggml_type(name);
+  if (type != nullptr) return quantize::Format{type->id};
+  fail(ErrorKind::Invalid,
+       "convert: " + std::string(parameter) + ": unknown tensor type \"" + name + "\"");
+}
+
+QuantizerOptions parse_quantizer(const Parameters& parameters) {
+  QuantizerOptions options{.pure = parameters.flag("pure"),
+                           .leave_output = parameters.flag("leave_output_tensor")};
+  const auto type_of = [&](std::string_view name) -> std::optional<quantize::Format> {
+    const std::string text = parameters.text(name);
+    if (text.empty()) return std::nullopt;
+    return parse_type(text, name);
+  };
+  options.output_type = type_of("output_tensor_type");
+  options.embedding_type = type_of("token_embedding_type");
+  for (const std::string& rule : parameters.list("tensor_type")) {
+    const std::size_t equals = rule.rfind('=');
+    if (equals == std::string::npos) {
+      fail(ErrorKind::Invalid, "convert: tensor_type: expected REGEX=TYPE, found \"" + rule + "\"");
+    }
+    options.overrides.push_back(
+        {rule.substr(0, equals), parse_type(rule.substr(equals + 1), "tensor_type")});
+  }
+  return options;
+}
+
+void put_quantizer(const QuantizerOptions& options, Json::Object& object) {
+  const auto name = [](quantize::Format format) { return Json(ggml_type(format).name); };
+  if (options.pure) object.set("pure", true);
+  if (options.leave_output) object.set("leave_output_tensor", true);
+  if (options.output_type) object.set("output_tensor_type", name(*options.output_type));
+  if (options.embedding_type) object.set("token_embedding_type", name(*options.embedding_type));
+  Json::Array rules;
+  for (const TypeOverride& rule : options.overrides) {
+    rules.emplace_back(rule.pattern + "=" + std::string(ggml_type(rule.format).name));
+  }
+  if (!rules.empty()) object.set("tensor_type", std::move(rules));
+}
+
 }  // namespace
 
 ConvertRequest parse_request(const Json::Object& object) {
@@ -77,6 +119,13 @@ ConvertRequest parse_request(const Json::Object& object) {
   request.threads = static_cast<unsigned>(parameters.number("threads", 0, 0, kThreadsMax));
   request.memory_bytes = parameters.number("memory", kMemoryDefault, kMemoryMin,
                                            std::numeric_limits<std::uint64_t>::max());
+  request.imatrix = parameters.text("imatrix");
+  request.quantizer = parse_quantizer(parameters);
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  request.split = {.tensors_max = parameters.number("split_max_tensors", 0, 0, kMax),
+                   .bytes_max = parameters.number("split_size", 0, 0, kMax)};
+  request.allow_requantize = parameters.flag("allow_requantize");
+  request.ledger = parameters.flag("ledger");
   if (parameters.find("model_name") != nullptr) request.model_name = parameters.text("model_name");
   if (const Json* metadata = parameters.find("metadata")) request.metadata_override = *metadata;
   return request;
@@ -96,6 +145,12 @@ Json::Object to_parameters(const ConvertRequest& request) {
   if (!request.publish.empty()) object.set("publish", request.publish);
   if (request.model_name) object.set("model_name", *request.model_name);
   if (request.metadata_override) object.set("metadata", *request.metadata_override);
+  if (!request.imatrix.empty()) object.set("imatrix", request.imatrix);
+  put_quantizer(request.quantizer, object);
+  if (request.split.tensors_max != 0) object.set("split_max_tensors", request.split.tensors_max);
+  if (request.split.bytes_max != 0) object.set("split_size", request.split.bytes_max);
+  if (request.allow_requantize) object.set("allow_requantize", true);
+  if (request.ledger) object.set("ledger", true);
   return object;
 }
 

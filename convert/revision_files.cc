@@ -9,8 +9,10 @@ namespace {
 
 class StoredFile final : public ModelFile {
  public:
-  StoredFile(std::string name, std::unique_ptr<storage::BlobReader> reader)
-      : name_(std::move(name)), reader_(std::move(reader)) {}
+  StoredFile(std::string name, const Digest& object, std::unique_ptr<storage::BlobReader> reader)
+      : name_(std::move(name)), object_(object), reader_(std::move(reader)) {}
+
+  std::string version() const override { return to_hex(object_); }
 
   std::uint64_t size_bytes() const noexcept override { return reader_->size_bytes(); }
 
@@ -26,6 +28,7 @@ class StoredFile final : public ModelFile {
 
  private:
   std::string name_;
+  Digest object_;
   std::unique_ptr<storage::BlobReader> reader_;
 };
 
@@ -56,7 +59,8 @@ class RevisionFiles final : public ModelFiles {
     if (file == nullptr) {
       fail(ErrorKind::NotFound, repo_.full_name() + ": " + std::string(path) + ": not stored");
     }
-    return std::make_unique<StoredFile>(file->path, store_.blobs().open(*file->object));
+    return std::make_unique<StoredFile>(file->path, *file->object,
+                                        store_.blobs().open(*file->object));
   }
 
  private:

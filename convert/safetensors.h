@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "convert/model_files.h"
+#include "quantize/format.h"
 #include "quantize/rows.h"
 
 namespace holdfast::convert {
@@ -41,6 +42,7 @@ struct SourceTensor {
   std::uint64_t offset = 0;          // of its first byte in that file
   std::uint64_t size_bytes = 0;
   std::string alias_of;  // not empty: shares the bytes of that tensor, by `__metadata__`
+  std::optional<quantize::Format> blocks;  // of GGUF sources: the rows are blocks of this format
 
   std::uint64_t elements() const noexcept;
 };

@@ -13,8 +13,9 @@ namespace {
 using quantize::Format;
 using quantize::SourceType;
 
-// Source bytes of a slab, unless a single unit has more: large enough that a read is sequential to
-// the disk, small enough that a few of them in flight are nothing.
+// Source bytes of a slab, unless a single unit has more: large enough that a
+// read is sequential to the disk, small enough that a few of them in flight are
+// nothing.
 constexpr std::uint64_t kSlabBytes = 4ULL << 20;
 
 const SourceTensor& source_of(const TensorView& view, const Checkpoint& checkpoint) {
@@ -25,11 +26,13 @@ TensorView view_of(const Slab& slab, const PlannedTensor& tensor) {
   return units(tensor.draft.parts[slab.part], slab.unit_begin, slab.unit_end);
 }
 
-// Units per slab. A one-dimensional tensor is never cut: its row is the whole of it.
+// Units per slab. A one-dimensional tensor is never cut: its row is the whole
+// of it.
 std::uint64_t units_per_slab(const TensorView& view, const DraftTensor& draft,
                              std::uint64_t bytes_each) {
   const ElementRun unit = run_of(units(view, 0, std::min<std::uint64_t>(1, view.rows[0].count)));
-  // Nor is one whose units lie in each other (a transposed matrix): each slab would read it all.
+  // Nor is one whose units lie in each other (a transposed matrix): each slab
+  // would read it all.
   const bool overlapping = view.rows[0].count > 1 && unit.count > view.rows[0].stride;
   if (draft.ne.size() <= 1 || overlapping) return std::max<std::uint64_t>(1, view.rows[0].count);
   const std::uint64_t unit_bytes = unit.count * bytes_each;
@@ -61,6 +64,14 @@ void cut_part(std::vector<Slab>& slabs, const PlannedTensor& tensor, const Check
                                tensor.draft.name + ": expected a finite number");
 }
 
+[[noreturn]] void fail_overflow(const Slab& slab, const PlannedTensor& tensor,
+                                const Checkpoint& checkpoint) {
+  const SourceTensor& source = source_of(tensor.draft.parts[slab.part], checkpoint);
+  fail(ErrorKind::Corrupt, checkpoint.files[source.file] + ": " + source.name +
+                               ": values too large for the scales of " +
+                               std::string(ggml_type(tensor.format).name));
+}
+
 // Every value as float32. Exact for all types but F64.
 std::vector<std::byte> to_float32(const ViewValues& values, std::uint64_t elements) {
   std::vector<std::byte> floats(elements * sizeof(float));
@@ -68,8 +79,16 @@ std::vector<std::byte> to_float32(const ViewValues& values, std::uint64_t elemen
   return floats;
 }
 
-// 1 + x in the source's own precision where that is what the peer computes with: it widens all
-// types but F16 to float32 first.
+ViewValues decoded(const ViewValues& values, std::uint64_t elements) {
+  ViewValues floats{.bytes = std::vector<std::byte>(elements * sizeof(float))};
+  std::vector<float> numbers(elements);
+  quantize::decode_rows(*values.encoded, values.bytes, numbers);
+  std::memcpy(floats.bytes.data(), numbers.data(), floats.bytes.size());
+  return floats;
+}
+
+// 1 + x in the source's own precision where that is what the peer computes
+// with: it widens all types but F16 to float32 first.
 ViewValues add_one(const ViewValues& values, std::uint64_t elements) {
   ViewValues result{.bytes = to_float32(values, elements), .type = SourceType::F32};
   for (std::uint64_t i = 0; i < elements; ++i) {
@@ -89,6 +108,51 @@ ViewValues apply(ValueOp op, ViewValues values, std::uint64_t elements) {
   return op == ValueOp::AddOne ? add_one(values, elements) : std::move(values);
 }
 
+// Consecutive rows of a slab that share their importance weights: those of one
+// expert.
+struct Rows {
+  std::uint64_t first = 0, count = 0;  // within the slab
+  std::span<const float> importance;
+};
+
+std::vector<Rows> rows_by_importance(const Slab& slab, const PlannedTensor& tensor,
+                                     std::uint64_t row_values) {
+  const std::uint64_t rows = slab.elements / row_values;
+  if (tensor.importance.empty()) return {{.count = rows}};
+  const std::uint64_t rows_per_expert = tensor.draft.ne[1];
+  std::vector<Rows> runs;
+  for (std::uint64_t row = slab.first_element / row_values, end = row + rows, first = row;
+       row < end;) {
+    const std::uint64_t expert = row / rows_per_expert;
+    const std::uint64_t stop = std::min(end, (expert + 1) * rows_per_expert);
+    runs.push_back({.first = row - first,
+                    .count = stop - row,
+                    .importance = tensor.importance.subspan(expert * row_values, row_values)});
+    row = stop;
+  }
+  return runs;
+}
+
+void encode_rows_of(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                    const ViewValues& values, std::uint64_t row_values, const Rows& rows,
+                    Encoded& encoded) {
+  const std::uint64_t in = row_values * quantize::source_bytes(values.type);
+  const GgmlType& type = ggml_type(tensor.format);
+  const std::uint64_t out = row_values / type.block_values * type.block_bytes;
+  const std::span<std::byte> target =
+      std::span(encoded.bytes).subspan(rows.first * out, rows.count * out);
+  try {
+    quantize::encode_rows(tensor.format, values.type,
+                          std::span(values.bytes).subspan(rows.first * in, rows.count * in),
+                          rows.count, row_values, rows.importance, target, &encoded.sums);
+  } catch (const quantize::ValueError& error) {
+    fail_value(slab, tensor, checkpoint, error);
+  }
+  if (tensor.scales_finite && quantize::first_overflow(tensor.format, target)) {
+    fail_overflow(slab, tensor, checkpoint);
+  }
+}
+
 }  // namespace
 
 std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint) {
@@ -102,7 +166,8 @@ std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint) {
       next.first_element += tensor.draft.parts[next.part].values();
     }
     if (slabs.size() == before) {
-      // Generated, or without elements: one slab, so that every tensor is seen to be finished.
+      // Generated, or without elements: one slab, so that every tensor is seen
+      // to be finished.
       next.part = 0;
       next.elements = tensor.draft.parts.empty() ? tensor.draft.values.size() : 0;
       slabs.push_back(next);
@@ -142,26 +207,24 @@ ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkp
   }
 }
 
-Encoded encode_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
-                    const ViewValues& values, Format format) {
+Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const Checkpoint& checkpoint,
+                    const ViewValues& values) {
   if (values.encoded) {
-    assert(*values.encoded == format);
-    return {.bytes = values.bytes, .sums = {}};
+    if (*values.encoded == target.format) return {.bytes = values.bytes, .sums = {}};
+    return encode_slab(slab, target, checkpoint, decoded(values, slab.elements));
   }
-  const GgmlType& type = ggml_type(format);
-  const std::uint64_t row = tensor.draft.ne.empty() ? 1 : tensor.draft.ne.front();
-  // Parts of a one-dimensional tensor are shorter than its row; its formats have no blocks.
+  const GgmlType& type = ggml_type(target.format);
+  const std::uint64_t row = target.draft.ne.empty() ? 1 : target.draft.ne.front();
+  // Parts of a one-dimensional tensor are shorter than its row; its formats
+  // have no blocks.
   const bool whole_rows = row != 0 && slab.elements % row == 0;
   assert(whole_rows || type.block_values == 1);
   const std::uint64_t row_values = whole_rows ? row : slab.elements;
   Encoded encoded;
   encoded.bytes.resize(slab.elements / type.block_values * type.block_bytes);
   if (slab.elements == 0) return encoded;
-  try {
-    quantize::encode_rows(format, values.type, values.bytes, slab.elements / row_values, row_values,
-                          {}, encoded.bytes, &encoded.sums);
-  } catch (const quantize::ValueError& error) {
-    fail_value(slab, tensor, checkpoint, error);
+  for (const Rows& rows : rows_by_importance(slab, target, row_values)) {
+    encode_rows_of(slab, target, checkpoint, values, row_values, rows, encoded);
   }
   return encoded;
 }

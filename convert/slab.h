@@ -1,5 +1,6 @@
-// The unit of work: a run of an output tensor's rows, read, reordered and encoded in one go. The
-// cut depends on the plan alone, so sums and digests do not depend on threads or memory.
+// The unit of work: a run of an output tensor's rows, read, reordered and
+// encoded in one go. The cut depends on the plan alone, so sums and digests do
+// not depend on threads or memory.
 #pragma once
 
 #include <cstddef>
@@ -36,12 +37,15 @@ struct Encoded {
 std::uint64_t memory_bytes(const Slab& slab, const PlannedTensor& tensor,
                            const Checkpoint& checkpoint, std::span<const quantize::Format> formats);
 
-// The slab's values as they come from the source, after reordering and the tensor's ValueOp.
-// Error(Corrupt) naming file and tensor for a value that is no finite number.
+// The slab's values as they come from the source, after reordering and the
+// tensor's ValueOp. Error(Corrupt) naming file and tensor for a value that is
+// no finite number.
 ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
                      const SourceFiles& files);
 
-Encoded encode_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
-                    const ViewValues& values, quantize::Format format);
+// In the format of `target`, an output's tensor of the same draft. Error(Corrupt) as above, and
+// where a block's scale overflows though the plan forbids it.
+Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const Checkpoint& checkpoint,
+                    const ViewValues& values);
 
 }  // namespace holdfast::convert

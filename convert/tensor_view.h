@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "quantize/format.h"
+
 namespace holdfast::convert {
 
 struct Axis {
@@ -20,9 +22,15 @@ struct Axis {
 
 // What an element is.
 enum class Packing : std::uint8_t {
-  Plain,     // a number of the source's own type
-  Scaled,    // such a number, to be multiplied by the scale of its block of the source matrix
-  MxBlocks,  // 32 FP4 numbers in 16 bytes (OCP MX, MXFP4), their scale being a byte of `scales`
+  Plain,       // a number of the source's own type
+  Scaled,      // such a number, to be multiplied by the scale of its block of the source matrix
+  MxBlocks,    // 32 FP4 numbers in 16 bytes (OCP MX, MXFP4), their scale being a byte of `scales`
+  GgmlBlocks,  // a block of `blocks.format`, as GGUF files hold it
+};
+
+struct BlockShape {
+  quantize::Format format = quantize::Format::F32;
+  std::uint32_t values = 1, bytes = 4;
 };
 
 // Output row (i, j, k), column c, is the source's element
@@ -36,6 +44,7 @@ struct TensorView {
   std::uint32_t scales = 0;  // index into Checkpoint::tensors, unless Plain
   // Scaled: the shape of a block, and the blocks in a row of them.
   std::uint64_t scale_rows = 0, scale_columns = 0, scale_stride = 0;
+  BlockShape blocks;  // GgmlBlocks
 
   std::uint64_t rows_per_unit() const noexcept { return rows[1].count * rows[2].count; }
 
@@ -44,7 +53,9 @@ struct TensorView {
   std::uint64_t elements() const noexcept { return row_count() * columns.count; }
 
   // Numbers in an element.
-  std::uint64_t element_values() const noexcept { return packing == Packing::MxBlocks ? 32 : 1; }
+  std::uint64_t element_values() const noexcept {
+    return packing == Packing::MxBlocks ? 32 : packing == Packing::GgmlBlocks ? blocks.values : 1;
+  }
 
   std::uint64_t values() const noexcept { return elements() * element_values(); }
 

@@ -23,6 +23,8 @@ constexpr std::uint64_t kMetadataMaxBytes = 1 << 20;
 struct ConvertOptions {
   convert::ConvertRequest request;
   std::string metadata_file;
+  std::vector<std::string> tensor_types;
+  std::string output_type, embedding_type;
   bool list = false;
 };
 
@@ -80,19 +82,37 @@ std::string to_text(const Json::Object& result, bool dry_run) {
   return text;
 }
 
+std::string absolute(const std::string& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+// Names of types are read where those of a job's parameters are.
+convert::QuantizerOptions quantizer_options(const ConvertOptions& options) {
+  Json::Object parameters{{"source", "."},
+                          {"pure", options.request.quantizer.pure},
+                          {"leave_output_tensor", options.request.quantizer.leave_output},
+                          {"output_tensor_type", options.output_type},
+                          {"token_embedding_type", options.embedding_type}};
+  parameters.set("tensor_type",
+                 Json::Array(options.tensor_types.begin(), options.tensor_types.end()));
+  return convert::parse_request(parameters).quantizer;
+}
+
 int run_convert(const ConvertOptions& options, const Invocation& invocation, Output& output) {
   convert::ConvertRequest request = options.request;
   request.force = invocation.force;
+  request.quantizer = quantizer_options(options);
+  if (!request.imatrix.empty()) request.imatrix = absolute(request.imatrix);
   if (!options.metadata_file.empty()) {
     request.metadata_override =
         parse_json(read_file(options.metadata_file, kMetadataMaxBytes), options.metadata_file);
   }
   // A running server has its own working directory.
   if (convert::is_path(request.source)) {
-    request.source = std::filesystem::absolute(request.source).lexically_normal().string();
+    request.source = absolute(request.source);
   }
   if (!request.out.empty()) {
-    request.out = std::filesystem::absolute(request.out).lexically_normal().string();
+    request.out = absolute(request.out);
   }
   Json::Object result;
   if (convert::is_path(request.source) && !request.out.empty()) {
@@ -140,6 +160,22 @@ void add_options(CLI::App& verb, ConvertOptions& options) {
       ->transform(CLI::AsSizeValue(true));
   verb.add_option("--model-name", options.request.model_name, "general.name to start from");
   verb.add_option("--metadata", options.metadata_file, "JSON file of general.* keys to set");
+  verb.add_option("--imatrix", options.request.imatrix, "Importance matrix (GGUF or older form)");
+  verb.add_option("--tensor-type", options.tensor_types, "REGEX=TYPE, first match wins")
+      ->delimiter(',');
+  verb.add_option("--output-tensor-type", options.output_type, "Type of output.weight");
+  verb.add_option("--token-embedding-type", options.embedding_type, "Type of token_embd.weight");
+  verb.add_flag("--pure", options.request.quantizer.pure, "One type for all, no mixture");
+  verb.add_flag("--leave-output-tensor", options.request.quantizer.leave_output,
+                "output.weight keeps its type");
+  verb.add_option("--split-max-tensors", options.request.split.tensors_max, "Tensors per file");
+  verb.add_option("--split-size", options.request.split.bytes_max, "Bytes per file, such as 4GB")
+      ->transform(CLI::AsSizeValue(true));
+  verb.add_flag("--allow-requantize", options.request.allow_requantize,
+                "Quantize a GGUF whose tensors are quantized already");
+  verb.add_flag("--ledger", options.request.ledger, "Write NAME.ledger.json beside --out");
+  verb.add_flag("--no-mtp", options.request.no_mtp, "Without layers that predict further tokens");
+  verb.add_flag("--fuse-qkv", options.request.fuse_qkv, "attn_q, attn_k, attn_v become attn_qkv");
   verb.add_flag("--plain", options.request.plain, "Exactly the keys of llama.cpp's converter");
   verb.add_flag("--dry-run", options.request.dry_run, "Print the plan");
   verb.add_flag("--list", options.list, "Architectures and types");

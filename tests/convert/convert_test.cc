@@ -268,16 +268,97 @@ TEST_CASE("convert/convert: a bad request says which part") {
   CHECK(with([](auto& r) { r.types = {}; }).find("at least one type") != std::string::npos);
   CHECK(with([](auto& r) { r.source = "/no/such/folder"; }).find("/no/such/folder") == 0);
   CHECK(with([](auto& r) { r.source = "owner/name"; }).find("needs a store") != std::string::npos);
-  CHECK(with([](auto& r) { r.out.clear(); }).find("expected a repository") != std::string::npos);
+  CHECK(with([](auto& r) { r.out.clear(); }).find("take the folder in") != std::string::npos);
 }
 
-TEST_CASE("convert/convert: a stopped conversion leaves nothing") {
+TEST_CASE("convert/convert: a split output tells in each file which it is") {
   const Sample sample;
+  ConvertRequest request = sample.request("F16");
+  request.split.tensors_max = 8;
+  const Json result = sample.run(request);
+  const Json::Array& outputs = result.find("outputs")->as_array();
+  REQUIRE(outputs.size() == 3);
+  CHECK(outputs[2].find("path")->as_string().ends_with("out/model-00003-of-00003.gguf"));
+  const auto files = open_directory(sample.out().parent_path().string());
+  std::size_t tensors = 0;
+  for (std::uint16_t i = 0; i < 3; ++i) {
+    const fs::path name = fs::path(outputs[i].find("path")->as_string()).filename();
+    const GgufFile gguf = read_gguf(*files->open(name.string()), "x");
+    CHECK(std::get<std::uint16_t>(*gguf.metadata.find("split.no")) == i);
+    CHECK(std::get<std::uint16_t>(*gguf.metadata.find("split.count")) == 3);
+    CHECK(std::get<std::int32_t>(*gguf.metadata.find("split.tensors.count")) == 21);
+    CHECK((gguf.metadata.find("general.architecture") != nullptr) == (i == 0));
+    tensors += gguf.tensors.size();
+  }
+  CHECK(tensors == 21);
+}
+
+TEST_CASE("convert/convert: the ledger accounts for every tensor") {
+  const Sample sample;
+  ConvertRequest request = sample.request("Q4_0");
+  request.ledger = true;
+  const Json output = only_output(sample.run(request));
+  const fs::path path = sample.out().parent_path() / "model.ledger.json";
+  const Json ledger = parse_json(read_file(path), "ledger");
+  CHECK(ledger.find("type")->as_string() == "Q4_0");
+  CHECK(ledger.find("files")->as_array()[0].find("sha256")->as_string() ==
+        output.find("sha256")->as_string());
+  const std::string bytes = read_file(sample.out());
+  CHECK(ledger.find("tensors")->as_array().size() == 21);
+  for (const Json& row : ledger.find("tensors")->as_array()) {
+    CAPTURE(row.find("name")->as_string());
+    const std::string_view tensor =
+        std::string_view(bytes).substr(row.find("offset")->as_uint(), row.find("size")->as_uint());
+    CHECK(row.find("sha256")->as_string() == to_hex(sha256(as_bytes(tensor))));
+    const bool exact = row.find("type")->as_string() == "F32";
+    CHECK((row.find("rmse")->as_double() == 0) == exact);
+    CHECK(row.find("cosine")->as_double() > 0.99);
+    CHECK(row.find("from")->as_array().size() == 1);
+  }
+}
+
+TEST_CASE("convert/convert: a ready GGUF quantizes to the bytes that its checkpoint does") {
+  const Sample sample;
+  const fs::path own = sample.scratch().path() / "own.gguf";
+  ConvertRequest request{
+      .source = sample.model().string(), .types = {"BF16"}, .out = own.string(), .plain = true};
+  sample.run(request);
+  request.split.tensors_max = 5;
+  request.out = (sample.scratch().path() / "split.gguf").string();
+  sample.run(request);
+  ConvertRequest direct = sample.request("Q4_0");
+  direct.plain = true;
+  sample.run(direct);
+  for (const char* source : {"own.gguf", "split-00001-of-00005.gguf"}) {
+    CAPTURE(source);
+    ConvertRequest again{.source = (sample.scratch().path() / source).string(),
+                         .types = {"Q4_0"},
+                         .out = (sample.scratch().path() / "again.gguf").string(),
+                         .plain = true,
+                         .force = true};
+    sample.run(again);
+    CHECK(read_file(again.out) == read_file(sample.out()));
+  }
+}
+
+TEST_CASE("convert/convert: what is quantized already is quantized again only when asked") {
+  const Sample sample;
+  sample.run(sample.request("Q4_0"));
+  const fs::path out = sample.scratch().path() / "again.gguf";
+  ConvertRequest request{.source = sample.out().string(), .types = {"Q8_0"}, .out = out.string()};
+  const std::string error = sample.error(request);
+  CHECK(error.find("token_embd.weight: is Q4_0 already") != std::string::npos);
+  CHECK(!fs::exists(out));
+  request.allow_requantize = true;
   Context context;
-  context.request_stop();
-  CHECK_THROWS_WITH_AS(convert(sample.request("F16"), nullptr, context), "conversion stopped",
-                       Error);
-  CHECK(!fs::exists(sample.out()));
+  convert(request, nullptr, context);
+  CHECK(context.lines().at(0).find("loses more") != std::string::npos);
+  CHECK(read_file(out).starts_with("GGUF"));
+  // The same type is a copy, for which nothing has to be allowed.
+  ConvertRequest copy{.source = sample.out().string(),
+                      .types = {"Q4_0"},
+                      .out = (sample.scratch().path() / "copy.gguf").string()};
+  sample.run(copy);
 }
 
 TEST_CASE("convert/convert: parameters of a job and back") {

@@ -96,8 +96,9 @@ TEST_CASE("convert/publish: a conversion becomes a file of the derived repositor
   const Json result = stored.run({.types = {"Q8_0"}});
   CHECK(result.find("repo")->as_string() == "model/example/tiny-GGUF");
   CHECK(!result.find("already_current")->as_bool());
-  CHECK(stored.derived_paths() ==
-        std::vector<std::string>{".gitattributes", "README.md", "tiny.Q8_0.gguf"});
+  CHECK(stored.derived_paths() == std::vector<std::string>{".gitattributes", "README.md",
+                                                           "tiny.Q8_0.gguf",
+                                                           "tiny.Q8_0.ledger.json"});
   const auto commit = parse_git_oid(commit_of(result));
   REQUIRE(commit);
   const auto file = stored.store().catalog().find_file(kDerived, *commit, "tiny.Q8_0.gguf");
@@ -139,8 +140,10 @@ TEST_CASE("convert/publish: another type joins the files that are there") {
   Stored stored;
   stored.run({.types = {"Q8_0"}});
   const Json result = stored.run({.types = {"Q8_0", "F16"}});
-  CHECK(stored.derived_paths() ==
-        std::vector<std::string>{".gitattributes", "README.md", "tiny.F16.gguf", "tiny.Q8_0.gguf"});
+  CHECK(stored.derived_paths() == std::vector<std::string>{".gitattributes", "README.md",
+                                                           "tiny.F16.gguf", "tiny.F16.ledger.json",
+                                                           "tiny.Q8_0.gguf",
+                                                           "tiny.Q8_0.ledger.json"});
   CHECK(result.find("outputs")->as_array().size() == 2);
   // And the recipe of the first is still known.
   CHECK(stored.run({.types = {"Q8_0"}}).find("already_current")->as_bool());

@@ -13,5 +13,9 @@ TEST_CASE("convert/reference: Llama family equals the peer's files") {
   }
 }
 
+TEST_CASE("convert/reference: K- and I-quants with and without importance") {
+  test::check_reference_case("llama-kquant");
+}
+
 }  // namespace
 }  // namespace holdfast::convert

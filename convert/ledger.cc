@@ -1,0 +1,74 @@
+#include "convert/ledger.h"
+
+#include "convert/ggml_type.h"
+
+namespace holdfast::convert {
+namespace {
+
+Json::Array sources_of(const PlannedTensor& tensor, const Checkpoint& checkpoint) {
+  Json::Array sources;
+  std::uint32_t before = 0;
+  for (const TensorView& part : tensor.draft.parts) {
+    // Several parts of one source are one origin.
+    if (!sources.empty() && part.source == before) continue;
+    before = part.source;
+    const SourceTensor& source = checkpoint.tensors[part.source];
+    sources.push_back(
+        Json::Object{{"name", source.name},
+                     {"file", checkpoint.files[source.file]},
+                     {"dtype", source.dtype->name},
+                     {"shape", Json::Array(source.shape.begin(), source.shape.end())}});
+  }
+  return sources;
+}
+
+Json::Object tensor_row(const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                        const TensorRecord& record) {
+  const std::vector<std::uint64_t>& ne = tensor.draft.ne;
+  return {{"name", tensor.draft.name},
+          {"type", ggml_type(tensor.format).name},
+          {"ne", Json::Array(ne.begin(), ne.end())},
+          {"rule", tensor.rule},
+          {"file", tensor.file},
+          {"offset", tensor.offset},
+          {"size", tensor.size_bytes},
+          {"sha256", to_hex(record.target)},
+          {"rmse", record.sums.rmse()},
+          {"max_error", static_cast<double>(record.sums.max_abs_error)},
+          {"cosine", record.sums.cosine()},
+          {"from", sources_of(tensor, checkpoint)}};
+}
+
+}  // namespace
+
+Json::Object make_ledger(const LedgerInfo& info, const Plan& plan, const Checkpoint& checkpoint,
+                         std::span<const TensorRecord> records) {
+  Json::Array files;
+  for (std::size_t i = 0; i < info.paths.size(); ++i) {
+    files.push_back(Json::Object{{"path", info.paths[i]},
+                                 {"size", plan.files[i].size_bytes},
+                                 {"sha256", to_hex(info.digests[i])}});
+  }
+  Json::Array tensors;
+  quantize::ErrorSums all;
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
+    tensors.push_back(tensor_row(plan.tensors[i], checkpoint, records[i]));
+    all.add(records[i].sums);
+  }
+  return {{"version", 1},
+          {"source", info.source},
+          {"commit", info.commit.empty() ? Json() : Json(info.commit)},
+          {"type", plan.file_type->name},
+          {"files", std::move(files)},
+          {"rmse", all.rmse()},
+          {"cosine", all.cosine()},
+          {"tensors", std::move(tensors)}};
+}
+
+std::string ledger_path(std::string_view model_path) {
+  constexpr std::string_view kEnding = ".gguf";
+  if (model_path.ends_with(kEnding)) model_path.remove_suffix(kEnding.size());
+  return std::string(model_path) + std::string(kLedgerEnding);
+}
+
+}  // namespace holdfast::convert

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Whole conversions against llama_model_quantize and a plain copy, in the same run.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+ops/build release convert_bench
+exec build/release/tests/bench/convert_bench "$@"
