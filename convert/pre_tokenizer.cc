@@ -110,6 +110,26 @@ std::string name_in_family(std::string_view family, std::string_view architectur
   return std::string(general);
 }
 
+// A name that is in no table could belong anywhere.
+bool may_belong_to(std::string_view name, std::string_view family) {
+  bool known = false;
+  const auto belongs = [&](std::string_view row_family, std::string_view row_name) {
+    if (row_name != name) return false;
+    known = true;
+    return row_family == family;
+  };
+  for (const auto& row : pre_tokenizer_shapes()) {
+    if (belongs(row.family, row.family)) return true;
+  }
+  for (const auto& row : pre_tokenizer_names()) {
+    if (belongs(row.family, row.name)) return true;
+  }
+  for (const auto& row : pre_tokenizer_relatives()) {
+    if (belongs(row.family, row.name)) return true;
+  }
+  return !known;
+}
+
 }  // namespace
 
 std::string pre_tokenizer_shape(const Json& tokenizer_json) {
@@ -118,11 +138,15 @@ std::string pre_tokenizer_shape(const Json& tokenizer_json) {
   return shape;
 }
 
-std::string pre_tokenizer_name(const Json& tokenizer_json, std::string_view architecture) {
+std::string pre_tokenizer_name(const Json& tokenizer_json, std::string_view architecture,
+                               std::optional<std::string_view> by_ids) {
   const std::string shape = pre_tokenizer_shape(tokenizer_json);
-  for (const PreTokenizerShape& row : pre_tokenizer_shapes()) {
-    if (row.shape == shape) return name_in_family(row.family, architecture);
+  const auto rows = pre_tokenizer_shapes();
+  const auto row = std::ranges::find(rows, shape, &PreTokenizerShape::shape);
+  if (by_ids && (row == rows.end() || may_belong_to(*by_ids, row->family))) {
+    return std::string(*by_ids);
   }
+  if (row != rows.end()) return name_in_family(row->family, architecture);
   fail(ErrorKind::Unsupported,
        std::string(kWhere) + ": expected a known structure, found:\n" + shape);
 }

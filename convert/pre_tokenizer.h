@@ -5,6 +5,7 @@
 // naming the field.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,8 +17,11 @@ namespace holdfast::convert {
 // symbols do not count; ways of writing the same step are one.
 std::string pre_tokenizer_shape(const Json& tokenizer_json);
 
-// `architecture` is the GGUF name; it decides between names of one family, which split alike.
-std::string pre_tokenizer_name(const Json& tokenizer_json, std::string_view architecture);
+// `by_ids` is the name that the ids of the probe gave, if they are known. It wins among the names
+// of its family; a tokenizer that splits differently and still encodes the probe alike is not the
+// same. `architecture` is the GGUF name; it decides where the ids are unknown.
+std::string pre_tokenizer_name(const Json& tokenizer_json, std::string_view architecture,
+                               std::optional<std::string_view> by_ids = std::nullopt);
 
 // For checkpoints that have vocab.json and merges.txt only: the class in tokenizer_config.json.
 std::string pre_tokenizer_name_of_class(std::string_view tokenizer_class,

@@ -139,6 +139,18 @@ constexpr PreTokenizerName kNames[] = {
     {"bert", "", "jina-v2-en"},
 };
 
+constexpr PreTokenizerRelative kRelatives[] = {
+    {"bert", "bert-bge"},          {"bert", "bert-bge-large"}, {"deepseek-v3", "hy_v4"},
+    {"deepseek-v3", "joyai-llm"},  {"gpt-2", "a.x-4.0"},       {"gpt-2", "gigachat"},
+    {"gpt-2", "granite-docling"},  {"gpt-2", "jina-v1-en"},    {"gpt-2", "jina-v2-code"},
+    {"gpt-2", "jina-v2-de"},       {"gpt-2", "mellum"},        {"gpt-2", "mpt"},
+    {"gpt-2", "roberta-bpe"},      {"gpt-2", "trillion"},      {"gpt-4o", "kanana2"},
+    {"gpt-4o", "talkie"},          {"llama-bpe", "falcon3"},   {"llama-bpe", "jina-v5-nano"},
+    {"llama-bpe", "midm-2.0"},     {"llama-bpe", "pixtral"},   {"llama-bpe", "smaug-bpe"},
+    {"qwen2", "deepseek-r1-qwen"}, {"qwen2", "f2llmv2"},       {"qwen2", "kormo"},
+    {"qwen2", "megrez"},           {"qwen2", "solar-open"},    {"starcoder", "minerva-7b"},
+};
+
 constexpr PreTokenizerClass kClasses[] = {
     {"BertTokenizer", "bert"},        {"BloomTokenizer", "bloom"},   {"CodeGenTokenizer", "gpt-2"},
     {"CohereTokenizer", "starcoder"}, {"GPT2Tokenizer", "gpt-2"},    {"GPTNeoXTokenizer", "gpt-2"},
@@ -148,6 +160,8 @@ constexpr PreTokenizerClass kClasses[] = {
 }  // namespace
 
 std::span<const PreTokenizerShape> pre_tokenizer_shapes() noexcept { return kShapes; }
+
+std::span<const PreTokenizerRelative> pre_tokenizer_relatives() noexcept { return kRelatives; }
 
 std::span<const PreTokenizerName> pre_tokenizer_names() noexcept { return kNames; }
 

@@ -29,7 +29,14 @@ struct PreTokenizerClass {
 inline constexpr std::string_view kGpt2Split =
     R"(split 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// Names that only the ids of the probe lead to, and the family that splits as they do.
+struct PreTokenizerRelative {
+  std::string_view family;
+  std::string_view name;
+};
+
 std::span<const PreTokenizerShape> pre_tokenizer_shapes() noexcept;
+std::span<const PreTokenizerRelative> pre_tokenizer_relatives() noexcept;
 std::span<const PreTokenizerName> pre_tokenizer_names() noexcept;
 std::span<const PreTokenizerClass> pre_tokenizer_classes() noexcept;
 

@@ -4,18 +4,9 @@
 #include <string_view>
 
 #include "convert/tokenizer.h"
-#include "convert/tokenizers/tokenizer_source.h"
+#include "convert/tokenizers/writers.h"
 
 namespace holdfast::convert {
-
-struct TokenizerJob {
-  const TokenizerSource& source;
-  const TokenizerOptions& options;
-  std::uint64_t vocabulary_size = 0;  // 0 = as the tokenizer says
-  Tokenizer& out;
-};
-
-using TokenizerWriter = void (*)(const TokenizerJob&);
 
 // The writer for a class name of config.json, else for a GGUF architecture, else for `kind`.
 TokenizerWriter find_tokenizer_writer(std::string_view hf_name, std::string_view architecture,

@@ -1,7 +1,6 @@
 #include "convert/tokenizers/hub_tokenizer.h"
 
 #include <algorithm>
-#include <charconv>
 #include <sstream>
 
 #include "convert/tokenizers/vocabulary.h"
@@ -87,16 +86,6 @@ void read_added_tokens(const Json& tokenizer_json, HubTokenizer& tokenizer) {
   }
 }
 
-std::uint64_t parse_id(const std::string& text, const std::string& where) {
-  std::uint64_t id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    fail(ErrorKind::Corrupt, where + ": expected a token id, found \"" + text + "\"");
-  }
-  check_token_id(id, where);
-  return id;
-}
-
 // tokenizer_config.json repeats the added tokens of tokenizer.json and may add more. Where both
 // have a token, transformers takes the flags from here; where they disagree about an id's text,
 // tokenizer.json is what encodes.
@@ -105,7 +94,8 @@ void read_added_tokens_decoder(const TokenizerSource& source, HubTokenizer& toke
   const Json* decoder = source.setting("added_tokens_decoder");
   if (decoder == nullptr) return;
   for (const auto& [key, token] : decoder->as_object(where)) {
-    const std::uint64_t id = parse_id(key, where);
+    const std::uint64_t id = parse_token_id(key, where);
+    check_token_id(id, where);
     AddedToken parsed = parse_added_token(token, where + "." + key);
     const std::string* known = tokenizer.find(id);
     if (known == nullptr || *known == parsed.content) {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 
 #include "convert/tokenizers/kinds.h"
 #include "storage/base/error.h"
@@ -35,22 +34,13 @@ Added parse_added(const Json& token, const std::string& where) {
           .special = special != nullptr && special->as_bool(where + ".special")};
 }
 
-std::uint64_t parse_id(const std::string& text, const std::string& where) {
-  std::uint64_t id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    fail(ErrorKind::Corrupt, where + ": expected a token id, found \"" + text + "\"");
-  }
-  return id;
-}
-
 void overlay_settings(const TokenizerSource& source, Overlay overlay, Vocabulary& vocabulary) {
   const std::string where = "tokenizer_config.json: added_tokens_decoder";
   const Json* decoder = source.setting("added_tokens_decoder");
   if (decoder == nullptr) return;
   for (const auto& [key, token] : decoder->as_object(where)) {
     const Added added = parse_added(token, where + "." + key);
-    Token* row = row_of(vocabulary, parse_id(key, where));
+    Token* row = row_of(vocabulary, parse_token_id(key, where));
     if (row == nullptr) continue;
     const bool by_looks = overlay == Overlay::Settings;
     const bool control = added.special || (by_looks && looks_special(added.content));

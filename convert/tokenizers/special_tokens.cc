@@ -237,8 +237,7 @@ void SpecialTokens::set_added(std::string_view type, bool value) {
   }
 }
 
-void SpecialTokens::write(Metadata& metadata) const {
-  set_unless_empty(metadata, "tokenizer.ggml.merges", merges);
+void SpecialTokens::write_ids(Metadata& metadata) const {
   for (const auto& [type, id] : ids) {
     const TypeKeys* keys = find_keys(type);
     if (keys == nullptr) continue;
@@ -247,12 +246,21 @@ void SpecialTokens::write(Metadata& metadata) const {
     }
     metadata.set(std::string(keys->id_key), static_cast<std::uint32_t>(id));
   }
+}
+
+void SpecialTokens::write_added(Metadata& metadata) const {
   for (const auto& [type, value] : added) {
     const TypeKeys* keys = find_keys(type);
     if (keys != nullptr && !keys->added_key.empty()) {
       metadata.set(std::string(keys->added_key), value);
     }
   }
+}
+
+void SpecialTokens::write(Metadata& metadata) const {
+  set_unless_empty(metadata, "tokenizer.ggml.merges", merges);
+  write_ids(metadata);
+  write_added(metadata);
   write_templates(templates, metadata);
   if (lowercase) metadata.set("tokenizer.ggml.normalizer.lowercase", *lowercase);
   if (strip_accents) metadata.set("tokenizer.ggml.normalizer.strip_accents", *strip_accents);
@@ -279,16 +287,6 @@ SpecialTokens read_special_tokens(const TokenizerSource& source, Merges merges,
   if (merges == Merges::Loaded && special.merges.empty() && source.files.has("merges.txt")) {
     special.merges = merges_of_text(read_utf8_text(source.files, "merges.txt"));
   }
-  return special;
-}
-
-SpecialTokens read_special_tokens_of(const TokenizerSource& source,
-                                     std::vector<std::string> types) {
-  SpecialTokens special;
-  if (source.tokenizer_config) {
-    read_settings(source, source.tokenizer_config->as_object(), types, UINT64_MAX, special);
-  }
-  read_config_ids(source.config, types, UINT64_MAX, special);
   return special;
 }
 

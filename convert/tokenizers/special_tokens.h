@@ -32,7 +32,9 @@ struct SpecialTokens {
   // The first to set an id wins; ids from `tokens_max` on are ignored.
   void set_id(std::string_view type, std::uint64_t id, std::uint64_t tokens_max = UINT64_MAX);
   void set_added(std::string_view type, bool value);
-  // Appends the keys that GGUF has a name for.
+  // Appends the keys that GGUF has a name for; the first two are parts of the last.
+  void write_ids(Metadata& metadata) const;
+  void write_added(Metadata& metadata) const;
   void write(Metadata& metadata) const;
 };
 
@@ -42,8 +44,5 @@ enum class Merges { Ignored, Loaded };
 // eom when a template contradicts the configured end of text.
 SpecialTokens read_special_tokens(const TokenizerSource& source, Merges merges,
                                   std::uint64_t tokens = UINT64_MAX);
-
-// The ids of `types` only, from the same files, without merges and templates.
-SpecialTokens read_special_tokens_of(const TokenizerSource& source, std::vector<std::string> types);
 
 }  // namespace holdfast::convert

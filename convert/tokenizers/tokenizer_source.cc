@@ -1,5 +1,7 @@
 #include "convert/tokenizers/tokenizer_source.h"
 
+#include <charconv>
+
 #include "convert/tokenizers/unicode.h"
 #include "storage/base/error.h"
 
@@ -28,6 +30,16 @@ std::string read_utf8_text(const ModelFiles& files, std::string_view path) {
   std::string text = files.read_text(path);
   if (!is_utf8(text)) fail(ErrorKind::Corrupt, std::string(path) + ": expected UTF-8");
   return text;
+}
+
+std::uint64_t parse_token_id(std::string_view text, std::string_view where) {
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    fail(ErrorKind::Corrupt,
+         std::string(where) + ": expected a token id, found \"" + std::string(text) + "\"");
+  }
+  return id;
 }
 
 std::optional<std::string> token_content(const Json* entry) {

@@ -2,6 +2,7 @@
 // Borrows `files` and `config`; both must outlive it. Errors: Corrupt naming file and field.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,9 @@ std::optional<Json> read_json_object(const ModelFiles& files, std::string_view p
 
 // The whole file, which must be UTF-8.
 std::string read_utf8_text(const ModelFiles& files, std::string_view path);
+
+// "17", a key of added_tokens_decoder. Throws Corrupt, naming `where`, for anything else.
+std::uint64_t parse_token_id(std::string_view text, std::string_view where);
 
 // The text of a special token as files spell it: "<s>" or {"content": "<s>", …}; else nothing.
 std::optional<std::string> token_content(const Json* entry);

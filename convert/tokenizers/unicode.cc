@@ -134,4 +134,10 @@ std::optional<std::uint8_t> symbol_byte(char32_t symbol) noexcept {
   return kAlphabet.byte_of_shifted[symbol - kShiftedFirst];
 }
 
+std::string to_byte_symbols(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) append_utf8(byte_symbol(static_cast<std::uint8_t>(c)), out);
+  return out;
+}
+
 }  // namespace holdfast::convert

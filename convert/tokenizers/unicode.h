@@ -29,5 +29,6 @@ std::string to_valid_utf8(std::string_view bytes);
 // are U+0100 upwards in order, so a space is U+0120.
 char32_t byte_symbol(std::uint8_t byte) noexcept;
 std::optional<std::uint8_t> symbol_byte(char32_t symbol) noexcept;
+std::string to_byte_symbols(std::string_view bytes);
 
 }  // namespace holdfast::convert

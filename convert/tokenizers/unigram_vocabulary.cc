@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <set>
 #include <utility>
 
+#include "convert/tokenizers/base64.h"
 #include "convert/tokenizers/kinds.h"
 #include "storage/base/error.h"
 
@@ -10,36 +10,6 @@ namespace holdfast::convert {
 namespace {
 
 constexpr std::string_view kCharsmapWhere = "tokenizer.json: normalizer.precompiled_charsmap";
-
-int base64_digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+') return 62;
-  if (c == '/') return 63;
-  return -1;
-}
-
-std::string decode_base64(std::string_view text) {
-  std::string bytes;
-  std::uint32_t bits = 0;
-  unsigned count = 0;
-  while (text.ends_with('=')) text.remove_suffix(1);
-  for (const char c : text) {
-    const int digit = base64_digit(c);
-    if (digit < 0) {
-      fail(ErrorKind::Corrupt, std::string(kCharsmapWhere) + ": expected base64, found byte " +
-                                   std::to_string(static_cast<unsigned char>(c)));
-    }
-    bits = bits << 6 | static_cast<std::uint32_t>(digit);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes += static_cast<char>(bits >> count & 0xFF);
-    }
-  }
-  return bytes;
-}
 
 // A normalizer may be a Sequence with the Precompiled one in it.
 const Json* find_charsmap(const Json& normalizer) {
@@ -99,7 +69,7 @@ JsonUnigram read_json_unigram(const TokenizerSource& source, std::uint64_t size)
   }
   const Json* normalizer = source.tokenizer_json->find("normalizer");
   if (const Json* map = normalizer == nullptr ? nullptr : find_charsmap(*normalizer)) {
-    unigram.precompiled_charsmap = decode_base64(map->as_string(kCharsmapWhere));
+    unigram.precompiled_charsmap = decode_base64(map->as_string(kCharsmapWhere), kCharsmapWhere);
   }
   return unigram;
 }

@@ -133,12 +133,6 @@ Words punctuation_step(const Words& words, const Json& step) {
   return split_all(words, Regex(kPunctuation, std::string(kWhere)), behavior, false);
 }
 
-std::string to_byte_symbols(std::string_view text) {
-  std::string out;
-  for (const char c : text) append_utf8(byte_symbol(static_cast<std::uint8_t>(c)), out);
-  return out;
-}
-
 Words byte_level_step(const Words& words, const Json& step) {
   Words out = words;
   if (flag_of(step, "add_prefix_space", true)) {

@@ -61,6 +61,15 @@ TEST_CASE("convert/pre_tokenizer: the architecture decides within a family") {
   CHECK_THROWS_AS(pre_tokenizer_name(steps(R"({"type":"Odd"})"), "llama"), Error);
 }
 
+TEST_CASE("convert/pre_tokenizer: the probe's ids decide among names that split alike") {
+  const Json gpt2 = steps(R"({"type":"ByteLevel"})");
+  CHECK(pre_tokenizer_name(gpt2, "bert", "roberta-bpe") == "roberta-bpe");
+  CHECK(pre_tokenizer_name(gpt2, "bert", "unheard-of") == "unheard-of");
+  // Qwen 3.5's splitter over Qwen 2's vocabulary gives the same ids for the probe, not for Hindi.
+  CHECK(pre_tokenizer_name(gpt2, "bert", "qwen2") == "gpt-2");
+  CHECK(pre_tokenizer_name(steps(R"({"type":"Odd"})"), "bert", "kimi-k2") == "kimi-k2");
+}
+
 TEST_CASE("convert/pre_tokenizer: each row of the table can be reached") {
   std::set<std::string_view> shapes;
   std::set<std::string_view> families;
@@ -74,6 +83,10 @@ TEST_CASE("convert/pre_tokenizer: each row of the table can be reached") {
     CAPTURE(row.architecture);
     CHECK(families.contains(row.family));
     CHECK(names.emplace(row.family, row.architecture).second);
+  }
+  for (const PreTokenizerRelative& row : pre_tokenizer_relatives()) {
+    CAPTURE(row.name);
+    CHECK(families.contains(row.family));
   }
   for (const PreTokenizerClass& row : pre_tokenizer_classes()) CHECK(families.contains(row.family));
 }

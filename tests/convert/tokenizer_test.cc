@@ -168,7 +168,7 @@ const Hostile kHostile[] = {
      "glm4",
      {{"tokenizer.json", bpe(R"("a":0)")}},
      ErrorKind::Corrupt,
-     "tokenizer.json: added_tokens: expected \"[gMASK]\", found none"},
+     "tokenizer.json: added_tokens: expected \"<|endoftext|>\", found none"},
     {"a class of unknown splitter",
      "gpt2",
      {{"vocab.json", R"({"a":0})"}, {"tokenizer_config.json", R"({"tokenizer_class":"Odd"})"}},
