@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kBlockBytes = 1 << 20;
+constexpr std::uint64_t kWritebackBytes = 16 << 20;
 
 class FileOutput final : public Output {
  public:
@@ -51,6 +52,7 @@ class FileOutput final : public Output {
 
   void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
     write_at(fd_.get(), offset, bytes, part_);
+    start_writeback(offset, bytes.size());
     if (offset != hashed_) return;
     hasher_.update(bytes);
     hashed_ += bytes.size();
@@ -109,6 +111,15 @@ class FileOutput final : public Output {
     }
   }
 
+  // The disk works while the next tensors are encoded, so that seal() finds little left to do. Only
+  // a hint: where it fails, sync_data says why.
+  void start_writeback(std::uint64_t offset, std::uint64_t length) {
+    unflushed_ += length;
+    if (unflushed_ < kWritebackBytes) return;
+    ::sync_file_range(fd_.get(), 0, static_cast<off64_t>(offset + length), SYNC_FILE_RANGE_WRITE);
+    unflushed_ = 0;
+  }
+
   template <class Use>
   void for_each_block(storage::ByteRange range, Use use) const {
     std::vector<std::byte> block;
@@ -124,6 +135,7 @@ class FileOutput final : public Output {
   fs::path path_, part_;
   std::uint64_t size_;
   std::uint64_t hashed_ = 0;
+  std::uint64_t unflushed_ = 0;
   Sha256 hasher_;
   bool force_;
   bool owned_ = false;
