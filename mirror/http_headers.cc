@@ -24,8 +24,9 @@ std::string to_lower(std::string_view text) {
 
 std::optional<std::uint64_t> parse_number(std::string_view text) noexcept {
   std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, value);
+  const char* const start = text.data();
+  const char* const end = start + text.size();
+  const auto parsed = std::from_chars(start, end, value);
   if (text.empty() || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
   return value;
 }
@@ -40,7 +41,7 @@ std::chrono::seconds clamp_seconds(std::uint64_t value) noexcept {
 std::optional<std::string_view> parameter(std::string_view text, std::string_view name) noexcept {
   while (!text.empty()) {
     const std::size_t semicolon = text.find(';');
-    std::string_view part = trim(text.substr(0, semicolon));
+    const std::string_view part = trim(text.substr(0, semicolon));
     text = semicolon == text.npos ? std::string_view() : text.substr(semicolon + 1);
     const std::size_t equals = part.find('=');
     if (equals == part.npos || trim(part.substr(0, equals)) != name) continue;

@@ -72,7 +72,7 @@ Error error_of(const HttpResponse& response) {
     text += ", " + std::string(code.substr(0, 60));
   }
   if (const std::string words = words_of(response); !words.empty()) text += ": " + words;
-  return Error(kind, text);
+  return {kind, text};
 }
 
 std::string seconds_text(Milliseconds wait) {

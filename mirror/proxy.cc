@@ -42,6 +42,7 @@ bool is_exempt(std::string_view list, const Url& url) {
 
 Environment process_environment() {
   return [](const char* name) -> std::optional<std::string> {
+    // Nothing in this process changes its environment. NOLINTNEXTLINE(concurrency-mt-unsafe)
     const char* const value = std::getenv(name);
     if (value == nullptr) return std::nullopt;
     return std::string(value);

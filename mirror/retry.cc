@@ -32,7 +32,7 @@ std::optional<Milliseconds> RetryBudget::next_wait(SteadyTime now,
     if (*announced > limits_.announced_max || ++announced_ > limits_.announced_count_max) {
       return std::nullopt;
     }
-    return *announced;
+    return announced;
   }
   if (failures_++ == 0) first_failure_ = now;
   const int doublings = std::min(failures_ - 1, 20);

@@ -144,7 +144,7 @@ void SyncRun::choose() {
     return;
   }
   // A short commit id, or a default branch that the refs alone do not tell.
-  const std::string_view word = request_.revision == "HEAD" ? "" : request_.revision;
+  const std::string word = request_.revision == "HEAD" ? "" : request_.revision;
   choice_.commit = upstream_->revision(request_.repo, word).commit;
   if (!word.empty()) return;
   const auto branch = std::ranges::find_if(refs, [&](const storage::Ref& ref) {

@@ -283,10 +283,9 @@ ExchangeEnd CurlLoop::end_of(const std::shared_ptr<Exchange>& exchange) {
 
 void CurlLoop::run() {
   while (true) {
-    Mail mail = std::exchange(*mail_.lock(), {});
-    const bool stop = mail.stop;
-    handle_mail(std::move(mail));
-    if (stop) break;
+    const Mail mail = std::exchange(*mail_.lock(), {});
+    handle_mail(mail);
+    if (mail.stop) break;
     int running = 0;
     curl_multi_perform(multi_, &running);
     handle_finished();
@@ -298,8 +297,8 @@ void CurlLoop::run() {
   }
 }
 
-void CurlLoop::handle_mail(Mail mail) {
-  for (auto& exchange : mail.started) {
+void CurlLoop::handle_mail(const Mail& mail) {
+  for (const auto& exchange : mail.started) {
     Exchange::Handle& handle = *exchange->handle_;
     handle.easy = curl_easy_init();
     handle.owner = exchange.get();
@@ -382,7 +381,7 @@ void CurlLoop::finish(Exchange& exchange, std::optional<ExchangeFailure> failure
   end.tls_peer = peer_certificate(easy);
   curl_multi_remove_handle(multi_, easy);
   const auto found = std::ranges::find(running_, &exchange, &std::shared_ptr<Exchange>::get);
-  const std::shared_ptr<Exchange> kept = *found;  // until its waiter knows
+  const std::shared_ptr<Exchange> kept = std::move(*found);  // until its waiter knows
   running_.erase(found);
   exchange.shared_.lock()->end = std::move(end);
   exchange.shared_.notify_all();

@@ -109,7 +109,7 @@ class CurlLoop {
   };
 
   void run();
-  void handle_mail(Mail mail);
+  void handle_mail(const Mail& mail);
   void handle_finished();
   void end_silent_ones();
   void finish(Exchange& exchange, std::optional<ExchangeFailure> failure);

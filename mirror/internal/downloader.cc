@@ -101,6 +101,7 @@ DownloadResult Downloader::run() {
   }
   std::vector<std::jthread> threads;
   const unsigned workers = std::max(1U, options_.workers);
+  threads.reserve(workers);
   queue_.lock()->workers = workers;
   for (unsigned i = 0; i < workers; ++i) {
     threads.emplace_back([this, i] { work(i % 2 == 1); });
@@ -210,6 +211,7 @@ void Downloader::fetch_small(std::size_t file) {
 void Downloader::flush(Batch batch) {
   if (batch.files.empty()) return;
   std::vector<std::span<const std::byte>> bytes;
+  bytes.reserve(batch.files.size());
   for (const auto& [file, text] : batch.files) bytes.push_back(as_bytes(text));
   const std::vector<Digest> digests = store_.blobs().put_all(bytes);
   std::vector<std::pair<GitOid, Digest>> blobs;
