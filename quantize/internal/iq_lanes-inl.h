@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <span>
 
 #include <hwy/highway.h>
 
@@ -51,7 +53,11 @@ class GridLanes {
   SubFit run(float reach, float scale, float span) {
     round_trials(reach);
     for (std::size_t k = 0; k < kGroups; ++k) {
-      settle_trials(k);
+      if constexpr (kByTrial) {
+        settle_by_trial(k);
+      } else {
+        settle_by_run(k);
+      }
     }
     sum_trials();
     SubFit fit{.scale = scale, .empty = false};
@@ -75,6 +81,8 @@ class GridLanes {
   static constexpr std::size_t kTrials = 2 * F::kShape.trials + 1;
   static constexpr std::size_t kPadded = (kTrials + kLanes - 1) / kLanes * kLanes;
   static constexpr hn::CappedTag<float, 4> kQuad{};
+  // Lists of groups of four are short: five to seven on average, against eight to thirty.
+  static constexpr bool kByTrial = kDimension == 4;
   // Marks a code that a neighbour search replaced.
   static constexpr std::uint32_t kOffGrid = 1u << 16;
 
@@ -94,7 +102,14 @@ class GridLanes {
     }
     for (std::size_t t = 0; t < kPadded; t += kLanes) {
       const Floats inverse = hn::Load(kFloat, guesses + t) / Splat(reach);
-      hn::Store(Splat(1.0f) / inverse, kFloat, trial_scale_ + t);
+      const Floats scale = Splat(1.0f) / inverse;
+      hn::Store(scale, kFloat, trial_scale_ + t);
+      if constexpr (kByTrial) {
+        for (std::size_t l = 0; l < kLevels; ++l) {
+          const Floats odd = Splat(static_cast<float>(2 * l + 1));
+          hn::Store(scale * odd, kFloat, reached_ + l * kPadded + t);
+        }
+      }
       for (std::size_t k = 0; k < kGroups; ++k) {
         Floats code = hn::Zero(kFloat);
         for (std::size_t i = kDimension; i-- > 0;) {
@@ -107,10 +122,66 @@ class GridLanes {
     }
   }
 
-  // Neighbours for all trials that are off the grid. Trials of like code come in runs, and the
+  // Neighbours for all trials that are off the grid, where lists are short: trials side by side,
+  // candidate after candidate. Trials of like code, which have one list, come in runs.
+  HWY_INLINE void settle_by_trial(std::size_t k) {
+    std::uint32_t* codes = trial_codes_[k];
+    bool tabled = false;
+    for (std::size_t begin = 0; begin < kTrials;) {
+      const std::uint32_t code = codes[begin];
+      std::size_t end = begin + 1;
+      while (end < kTrials && codes[end] == code) ++end;
+      if (!grid_.contains(code)) {
+        if (!tabled) table_errors(k);
+        tabled = true;
+        for (std::size_t t = begin / kLanes * kLanes; t < end; t += kLanes) {
+          const Uints best = nearest_by_trial(grid_.neighbours(code), t);
+          const auto trial = hn::Iota(kInt, static_cast<std::int32_t>(t));
+          const auto inside =
+              hn::And(hn::Gt(trial, hn::Set(kInt, static_cast<std::int32_t>(begin) - 1)),
+                      hn::Lt(trial, hn::Set(kInt, static_cast<std::int32_t>(end))));
+          const auto old = hn::Load(kUint, codes + t);
+          hn::Store(hn::IfThenElse(hn::RebindMask(kUint, inside), best, old), kUint, codes + t);
+        }
+      }
+      begin = end;
+    }
+  }
+
+  // The error of each value of a group at each level, in all trials.
+  HWY_INLINE void table_errors(std::size_t k) {
+    for (std::size_t i = 0; i < kDimension; ++i) {
+      const Floats x = Splat(view_.x[k * kDimension + i]);
+      const Floats root = Splat(view_.roots[k * kDimension + i]);
+      for (std::size_t at = 0; at < kLevels * kPadded; at += kLanes) {
+        const Floats difference = hn::Load(kFloat, reached_ + at) - x;
+        hn::Store(root * difference * difference, kFloat, errors_ + i * kLevels * kPadded + at);
+      }
+    }
+  }
+
+  // For trials [t, t + kLanes): the first of the nearest.
+  HWY_INLINE Uints nearest_by_trial(std::span<const std::uint16_t> neighbours,
+                                    std::size_t t) const {
+    Floats least = Splat(std::numeric_limits<float>::max());
+    Uints best = hn::Zero(kUint);
+    for (const std::uint32_t code : neighbours) {
+      const auto error = [this, code, t](std::size_t i) {
+        const std::size_t level = code >> (kBits * i) & (kLevels - 1);
+        return hn::Load(kFloat, errors_ + (i * kLevels + level) * kPadded + t);
+      };
+      const Floats distance = error(0) + error(1) + error(2) + error(3);
+      const auto better = hn::Lt(distance, least);
+      least = hn::IfThenElse(better, distance, least);
+      best = hn::IfThenElse(hn::RebindMask(kUint, better), hn::Set(kUint, code | kOffGrid), best);
+    }
+    return best;
+  }
+
+  // The same where lists are long: candidates side by side. The
   // neighbour that wins clearly at both ends of a run wins within: the difference of two distances
   // is the scale times a linear function of the scale.
-  HWY_INLINE void settle_trials(std::size_t k) {
+  HWY_INLINE void settle_by_run(std::size_t k) {
     std::uint32_t* codes = trial_codes_[k];
     float margin = -1;
     for (std::size_t begin = 0; begin < kTrials;) {
@@ -266,6 +337,9 @@ class GridLanes {
   alignas(64) float x_[kValues * kLevels];  // every value once per level
   alignas(64) float roots_[kValues * kLevels];
   alignas(64) float trial_scale_[kPadded];
+  // By trial: what each level reaches, and what it misses of each value of a group.
+  alignas(64) float reached_[kByTrial ? kLevels * kPadded : 1];
+  alignas(64) float errors_[kByTrial ? kDimension * kLevels * kPadded : 1];
   alignas(64) float trial_qx_[kPadded], trial_qq_[kPadded];
   alignas(64) std::uint32_t trial_codes_[kGroups][kPadded];
 };

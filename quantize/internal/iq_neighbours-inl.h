@@ -104,6 +104,14 @@ HWY_INLINE Neighbour NearestNeighbour(std::span<const std::uint16_t> neighbours,
   constexpr hn::Rebind<std::uint16_t, FloatTag> kCode{};
   const LevelTables<kDimension> tables(errors);
   const std::size_t count = neighbours.size();
+  if (count <= kLanes) {
+    const auto codes = hn::PromoteTo(kUint, hn::LoadU(kCode, neighbours.data()));
+    const Floats distance = tables.sum(codes);
+    const Floats least = hn::MinOfLanes(kFloat, distance);
+    const auto near = hn::And(hn::FirstN(kFloat, count), hn::Le(distance, least + Splat(margin)));
+    const auto first = hn::FindFirstTrue(kFloat, hn::Eq(distance, least));
+    return {neighbours[static_cast<std::size_t>(first)], hn::CountTrue(kFloat, near) == 1};
+  }
   alignas(64) float distances[Grid::kNeighboursMax];
   Floats least = Splat(std::numeric_limits<float>::max());
   for (std::size_t n = 0; n < count; n += kLanes) {
