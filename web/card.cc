@@ -93,7 +93,7 @@ std::string link_url(std::string_view url, const CardLinks& links) {
   }
   const std::string_view scheme = scheme_of(url);
   if (!scheme.empty()) {
-    const bool allowed = std::find(kSchemes.begin(), kSchemes.end(), scheme) != kSchemes.end();
+    const bool allowed = std::ranges::find(kSchemes, scheme) != kSchemes.end();
     return allowed ? std::string(url) : "";
   }
   if (url.empty() || url.starts_with('#') || url.starts_with('/') || is_elsewhere(url)) {

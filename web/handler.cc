@@ -12,7 +12,7 @@ namespace holdfast::web {
 namespace {
 
 bool same_name(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+  return std::ranges::equal(a, b, [](char x, char y) {
     return std::tolower(static_cast<unsigned char>(x)) ==
            std::tolower(static_cast<unsigned char>(y));
   });
@@ -94,14 +94,14 @@ void make_header_safe(Response& response) {
 }  // namespace
 
 std::string_view Request::header(std::string_view name) const noexcept {
-  const auto found = std::find_if(headers.begin(), headers.end(),
-                                  [&](const Header& h) { return same_name(h.name, name); });
+  const auto found =
+      std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
   return found == headers.end() ? std::string_view() : found->value;
 }
 
 std::string_view Response::header(std::string_view name) const noexcept {
-  const auto found = std::find_if(headers.begin(), headers.end(),
-                                  [&](const auto& h) { return same_name(h.first, name); });
+  const auto found =
+      std::ranges::find_if(headers, [&](const auto& h) { return same_name(h.first, name); });
   return found == headers.end() ? std::string_view() : std::string_view(found->second);
 }
 

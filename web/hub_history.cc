@@ -38,7 +38,7 @@ std::vector<CommitInfo> history(const storage::Catalog& catalog, const RevisionA
   while (next && commits.size() < kCommitsMax) {
     const auto object = catalog.find_git_object(*next);
     if (!object || object->type != "commit") break;
-    commits.push_back({*next, storage::git::parse_commit(object->bytes)});
+    commits.push_back(CommitInfo{*next, storage::git::parse_commit(object->bytes)});
     const auto& parents = commits.back().commit.parents;
     next = parents.empty() ? std::nullopt : std::optional(parents.front());
   }

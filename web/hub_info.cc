@@ -112,8 +112,8 @@ constexpr Field kFields[] = {
 
 void check_expand(const std::vector<std::string>& names) {
   for (const auto& name : names) {
-    const bool known = std::any_of(std::begin(kFields), std::end(kFields),
-                                   [&](const Field& field) { return field.name == name; });
+    const bool known =
+        std::ranges::any_of(kFields, [&](const Field& field) { return field.name == name; });
     if (!known) refuse(400, "", "expand: unknown value \"" + name + "\"");
   }
 }
@@ -126,9 +126,8 @@ Json info_json(const Source& source, const std::vector<std::string>& expand, uns
     json.set("modelId", source.facts.repository.id.full_name());
   }
   for (const Field& field : kFields) {
-    const bool asked = expand.empty()
-                           ? (field.shown & shown) != 0
-                           : std::find(expand.begin(), expand.end(), field.name) != expand.end();
+    const bool asked = expand.empty() ? (field.shown & shown) != 0
+                                      : std::ranges::find(expand, field.name) != expand.end();
     if (!asked) continue;
     Json value = field.value(source);
     if (!value.is_null()) json.set(std::string(field.name), std::move(value));
@@ -141,7 +140,7 @@ bool contains_ignoring_case(std::string_view text, std::string_view part) {
     return std::tolower(static_cast<unsigned char>(a)) ==
            std::tolower(static_cast<unsigned char>(b));
   };
-  return std::search(text.begin(), text.end(), part.begin(), part.end(), same) != text.end();
+  return !std::ranges::search(text, part, same).empty();
 }
 
 struct ListFilter {
@@ -149,7 +148,7 @@ struct ListFilter {
   std::vector<std::string> tags;
 
   bool names(const storage::RepoId& id) const {
-    return std::all_of(search.begin(), search.end(), [&](const std::string& part) {
+    return std::ranges::all_of(search, [&](const std::string& part) {
       return contains_ignoring_case(id.full_name(), part);
     });
   }
@@ -157,8 +156,8 @@ struct ListFilter {
   bool tagged(const RepositoryFacts& facts) const {
     const Json::Array have = facts.tags();
     const Json pipeline = facts.text("pipeline_tag");
-    return std::all_of(tags.begin(), tags.end(), [&](const std::string& tag) {
-      return pipeline == Json(tag) || std::find(have.begin(), have.end(), Json(tag)) != have.end();
+    return std::ranges::all_of(tags, [&](const std::string& tag) {
+      return pipeline == Json(tag) || std::ranges::find(have, Json(tag)) != have.end();
     });
   }
 };

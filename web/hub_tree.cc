@@ -93,8 +93,7 @@ Response list_tree(const Call& call) {
   const std::string* cursor = call.query.find("cursor");
   auto next = entries.begin();
   if (cursor != nullptr) {
-    next = std::upper_bound(entries.begin(), entries.end(), *cursor,
-                            [](const std::string& path, const Entry& e) { return path < e.path; });
+    next = std::ranges::upper_bound(entries, *cursor, {}, &Entry::path);
   }
   Json::Array page;
   for (; next != entries.end() && page.size() < limit; ++next) {

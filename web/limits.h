@@ -8,8 +8,8 @@
 namespace holdfast::web {
 
 // A request's start line and header fields together.
-inline constexpr std::size_t kHeaderBytesMax = 32 * 1024;
-inline constexpr std::size_t kBodyBytesMax = 4 * 1024 * 1024;
+inline constexpr std::size_t kHeaderBytesMax = std::size_t{32} * 1024;
+inline constexpr std::size_t kBodyBytesMax = std::size_t{4} * 1024 * 1024;
 inline constexpr std::size_t kConnectionsMax = 16'384;
 
 inline constexpr std::chrono::seconds kHeaderTimeout{15};  // first byte to last byte of a request
@@ -19,7 +19,7 @@ inline constexpr std::chrono::seconds kLingerTimeout{2};   // reading on after a
 
 // Bytes per sendfile(2) call: large enough to keep the call rate low, small enough that one fast
 // reader does not hold a thread for long (the session yields after each call).
-inline constexpr std::size_t kSendfileBytes = 2 * 1024 * 1024;
+inline constexpr std::size_t kSendfileBytes = std::size_t{2} * 1024 * 1024;
 
 inline constexpr std::chrono::milliseconds kLongPollMax{30'000};
 inline constexpr std::chrono::milliseconds kLongPollInterval{100};
@@ -31,9 +31,9 @@ inline constexpr std::size_t kCommitsMax = 10'000;    // commits walked for one 
 inline constexpr std::size_t kPathsMax = 10'000;      // paths in one paths-info request
 inline constexpr std::size_t kJobsPage = 200;         // jobs in one answer
 
-inline constexpr std::uint64_t kCardBytesMax = 1024 * 1024;     // rendered README
-inline constexpr std::uint64_t kTextViewBytesMax = 512 * 1024;  // file shown as text
-inline constexpr std::size_t kCatalogPageRows = 200;            // repositories on one page
-inline constexpr std::size_t kFilesPageRows = 2000;             // files on one page
+inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
+inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text
+inline constexpr std::size_t kCatalogPageRows = 200;  // repositories on one page
+inline constexpr std::size_t kFilesPageRows = 2000;   // files on one page
 
 }  // namespace holdfast::web

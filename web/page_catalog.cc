@@ -14,8 +14,8 @@ namespace {
 using storage::RepoKind;
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
@@ -45,8 +45,8 @@ Found find_rows(const storage::Catalog& catalog, const std::string& search) {
     }
   }
   found.total = records.size();
-  std::stable_sort(records.begin(), records.end(),
-                   [](const auto& a, const auto& b) { return a.updated_at > b.updated_at; });
+  std::ranges::stable_sort(
+      records, [](const auto& a, const auto& b) { return a.updated_at > b.updated_at; });
   if (records.size() > kCatalogPageRows) records.resize(kCatalogPageRows);
   for (auto& record : records) {
     found.rows.push_back(read_facts(catalog, std::move(record), std::nullopt));

@@ -37,8 +37,8 @@ std::string commit_of(const Shown& shown) { return to_hex(shown.facts.revision->
 
 Html card_html(const Call& call, const Shown& shown) {
   Html html;
-  const auto readme = std::find_if(shown.files.begin(), shown.files.end(),
-                                   [](const auto& file) { return file.path == "README.md"; });
+  const auto readme =
+      std::ranges::find_if(shown.files, [](const auto& file) { return file.path == "README.md"; });
   if (readme == shown.files.end() || readme->size_bytes > kCardBytesMax) {
     return html.add("<p class=\"quiet\">This repository has no card.</p>");
   }
@@ -153,8 +153,8 @@ Html recipe(std::string_view name, const Html& code, bool open) {
 }
 
 const storage::FileRecord* find_gguf(const Shown& shown) {
-  const auto found = std::find_if(shown.files.begin(), shown.files.end(),
-                                  [](const auto& file) { return file.path.ends_with(".gguf"); });
+  const auto found = std::ranges::find_if(
+      shown.files, [](const auto& file) { return file.path.ends_with(".gguf"); });
   return found == shown.files.end() ? nullptr : &*found;
 }
 

@@ -31,7 +31,7 @@ std::string_view trim(std::string_view text) noexcept {
 
 bool names_bytes(std::string_view unit) noexcept {
   constexpr std::string_view kBytes = "bytes";
-  return std::equal(unit.begin(), unit.end(), kBytes.begin(), kBytes.end(), [](char a, char b) {
+  return std::ranges::equal(unit, kBytes, [](char a, char b) {
     return std::tolower(static_cast<unsigned char>(a)) == b;
   });
 }

@@ -100,8 +100,8 @@ void Parameters::add(std::string key, std::string value) {
 }
 
 const std::string* Parameters::find(std::string_view key) const noexcept {
-  const auto found = std::find_if(values_.begin(), values_.end(),
-                                  [&](const auto& pair) { return pair.first == key; });
+  const auto found =
+      std::ranges::find_if(values_, [&](const auto& pair) { return pair.first == key; });
   return found == values_.end() ? nullptr : &found->second;
 }
 
@@ -116,14 +116,14 @@ std::vector<std::string> Parameters::all(std::string_view key) const {
 bool Parameters::flag(std::string_view key) const noexcept {
   constexpr std::array<std::string_view, 4> kTrue{"true", "True", "1", ""};
   const std::string* value = find(key);
-  return value != nullptr && std::find(kTrue.begin(), kTrue.end(), *value) != kTrue.end();
+  return value != nullptr && std::ranges::find(kTrue, *value) != kTrue.end();
 }
 
 std::optional<Target> split_target(std::string_view target) {
   target = without_origin(target);
   if (target.empty() || target.front() != '/') return std::nullopt;
   const auto is_blank = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
-  if (std::any_of(target.begin(), target.end(), is_blank)) return std::nullopt;
+  if (std::ranges::any_of(target, is_blank)) return std::nullopt;
   if (const auto fragment = target.find('#'); fragment != std::string_view::npos) {
     target = target.substr(0, fragment);
   }

@@ -12,7 +12,7 @@ namespace {
 
 bool is_host_text(std::string_view host) noexcept {
   constexpr std::string_view kExtra = ".-_:[]";
-  return !host.empty() && std::all_of(host.begin(), host.end(), [&](char c) {
+  return !host.empty() && std::ranges::all_of(host, [&](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
            kExtra.find(c) != std::string_view::npos;
   });
@@ -86,8 +86,7 @@ int status_of(ErrorKind kind) noexcept {
       Row{ErrorKind::Timeout, 504},
       Row{ErrorKind::Cancelled, 503},
   };
-  const auto row =
-      std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.kind == kind; });
+  const auto row = std::ranges::find_if(kRows, [&](const Row& r) { return r.kind == kind; });
   return row == kRows.end() ? 500 : row->status;
 }
 

@@ -57,11 +57,11 @@ std::string_view media_type(std::string_view path) noexcept {
   const std::string_view name = path.substr(path.rfind('/') + 1);
   const std::string_view extension = name.substr(name.rfind('.') + 1);
   const auto same = [&](const Row& row) {
-    return std::equal(
-        extension.begin(), extension.end(), row.extension.begin(), row.extension.end(),
-        [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
+    return std::ranges::equal(extension, row.extension, [](char a, char b) {
+      return std::tolower(static_cast<unsigned char>(a)) == b;
+    });
   };
-  const auto row = std::find_if(kTypes.begin(), kTypes.end(), same);
+  const auto row = std::ranges::find_if(kTypes, same);
   return row == kTypes.end() ? std::string_view("application/octet-stream") : row->type;
 }
 

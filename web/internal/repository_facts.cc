@@ -10,8 +10,7 @@ constexpr std::size_t kIdDigits = 24;
 Json copy_of(const Json* value) { return value == nullptr ? Json() : *value; }
 
 void add_tag(Json::Array& tags, std::string tag) {
-  if (std::find(tags.begin(), tags.end(), Json(tag)) == tags.end())
-    tags.emplace_back(std::move(tag));
+  if (std::ranges::find(tags, Json(tag)) == tags.end()) tags.emplace_back(std::move(tag));
 }
 
 // The card's base_model is a text or a list of texts.
@@ -124,7 +123,7 @@ std::vector<std::string> RepositoryFacts::formats() const {
 
 bool RepositoryFacts::has_format(std::string_view format) const {
   const auto have = formats();
-  return std::find(have.begin(), have.end(), format) != have.end();
+  return std::ranges::find(have, format) != have.end();
 }
 
 Json RepositoryFacts::safetensors() const {

@@ -48,8 +48,8 @@ constexpr std::string_view kEveryAnswer =
     "X-Linked-ETag\r\n";
 
 std::string_view reason_of(int status) noexcept {
-  const auto row = std::find_if(kReasons.begin(), kReasons.end(),
-                                [&](const Reason& reason) { return reason.status == status; });
+  const auto row =
+      std::ranges::find_if(kReasons, [&](const Reason& reason) { return reason.status == status; });
   return row == kReasons.end() ? std::string_view("Unknown") : row->text;
 }
 
