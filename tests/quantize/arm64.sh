@@ -12,7 +12,8 @@ library=/usr/lib/aarch64-linux-gnu/libhwy.so.1
 [ -e "$library" ] || { echo "SKIPPED: libhwy-dev:arm64 is not installed"; exit 0; }
 
 mkdir -p "$build"
-flags=(-std=c++20 -O2 -ffp-contract=off -I"$root" -DHWY_SHARED_DEFINE
+# As quantize/CMakeLists.txt does for arm64: Highway's NEON functions are built with +crypto.
+flags=(-std=c++20 -O2 -march=armv8-a+crypto -ffp-contract=off -I"$root" -DHWY_SHARED_DEFINE
   "-DHOLDFAST_SOURCE_DIR=\"$root\""
   "-DHWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL|HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
 sources=("$root"/quantize/*.cc "$root"/tests/doctest_main.cc "$root"/tests/quantize/samples.cc
