@@ -154,7 +154,8 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       }
       const bool keep = parser_->get().keep_alive() && !context_.draining.load();
       const bool sent = co_await answer_request(keep);
-      if (!sent || !keep) co_return;
+      // A drain that began meanwhile has closed the idle connections already: do not become one.
+      if (!sent || !keep || context_.draining.load()) co_return;
     }
   }
 
