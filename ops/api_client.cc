@@ -20,6 +20,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kLocalPoll = 20ms;
 constexpr long kSocketTimeoutSeconds = 60;
+constexpr std::string_view kStoreMark = "FORMAT";  // storage/FORMAT.md
+constexpr std::string_view kConfigName = "holdfast.toml";
 
 // Which Error an HTTP status stands for.
 struct StatusKind {
@@ -52,10 +54,10 @@ Json to_answer(int status, std::string_view body, std::string_view target) {
 // Opens the store in this process and answers from the same handlers that the server uses.
 class LocalClient final : public ApiClient {
  public:
-  LocalClient(const Config& config, const Environment& environment)
+  LocalClient(const Config& config, const Environment& environment, StoreUse use)
       : config_(config),
         environment_(environment),
-        store_(storage::Store::open({.directory = config.data})),
+        store_(open_store(config, use)),
         services_{.store = *store_, .version = kVersion, .external_url = config.external_url} {}
 
   Json call(std::string_view method, const std::string& target, const Json& body) override {
@@ -163,14 +165,33 @@ class SocketClient final : public ApiClient {
 
 }  // namespace
 
-std::unique_ptr<ApiClient> open_client(const Config& config, const Environment& environment) {
+std::unique_ptr<storage::Store> open_store(const Config& config, StoreUse use) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (!fs::exists(config.data / kStoreMark, ignored)) {
+    if (use == StoreUse::Read) {
+      fail(ErrorKind::NotFound,
+           fmt::format("{}: no store here (--data, HOLDFAST_DATA)", config.data.string()));
+    }
+    for (const fs::directory_entry& entry : fs::directory_iterator(config.data, ignored)) {
+      if (entry.path().filename() == kConfigName) continue;
+      fail(ErrorKind::Conflict,
+           fmt::format("{}: holds other files, such as {}: a store needs a folder of its own",
+                       config.data.string(), entry.path().filename().string()));
+    }
+  }
+  return storage::Store::open({.directory = config.data});
+}
+
+std::unique_ptr<ApiClient> open_client(const Config& config, const Environment& environment,
+                                       StoreUse use) {
   const std::filesystem::path socket = config.data / "holdfast.sock";
   std::error_code ignored;
   if (std::filesystem::exists(socket, ignored)) {
     auto client = std::make_unique<SocketClient>(socket);
     if (client->answers()) return client;
   }
-  return std::make_unique<LocalClient>(config, environment);
+  return std::make_unique<LocalClient>(config, environment, use);
 }
 
 std::string encode_component(std::string_view text) {

@@ -8,6 +8,7 @@
 
 #include "ops/config.h"
 #include "storage/base/json.h"
+#include "storage/store.h"
 
 namespace holdfast::ops {
 
@@ -25,8 +26,17 @@ class ApiClient {
   Json get(const std::string& target) { return call("GET", target, nullptr); }
 };
 
-// Connects or opens. Error(Conflict) when another process has the store open but does not answer.
-std::unique_ptr<ApiClient> open_client(const Config& config, const Environment& environment);
+// Whether a verb may make a store where there is none.
+enum class StoreUse { Read, Create };
+
+// Opens the configured data directory. Error(NotFound) when a reader finds no store there;
+// Error(Conflict) when a store would be made in a folder that holds something else.
+std::unique_ptr<storage::Store> open_store(const Config& config, StoreUse use);
+
+// Connects or opens. Errors as open_store; Error(Conflict) when another process has the store open
+// but does not answer.
+std::unique_ptr<ApiClient> open_client(const Config& config, const Environment& environment,
+                                       StoreUse use);
 
 // Percent-encodes one path segment or query value.
 std::string encode_component(std::string_view text);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "mirror/url.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 
@@ -215,6 +216,13 @@ bool is_ourselves(const Config& config, std::string_view endpoint) {
          (!external.empty() && endpoint == external);
 }
 
+// HF_TOKEN is the user's secret with one hub; another address must not see it.
+bool owns_hub_token(const std::string& endpoint, const Environment& environment) {
+  const mirror::Url address = mirror::parse_url(endpoint);
+  return mirror::same_origin(address, mirror::parse_url(kHub)) ||
+         mirror::same_origin(address, mirror::parse_url(environment("HF_ENDPOINT").value_or(kHub)));
+}
+
 toml::array to_array(const std::vector<std::string>& values) {
   toml::array array;
   for (const std::string& value : values) array.push_back(value);
@@ -314,10 +322,24 @@ UpstreamSettings choose_upstream(const Config& config, std::string_view name,
   return fallback;
 }
 
+UpstreamSettings upstream_at(const Config& config, const std::string& endpoint) {
+  const mirror::Url address = mirror::parse_url(endpoint);
+  UpstreamSettings settings{.name = "from", .endpoint = endpoint};
+  for (const UpstreamSettings& upstream : config.upstreams) {
+    if (!mirror::same_origin(mirror::parse_url(upstream.endpoint), address)) continue;
+    settings = upstream;
+    settings.endpoint = endpoint;
+    break;
+  }
+  return settings;
+}
+
 std::string read_token(const UpstreamSettings& upstream, const Environment& environment) {
   std::string token;
   if (upstream.token_file.empty()) {
-    token = environment("HF_TOKEN").value_or("");
+    if (owns_hub_token(upstream.endpoint, environment)) {
+      token = environment("HF_TOKEN").value_or("");
+    }
   } else {
     token = read_file(upstream.token_file, kTokenMaxBytes);
   }

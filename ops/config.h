@@ -67,8 +67,14 @@ std::string to_text(const Config& config);
 UpstreamSettings choose_upstream(const Config& config, std::string_view name,
                                  const Environment& environment);
 
-// The token for an upstream: HF_TOKEN when the upstream has no token file. Empty when there is
-// none. Error(NotFound|Invalid) naming the file.
+// The settings for an address given by hand (--from): those of the configured upstream of the same
+// scheme, host and port, else the bare address. Error(Invalid) for what is no hub address, or holds
+// a user name or password.
+UpstreamSettings upstream_at(const Config& config, const std::string& endpoint);
+
+// The token for an upstream: its token file's content; without a file HF_TOKEN, but only for the
+// hub that HF_TOKEN belongs to (HF_ENDPOINT, or huggingface.co). Empty when there is none.
+// Error(NotFound|Invalid) naming the file.
 std::string read_token(const UpstreamSettings& upstream, const Environment& environment);
 
 }  // namespace holdfast::ops

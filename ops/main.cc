@@ -25,7 +25,8 @@ void set_up_log() {
   logger->set_pattern("time=%Y-%m-%dT%H:%M:%S.%eZ level=%l part=%n %v",
                       spdlog::pattern_time_type::utc);
   spdlog::set_default_logger(std::move(logger));
-  spdlog::set_level(spdlog::level::warn);
+  // A verb reports its own failure; only `serve` logs what happens in the background.
+  spdlog::set_level(spdlog::level::err);
 }
 
 void add_common_options(CLI::App& app, ops::Invocation& invocation) {

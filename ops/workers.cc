@@ -53,8 +53,7 @@ storage::Selection selection_of(const Job& job) {
 mirror::UpstreamConfig upstream_of(const Job& job, const WorkerContext& context) {
   UpstreamSettings settings;
   if (const std::string endpoint = text_parameter(job, "endpoint"); !endpoint.empty()) {
-    settings.name = "from";
-    settings.endpoint = endpoint;
+    settings = upstream_at(context.config, endpoint);
   } else {
     settings =
         choose_upstream(context.config, text_parameter(job, "upstream"), context.environment);
@@ -126,7 +125,7 @@ Json::Object run_job(const Job& job, const WorkerContext& context, JobContext& p
     spdlog::info("job_done id={} kind={} ms={}", job.id, job.kind, milliseconds());
     return result;
   } catch (const Error& error) {
-    spdlog::warn("job_failed id={} kind={} ms={} error_kind={} error=\"{}\"", job.id, job.kind,
+    spdlog::warn("job_failed id={} kind={} ms={} error_kind={} error={:?}", job.id, job.kind,
                  milliseconds(), to_text(error.kind()), error.what());
     throw;
   }

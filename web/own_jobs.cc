@@ -17,11 +17,13 @@ Json progress_json(const storage::Progress& progress) {
                       {"note", progress.note}};
 }
 
-Json job_json(const storage::Job& job) {
+// Only the operator sees what a job was asked: it names local paths and addresses.
+Json job_json(const Call& call, const storage::Job& job) {
+  const bool trusted = call.request.trusted;
   return Json::Object{{"id", job.id},
                       {"kind", job.kind},
-                      {"key", job.key},
-                      {"parameters", job.parameters},
+                      {"key", trusted ? Json(job.key) : Json()},
+                      {"parameters", trusted ? Json(job.parameters) : Json()},
                       {"state", storage::to_text(job.state)},
                       {"progress", progress_json(job.progress)},
                       {"result", job.result},
@@ -81,7 +83,7 @@ Json read_body(const Request& request) {
 Response list_jobs(const Call& call) {
   Json::Array list;
   for (const auto& job : call.services.store.jobs().list(page_limit(call, kJobsPage))) {
-    list.push_back(job_json(job));
+    list.push_back(job_json(call, job));
   }
   return json_response(Json::Object{{"jobs", std::move(list)}});
 }
@@ -102,7 +104,7 @@ Response enqueue_job(const Call& call) {
 
 Response show_job(const Call& call) {
   const storage::Job job = find_job(call);
-  Response response = json_response(job_json(job));
+  Response response = json_response(job_json(call, job));
   response.set("Cache-Control", "no-store");
   response.wait_max = wait_of(call, job);
   return response;
@@ -119,14 +121,14 @@ Response cancel_job(const Call& call) {
   require_trust(call);
   const storage::Job job = find_job(call);
   call.services.store.jobs().cancel(job.id);
-  return json_response(job_json(find_job(call)));
+  return json_response(job_json(call, find_job(call)));
 }
 
 Response retry_job(const Call& call) {
   require_trust(call);
   const storage::Job job = find_job(call);
   call.services.store.jobs().retry(job.id);
-  return json_response(job_json(find_job(call)));
+  return json_response(job_json(call, find_job(call)));
 }
 
 }  // namespace holdfast::web

@@ -128,10 +128,21 @@ Html job_progress(const storage::Job& job) {
   return html;
 }
 
+// The repository that a job is about; keys and paths are the operator's alone.
+std::string job_subject(const storage::Job& job) {
+  for (const std::string_view key : {"repo", "source"}) {
+    const Json* value = job.parameters.find(key);
+    if (value != nullptr && value->is_string() && !value->as_string().starts_with('/')) {
+      return value->as_string();
+    }
+  }
+  return {};
+}
+
 Html job_row(const Call& call, const storage::Job& job) {
   Html row;
   row.add("<tr><td class=\"num\"><a href=\"", base_path(call.services), "/-/api/v1/jobs/", job.id,
-          "/log\">", job.id, "</a></td><td>", job.kind, "</td><td class=\"key\">", job.key,
+          "/log\">", job.id, "</a></td><td>", job.kind, "</td><td class=\"key\">", job_subject(job),
           "</td><td>",
           chip(storage::to_text(job.state), "state-" + std::string(storage::to_text(job.state))),
           "</td><td class=\"progress\">", job_progress(job), "</td><td class=\"when\">",

@@ -119,7 +119,7 @@ int run_convert(const ConvertOptions& options, const Invocation& invocation, Out
     DirectContext context(output, invocation.stop);
     result = convert::convert(request, nullptr, context);
   } else {
-    const auto client = open_client(invocation.config(), invocation.environment);
+    const auto client = open_client(invocation.config(), invocation.environment, StoreUse::Create);
     const Json::Object parameters = convert::to_parameters(request);
     result = run_job(
         *client, {.kind = "convert", .key = to_text(Json(parameters)), .parameters = parameters},
@@ -153,8 +153,9 @@ int run_list(Output& output) {
 void add_options(CLI::App& verb, ConvertOptions& options) {
   verb.add_option("SOURCE", options.request.source, "owner/name[@revision], or a model folder");
   verb.add_option("--to", options.request.types, "Types, such as Q8_0,Q4_0")->delimiter(',');
-  verb.add_option("--out", options.request.out, "A .gguf file (one type) or a folder");
-  verb.add_option("--publish", options.request.publish, "Repository to publish to");
+  CLI::Option* out =
+      verb.add_option("--out", options.request.out, "A .gguf file (one type) or a folder");
+  verb.add_option("--publish", options.request.publish, "Repository to publish to")->excludes(out);
   verb.add_option("--threads", options.request.threads, "0: one per CPU");
   verb.add_option("--memory", options.request.memory_bytes, "Bytes in flight, such as 512MB")
       ->transform(CLI::AsSizeValue(true));

@@ -1,6 +1,6 @@
 #include "convert/inspect.h"
 
-#include <filesystem>
+#include <algorithm>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace {
 
 Json::Object inspect_repository(const std::string& name, const Invocation& invocation) {
   const RepositorySource source = parse_repository_source(name);
-  const auto client = open_client(invocation.config(), invocation.environment);
+  const auto client = open_client(invocation.config(), invocation.environment, StoreUse::Read);
   const std::string revision = source.revision.empty() ? "HEAD" : source.revision;
   const Json answer =
       get_about(*client, source,
@@ -27,7 +27,10 @@ int run_inspect(const std::string& source, const Invocation& invocation, Output&
   const Json::Object inspection =
       convert::is_path(source) ? convert::inspect(source) : inspect_repository(source, invocation);
   output.done(inspection, convert::inspection_text(inspection));
-  return kExitDone;
+  const Json::Array& files = inspection.find("files")->as_array("files");
+  const bool broken =
+      std::ranges::any_of(files, [](const Json& file) { return file.find("error") != nullptr; });
+  return broken ? kExitFinding : kExitDone;
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ Json::Array find_repositories(ApiClient& client, const std::string& filter) {
 }
 
 int run_list(const std::string& filter, const Invocation& invocation, Output& output) {
-  const auto client = open_client(invocation.config(), invocation.environment);
+  const auto client = open_client(invocation.config(), invocation.environment, StoreUse::Read);
   Json::Array repositories = find_repositories(*client, filter);
   std::size_t width = 0;
   for (const Json& row : repositories) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "ops/api_client.h"
 #include "ops/verbs/verbs.h"
 #include "ops/version.h"
 #include "ops/workers.h"
@@ -44,7 +45,7 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   spdlog::set_level(spdlog::level::info);
   Config config = invocation.config();
   if (!options.listen.empty()) config.listen = options.listen;
-  const auto store = storage::Store::open({.directory = config.data});
+  const auto store = open_store(config, StoreUse::Create);
   web::Server server({.listen = config.listen,
                       .external_url = config.external_url,
                       .threads = config.threads,

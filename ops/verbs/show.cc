@@ -42,7 +42,7 @@ std::string to_page(const Json& repository) {
 
 int run_show(const std::string& name, const Invocation& invocation, Output& output) {
   const RepositorySource source = parse_repository_source(name);
-  const auto client = open_client(invocation.config(), invocation.environment);
+  const auto client = open_client(invocation.config(), invocation.environment, StoreUse::Read);
   const Json repository = get_about(*client, source, "/-/api/v1/repositories/" + source.target());
   output.done(repository.as_object(), to_page(repository));
   return kExitDone;

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "mirror/url.h"
 #include "ops/api_client.h"
 #include "ops/job_verb.h"
 #include "ops/verbs/repository.h"
@@ -92,6 +93,8 @@ JobRequest to_request(const Target& target, const SyncOptions& options, bool for
                           {"dry_run", options.dry_run},
                           {"force", force}};
   if (is_url(options.from)) {
+    // Refuses credentials in the address before it can stand in a job row.
+    mirror::parse_url(options.from);
     parameters.set("endpoint", options.from);
   } else if (!options.from.empty()) {
     parameters.set("directory",
@@ -107,7 +110,8 @@ std::string to_line(const Target& target, const Json::Object& result, bool dry_r
   };
   const Json* commit = result.find("commit");
   std::string line =
-      fmt::format("{} {}", target.repo, commit == nullptr ? "" : commit->as_string("commit"));
+      fmt::format("{} {}", display_name(target.repo),
+                  commit == nullptr || commit->is_null() ? "" : commit->as_string("commit"));
   if (dry_run) {
     line += fmt::format("  {} to fetch", format_bytes(number("bytes_to_fetch")));
     if (const Json* plan = result.find("plan")) {
@@ -144,7 +148,7 @@ int list_holes(ApiClient& client, Output& output) {
 
 int run_sync(const SyncOptions& options, const Invocation& invocation, Output& output) {
   const Config config = invocation.config();
-  const auto client = open_client(config, invocation.environment);
+  const auto client = open_client(config, invocation.environment, StoreUse::Create);
   if (options.holes) return list_holes(*client, output);
   Json::Array results;
   std::string text;

@@ -85,6 +85,22 @@ expect "work is not taken from the network" 0 '403' \
 expect "a non-loopback address needs --insecure" 2 'insecure' \
   "$holdfast" serve --data "$work/other" --listen 0.0.0.0:0
 
+expect "jobs hide what they were asked from the network" 0 '"parameters":null' \
+  curl -fsS "$url/-/api/v1/jobs"
+expect "credentials in an address are refused before anything is stored" 2 'user name or password' \
+  "$holdfast" sync example/x --from "http://user:sekret@127.0.0.1:1" --data "$data"
+expect "and stand nowhere" 1 '' grep -q sekret -r "$data"
+expect "a dry run of a folder works" 0 'to fetch' \
+  "$holdfast" sync example/new --from "$work/tiny" --data "$work/dry" --dry-run
+expect "a reader makes no store" 2 'no store here' "$holdfast" list --data "$work/typo"
+expect "and leaves no trace" 1 '' test -e "$work/typo"
+expect "a store is not made among other files" 2 'folder of its own' \
+  "$holdfast" sync example/x --from "$work/tiny" --data "$work/again"
+expect "where to write is said once" 64 'excludes' \
+  "$holdfast" convert "$work/tiny" --to Q8_0 --out "$work/o.gguf" --publish a/b
+head -c 500 "$work/tiny/model.safetensors" >"$work/broken.safetensors"
+expect "a broken file is a finding" 1 'error' "$holdfast" inspect "$work/broken.safetensors"
+
 inside=$work/inside
 expect "dry run lists what would be fetched" 0 'model\.safetensors' \
   "$holdfast" sync example/tiny --from "$url" --data "$inside" --dry-run

@@ -177,7 +177,40 @@ TEST_CASE("ops/config: a token is trimmed and must be a header value") {
   CHECK(read_token(upstream, environment({{"HF_TOKEN", "hf_other"}})) == "hf_abc");
   upstream.token_file = folder.write("bad", "hf_a\r\nX-Evil: 1\n");
   CHECK_THROWS_AS(read_token(upstream, environment({})), Error);
-  CHECK(read_token(UpstreamSettings{}, environment({{"HF_TOKEN", "hf_other"}})) == "hf_other");
+}
+
+TEST_CASE("ops/config: HF_TOKEN goes to its own hub and to nobody else") {
+  struct Case {
+    const char* endpoint;
+    const char* hf_endpoint;
+    bool sent;
+  };
+
+  const Case cases[] = {
+      {"https://huggingface.co", nullptr, true},
+      {"https://huggingface.co/", nullptr, true},
+      {"http://huggingface.co", nullptr, false},
+      {"https://huggingface.co:8443", nullptr, false},
+      {"http://127.0.0.1:18999", nullptr, false},
+      {"https://hub.example.org/hf", "https://hub.example.org", true},
+      {"https://other.example.org", "https://hub.example.org", false},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.endpoint);
+    std::map<std::string, std::string> values = {{"HF_TOKEN", "hf_secret"}};
+    if (c.hf_endpoint != nullptr) values.emplace("HF_ENDPOINT", c.hf_endpoint);
+    const UpstreamSettings upstream{.endpoint = c.endpoint};
+    CHECK(read_token(upstream, environment(values)) == (c.sent ? "hf_secret" : ""));
+  }
+}
+
+TEST_CASE("ops/config: an address given by hand takes a configured upstream's settings") {
+  Config config;
+  config.upstreams = {{.name = "a", .endpoint = "http://a:1", .token_file = "/t"}};
+  CHECK(upstream_at(config, "http://a:1/prefix").token_file == "/t");
+  CHECK(upstream_at(config, "http://a:1/prefix").endpoint == "http://a:1/prefix");
+  CHECK(upstream_at(config, "http://a:2").token_file.empty());
+  CHECK_THROWS_AS(upstream_at(config, "http://user:secret@a:1"), Error);
 }
 
 }  // namespace holdfast::ops

@@ -77,9 +77,14 @@ TEST_CASE("web/own_jobs: only the socket may ask for work") {
   CHECK(made.status == 201);
   const auto id = std::to_string(json_of(made).find("id")->as_uint());
   CHECK(json_of(hub.ask(kEnqueue)).find("id")->as_uint() == json_of(made).find("id")->as_uint());
-  const Json job = json_of(hub.get("/-/api/v1/jobs/" + id));
+  const std::string target = "/-/api/v1/jobs/" + id;
+  const Json job = json_of(hub.ask({.target = target, .trusted = true}));
   CHECK(job.find("state")->as_string() == "queued");
   CHECK(job.find_path({"parameters", "n"})->as_int() == 1);
+  const Json seen = json_of(hub.get(target));
+  CHECK(seen.find("state")->as_string() == "queued");
+  CHECK(seen.find("parameters") == nullptr);
+  CHECK(seen.find("key") == nullptr);
   CHECK(json_of(hub.get("/-/api/v1/jobs")).find("jobs")->as_array().size() == 1);
   CHECK(json_of(hub.get("/-/api/v1/jobs/" + id + "/log")).find("lines")->is_array());
 

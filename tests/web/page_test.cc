@@ -37,7 +37,7 @@ TEST_CASE("web/pages: no page runs a script or loads from elsewhere") {
   const Asking hub;
   hub.ask({.method = "POST",
            .target = "/-/api/v1/jobs",
-           .body = "{\"kind\":\"sync\",\"key\":\"<script>\"}",
+           .body = "{\"kind\":\"sync\",\"key\":\"k\",\"parameters\":{\"repo\":\"<script>\"}}",
            .trusted = true});
   for (const char* target : kPages) {
     CAPTURE(std::string(target));
