@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 
 #include "convert/execute.h"
 #include "convert/general_metadata.h"
@@ -39,6 +40,32 @@ Model read_model(const ModelFiles& files, bool no_mtp) {
           .checkpoint = read_checkpoint(files)};
 }
 
+[[noreturn]] void fail_field(ErrorKind kind, std::string_view field, const std::string& what) {
+  fail(kind, "config.json: " + std::string(field) + ": " + what);
+}
+
+// A file whose keys promise what its tensors do not hold cannot be loaded.
+void check_agreement(const ModelConfig& config, std::span<const DraftTensor> drafts) {
+  const auto starts = [&](const std::string& prefix) {
+    return std::ranges::any_of(
+        drafts, [&](const DraftTensor& draft) { return draft.name.starts_with(prefix); });
+  };
+  const std::uint64_t blocks = config.uint_or("num_hidden_layers", 0);
+  for (std::uint64_t i = 0; starts("blk.") && i < blocks; ++i) {
+    if (starts("blk." + std::to_string(i) + ".")) continue;
+    fail_field(ErrorKind::Corrupt, "num_hidden_layers",
+               "expected tensors of " + std::to_string(blocks) + " blocks, found none of block " +
+                   std::to_string(i));
+  }
+  const auto embedding = std::ranges::find(drafts, "token_embd.weight", &DraftTensor::name);
+  const std::uint64_t width = config.uint_or("hidden_size", 0);
+  if (width != 0 && embedding != drafts.end() && embedding->ne.front() != width) {
+    fail_field(ErrorKind::Corrupt, "hidden_size",
+               "expected " + std::to_string(embedding->ne.front()) +
+                   ", the width of the token embeddings, found " + std::to_string(width));
+  }
+}
+
 PlanInput plan_input(const ConvertRequest& request, const OpenedSource& source, const Model& model,
                      storage::Store* store) {
   Tokenizer tokenizer = read_tokenizer(*source.files, model.config.root(),
@@ -51,6 +78,7 @@ PlanInput plan_input(const ConvertRequest& request, const OpenedSource& source, 
       .checkpoint = model.checkpoint,
       .drafts = draft_tensors(model.architecture, model.config, model.checkpoint,
                               {.vocabulary = tokenizer.tokens, .fuse_qkv = request.fuse_qkv})};
+  check_agreement(model.config, input.drafts);
   input.metadata.general = general_metadata(
       *source.files, model.config.root(), count_parameters(input.drafts),
       {.model_name = request.model_name, .metadata_override = request.metadata_override});
@@ -297,19 +325,23 @@ class Conversion {
         {.path = path, .size_bytes = size, .force = request_.force, .resume = resume});
   }
 
+  void create_outputs(bool resume) {
+    for (Target& target : targets_) {
+      for (std::size_t i = 0; i < target.paths.size(); ++i) {
+        target.outputs.push_back(
+            create_output(target.paths[i], target.plan.files[i].size_bytes, resume));
+      }
+    }
+  }
+
   void convert_all() {
     if (!publishes()) {
       for (const Target& target : targets_)
         make_folder(fs::path(target.paths.front()).parent_path());
     }
     Journal journal(journal_path(), identity(), targets_.size());
-    for (Target& target : targets_) {
-      for (std::size_t i = 0; i < target.paths.size(); ++i) {
-        target.outputs.push_back(create_output(target.paths[i], target.plan.files[i].size_bytes,
-                                               !journal.finished().empty()));
-      }
-    }
     try {
+      create_outputs(!journal.finished().empty());
       move_weights(journal);
       for (Target& target : targets_) seal(target);
       for (Target& target : targets_) finish(target);

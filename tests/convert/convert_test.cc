@@ -97,6 +97,26 @@ TEST_CASE("convert/convert: the same bytes for any number of threads and any mem
   }
 }
 
+TEST_CASE("convert/convert: a config that disagrees with the tensors is refused") {
+  struct Row {
+    const char *from, *to, *error;
+  };
+
+  constexpr Row kRows[] = {
+      {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3",
+       "config.json: num_hidden_layers: expected tensors of 3 blocks, found none of block 2"},
+      {"\"hidden_size\": 64", "\"hidden_size\": 65",
+       "config.json: hidden_size: expected 64, the width of the token embeddings, found 65"},
+  };
+  for (const Row& row : kRows) {
+    CAPTURE(row.to);
+    const Sample sample;
+    edit(sample.model() / "config.json", row.from, row.to);
+    CHECK(sample.error(sample.request("F16")) == row.error);
+    CHECK(sample.left_behind().empty());
+  }
+}
+
 TEST_CASE("convert/convert: reports type, path, size, digest and number of tensors") {
   const Sample sample;
   const Json output = only_output(sample.run(sample.request("q8_0")));

@@ -136,6 +136,19 @@ TEST_CASE("convert/resume: a stopped run can be taken up") {
   CHECK(complete(place).at(0).starts_with("going on after "));
 }
 
+TEST_CASE("convert/resume: an output that cannot be opened leaves the others to take up") {
+  const Place place;
+  run_and_die(place, 10);
+  const fs::path part = place.folder / "tiny.Q4_0.gguf.part", aside = place.folder / "aside";
+  fs::rename(part, aside);
+  fs::create_directory(part);
+  test::Context context;
+  CHECK_THROWS_AS(convert(place.request(), nullptr, context), Error);
+  fs::remove(part);
+  fs::rename(aside, part);
+  CHECK(complete(place).at(0) == "going on after 10 finished tensors");
+}
+
 TEST_CASE("convert/resume: bytes that are not what the journal says are made again") {
   const Place place;
   run_and_die(place, 10);
