@@ -419,6 +419,7 @@ class Conversion {
       files.push_back({.path = ledger_path(target.paths.front()),
                        .size_bytes = ledger.size(),
                        .object = store_->blobs().put(as_bytes(ledger)),
+                       .recipe = target.recipe,
                        .lfs = ledger.size() > kGitTextMax});
     }
     context_.report({.phase = "publishing"});

@@ -68,6 +68,7 @@ class Publisher {
     repository_ = repository_record();
     std::vector<FileRecord> files;
     if (parent_) files = store_.catalog().files(target_, parent_->commit, "");
+    drop_outdated(files, added);
     for (const DerivedFile& file : added) put_file(files, record_of(store_, file));
     put_file(files, text_record(store_, kAttributesName, kAttributes));
     put_file(files, text_record(store_, kCardName, card(files)));
@@ -81,6 +82,24 @@ class Publisher {
   }
 
  private:
+  // Files of another state of the source, which the card would misstate, and those that the new
+  // ones take the place of under other names, as after a change of the split. Older revisions keep
+  // them.
+  void drop_outdated(std::vector<FileRecord>& files, const std::vector<DerivedFile>& added) const {
+    const auto is_outdated = [&](const FileRecord& file) {
+      const auto recipe =
+          store_.catalog().find_fact(target_, parent_->commit, recipe_key(file.path));
+      if (!recipe || !recipe->is_object()) return false;
+      const Json *commit = recipe->find("commit"), *type = recipe->find("type");
+      if (commit == nullptr || !(*commit == Json(to_hex(source_.commit)))) return true;
+      return type != nullptr && std::ranges::any_of(added, [&](const DerivedFile& other) {
+               const Json* replaced = other.recipe.find("type");
+               return replaced != nullptr && *replaced == *type;
+             });
+    };
+    std::erase_if(files, is_outdated);
+  }
+
   std::string origin() const { return "derived:" + source_.repo.full_name(); }
 
   storage::RepositoryRecord repository_record() const {
@@ -153,16 +172,22 @@ class Publisher {
     for (const DerivedFile& file : added) {
       if (!file.lease_key.empty()) publication.leases.push_back(file.lease_key);
     }
+    // First: rows of a revision that never appears are harmless, a revision without them is not.
+    store_.catalog().put_facts(target_, snapshot.commit, recipes(files, added));
     store_.catalog().publish(publication);
-    store_.catalog().put_facts(target_, snapshot.commit, recipes(added));
     const std::string repo = to_text(target_), commit = to_hex(snapshot.commit);
     store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
   }
 
   // Facts belong to a revision, so those of the files that stay move along.
-  std::vector<std::pair<std::string, Json>> recipes(const std::vector<DerivedFile>& added) const {
+  std::vector<std::pair<std::string, Json>> recipes(const std::vector<FileRecord>& files,
+                                                    const std::vector<DerivedFile>& added) const {
     std::vector<std::pair<std::string, Json>> facts;
     if (parent_) facts = store_.catalog().facts(target_, parent_->commit, kRecipeFact);
+    std::erase_if(facts, [&](const auto& fact) {
+      return std::ranges::none_of(
+          files, [&](const FileRecord& file) { return recipe_key(file.path) == fact.first; });
+    });
     for (const DerivedFile& file : added) {
       if (file.recipe.empty()) continue;
       std::erase_if(facts, [&](const auto& fact) { return fact.first == recipe_key(file.path); });

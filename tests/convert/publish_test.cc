@@ -149,6 +149,31 @@ TEST_CASE("convert/publish: another type joins the files that are there") {
   CHECK(stored.run({.types = {"Q8_0"}}).find("already_current")->as_bool());
 }
 
+TEST_CASE("convert/publish: files of an older source are not carried along") {
+  Stored stored;
+  stored.run({.types = {"Q8_0", "F16"}});
+  const fs::path folder = stored.path() / "tiny";
+  test::write_text(folder / "README.md", "Another\n");
+  stored.publish_folder(folder);
+  stored.run({.types = {"Q8_0"}});
+  CHECK(stored.derived_paths() == std::vector<std::string>{".gitattributes", "README.md",
+                                                           "tiny.Q8_0.gguf",
+                                                           "tiny.Q8_0.ledger.json"});
+}
+
+TEST_CASE("convert/publish: another split takes the place of the files of its type") {
+  Stored stored;
+  stored.run({.types = {"Q8_0", "F16"}, .split = {.tensors_max = 11}});
+  stored.run({.types = {"Q8_0"}});
+  for (const std::string& path : stored.derived_paths()) {
+    CAPTURE(path);
+    CHECK(!path.starts_with("tiny.Q8_0-0"));
+  }
+  CHECK(stored.run({.types = {"F16"}, .split = {.tensors_max = 11}})
+            .find("already_current")
+            ->as_bool());
+}
+
 TEST_CASE("convert/publish: the commit follows from the content") {
   Stored a, b;
   CHECK(commit_of(a.run({.types = {"Q8_0", "F16"}})) ==
