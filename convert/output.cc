@@ -33,7 +33,12 @@ class FileOutput final : public Output {
       fail(ErrorKind::Conflict, part_.string() + ": another process is writing it");
     }
     owned_ = true;
-    allocate(options.resume);
+    try {
+      allocate(options.resume);
+    } catch (const Error&) {
+      if (!options.resume) ::unlink(part_.c_str());
+      throw;
+    }
   }
 
   FileOutput(const FileOutput&) = delete;

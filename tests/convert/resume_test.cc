@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "convert/convert.h"
+#include "convert/output.h"
 #include "convert/sample.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -147,6 +148,13 @@ TEST_CASE("convert/resume: an output that cannot be opened leaves the others to 
   fs::remove(part);
   fs::rename(aside, part);
   CHECK(complete(place).at(0) == "going on after 10 finished tensors");
+}
+
+TEST_CASE("convert/resume: what does not fit on the disk leaves nothing behind") {
+  const test::Scratch scratch;
+  CHECK_THROWS_AS(create_output_file({.path = scratch.path() / "a.gguf", .size_bytes = 1ULL << 60}),
+                  Error);
+  CHECK(scratch.names().empty());
 }
 
 TEST_CASE("convert/resume: bytes that are not what the journal says are made again") {
