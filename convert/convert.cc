@@ -340,15 +340,18 @@ class Conversion {
         make_folder(fs::path(target.paths.front()).parent_path());
     }
     Journal journal(journal_path(), identity(), targets_.size());
+    bool started = false;
     try {
       create_outputs(!journal.finished().empty());
+      started = true;
       move_weights(journal);
       for (Target& target : targets_) seal(target);
       for (Target& target : targets_) finish(target);
     } catch (const Error& error) {
       if (is_resumable(error.kind())) {
         keep_outputs();
-      } else {
+      } else if (started) {
+        // Before that the journal may be another process's, which is writing these outputs.
         journal.remove();
       }
       throw;

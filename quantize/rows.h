@@ -2,6 +2,7 @@
 //
 // Thread-safe: no state. Rows are independent, so any slicing into rows gives the same bytes.
 // Scratch is a few strips of 2048 floats on the stack; nothing is allocated.
+// Blocks must lie at even addresses.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Cross-compiles the quantizers for arm64 and runs their golden and target tests under qemu-user.
+# Not row_pool_test: creating a thread hangs under Debian 12's qemu-user 7.2, in any program.
 # Usage: arm64.sh [BUILD_DIR]   (default: build/arm64)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -17,7 +18,7 @@ flags=(-std=c++20 -O2 -march=armv8-a+crypto -ffp-contract=off -I"$root" -DHWY_SH
   "-DHOLDFAST_SOURCE_DIR=\"$root\""
   "-DHWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL|HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
 sources=("$root"/quantize/*.cc "$root"/tests/doctest_main.cc "$root"/tests/quantize/samples.cc
-  "$root"/tests/quantize/{golden,best,rows,row_pool}_test.cc)
+  "$root"/tests/quantize/{golden,best,rows}_test.cc)
 
 # An object is fresh when no source or header is newer.
 newest=$(find "$root/quantize" "$root/tests/quantize" -newer "$build/stamp" -print -quit 2>/dev/null ||
@@ -26,8 +27,10 @@ if [ -n "$newest" ] || [ ! -x "$build/quantize_test" ]; then
   printf '%s\0' "${sources[@]}" | xargs -0 -P "$(nproc)" -I{} sh -c '
     build=$1; source=$2; shift 2
     exec "$@" -c "$source" -o "$build/$(basename "$source").o"' _ "$build" {} "$compiler" "${flags[@]}"
-  "$compiler" "$build"/*.o "$library" -o "$build/quantize_test"
+  objects=()
+  for source in "${sources[@]}"; do objects+=("$build/$(basename "$source").o"); done
+  "$compiler" "${objects[@]}" "$library" -o "$build/quantize_test"
   touch "$build/stamp"
 fi
 QEMU_LD_PREFIX=/usr/aarch64-linux-gnu LD_LIBRARY_PATH=/usr/lib/aarch64-linux-gnu \
-  qemu-aarch64 "$build/quantize_test"
+  timeout 1800 qemu-aarch64 "$build/quantize_test"

@@ -72,7 +72,7 @@ void check_encoders(const FormatInfo& format, std::span<const std::byte> bytes, 
 void check_quantize_properties(std::span<const std::byte> input) {
   if (input.empty()) return;
   const FormatInfo& format = formats()[static_cast<std::size_t>(input[0]) % formats().size()];
-  const auto rest = input.subspan(1);
+  const std::vector<std::byte> rest(input.begin() + 1, input.end());  // aligned, as blocks are
   check_decoders(format, rest);
   if (format.importance != Importance::Required) check_encoders(format, rest, false);
   if (format.importance != Importance::Ignored) check_encoders(format, rest, true);
