@@ -360,7 +360,7 @@ class Conversion {
   }
 
   void keep_outputs() {
-    for (Target& target : targets_) {
+    for (const Target& target : targets_) {
       for (const auto& output : target.outputs) output->keep();
     }
   }
