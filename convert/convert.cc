@@ -255,12 +255,12 @@ class Conversion {
         known.push_back(std::move(*file));
       }
       for (const storage::FileRecord& file : known) {
-        described_.push_back(Json::Object{{"type", target.type->name},
-                                          {"path", file.path},
-                                          {"size", file.size_bytes},
-                                          {"sha256", to_hex(*file.object)},
-                                          {"tensors", target.plan.tensors.size()},
-                                          {"already_current", true}});
+        described_.emplace_back(Json::Object{{"type", target.type->name},
+                                             {"path", file.path},
+                                             {"size", file.size_bytes},
+                                             {"sha256", to_hex(*file.object)},
+                                             {"tensors", target.plan.tensors.size()},
+                                             {"already_current", true}});
       }
       return true;
     });
