@@ -47,6 +47,7 @@ struct ErrorSums {
   void add(const ErrorSums& other) noexcept;
   double rmse() const noexcept;    // 0 when nothing was added
   double cosine() const noexcept;  // 1 when both sides are zero
+  bool operator==(const ErrorSums&) const = default;
 };
 
 // Identical: the official quantizer's bytes. Best: for the K formats, IQ4_NL and IQ4_XS the same

@@ -1,6 +1,5 @@
 #include "quantize/row_pool.h"
 
-#include <cstring>
 #include <limits>
 #include <thread>
 #include <vector>
@@ -43,7 +42,7 @@ TEST_CASE("quantize/row_pool: bytes and sums do not depend on the number of thre
         pool.encode_rows(format, SourceType::F32, std::as_bytes(std::span(source)), kRows,
                          kRowValues, importance, out, &sums);
         CHECK(out == expected);
-        CHECK(std::memcmp(&sums, &expected_sums, sizeof sums) == 0);
+        CHECK((sums == expected_sums));
         std::vector<float> decoded(source.size()), once(source.size());
         pool.decode_rows(format, out, decoded);
         decode_rows(format, out, once);
