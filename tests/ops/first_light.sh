@@ -31,9 +31,9 @@ start() {
 "$holdfast" sync stories/story-llama --from "$model" --data "$work/outside"
 start "$work/outside"
 "$holdfast" sync stories/story-llama --from "$url" --data "$work/inside"
-"$holdfast" convert stories/story-llama --to F32,Q8_0 --data "$work/inside"
+"$holdfast" convert stories/story-llama --to F32,Q8_0,Q4_0 --data "$work/inside"
 start "$work/inside"
-for type in F32 Q8_0; do
+for type in F32 Q8_0 Q4_0; do
   curl -fsS -o "$work/story-llama.$type.gguf" \
     "$url/stories/story-llama-GGUF/resolve/main/story-llama.$type.gguf"
 done
@@ -53,12 +53,28 @@ continue_story F32
   echo "F32 continues with $(json "$work/F32.json" tokens)"
   exit 1
 }
+[[ $(json "$work/F32.json" prompt_tokens) == "$(json "$model/expected.json" prompt_tokens_with_bos)" ]] || {
+  echo "the prompt's tokens are $(json "$work/F32.json" prompt_tokens)"
+  exit 1
+}
 # Quantized weights may choose other words: they must still be words of a story.
-continue_story Q8_0
-text=$(json "$work/Q8_0.json" text)
-words=$(grep -oE '[A-Za-z]+' <<<"$text" | wc -l)
-((words >= 15)) && grep -qiE ' (a|the|and|was|her|his) ' <<<"$text" || {
-  echo "Q8_0 continues with: $text"
+for type in Q8_0 Q4_0; do
+  continue_story "$type"
+  text=$(json "$work/$type.json" text)
+  words=$(grep -oE '[A-Za-z]+' <<<"$text" | wc -l)
+  ((words >= 15)) && grep -qiE ' (a|the|and|was|her|his) ' <<<"$text" || {
+    echo "$type continues with: $text"
+    exit 1
+  }
+done
+
+# The sample's vocabulary has whole words: one token each, after the begin-of-text token.
+"$holdfast" sample "$work/sample"
+"$holdfast" convert "$work/sample" --to F16 --out "$work/sample.gguf"
+"$node" "$clients/llama_generate.mjs" "$work/sample.gguf" "the lantern and the harbour" 8 \
+  >"$work/sample.json"
+[[ $(json "$work/sample.json" prompt_tokens | grep -oE '[0-9]+' | wc -l) -le 8 ]] || {
+  echo "the sample's prompt has the tokens $(json "$work/sample.json" prompt_tokens)"
   exit 1
 }
 echo "first light: the model continues its story"
