@@ -66,13 +66,14 @@ struct HttpClient::State {
   HttpResponse follow(const HttpRequest& request, BodySink& sink, const std::stop_token& stop);
   // Reads one answer into `response`; true when it is a redirect.
   bool take_answer(OpenExchange& exchange, HttpResponse& response, BodySink& sink,
-                   const std::stop_token& stop) const;
+                   const std::stop_token& stop);
 
   HttpConfig config;
   RedirectPolicy policy;
   std::string ca_file;
   std::counting_semaphore<kRequestsMax> slots{kRequestsMax};
   std::atomic<std::uint64_t> requests = 0;
+  std::atomic<bool> answered = false;
   CurlLoop loop;
 };
 
@@ -101,8 +102,9 @@ ExchangeRequest HttpClient::State::exchange_for(const HttpRequest& request, cons
 }
 
 bool HttpClient::State::take_answer(OpenExchange& exchange, HttpResponse& response, BodySink& sink,
-                                    const std::stop_token& stop) const {
+                                    const std::stop_token& stop) {
   ExchangeHead head = exchange.head(stop);
+  answered = true;
   response.status = head.status;
   response.headers = std::move(head.headers);
   const bool success = response.status >= 200 && response.status < 300;
@@ -175,5 +177,7 @@ void HttpClient::check_target(const Url& from, const Url& to) const {
 const HttpConfig& HttpClient::config() const noexcept { return state_->config; }
 
 std::uint64_t HttpClient::requests() const noexcept { return state_->requests; }
+
+bool HttpClient::answered() const noexcept { return state_->answered; }
 
 }  // namespace holdfast::mirror

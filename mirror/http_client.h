@@ -7,7 +7,7 @@
 //
 // Errors: Denied (offline, refused redirect or address, untrusted certificate), Unavailable (no
 // connection, reset, cut short), Timeout (silent), Corrupt (not HTTP, redirect loop), LimitExceeded
-// (longer than asked for), Cancelled.
+// (longer than asked for), Cancelled. ConnectError is any of them when no connection came about.
 #pragma once
 
 #include <chrono>
@@ -24,6 +24,7 @@
 #include "mirror/proxy.h"
 #include "mirror/redirect_policy.h"
 #include "mirror/url.h"
+#include "storage/base/error.h"
 #include "storage/blob_store.h"
 
 namespace holdfast::mirror {
@@ -65,6 +66,12 @@ struct HttpResponse {
   std::string tls_peer;    // its certificate in words
 };
 
+// Nobody was reached: no such name, nobody listening, no common TLS. Says what to check.
+class ConnectError : public Error {
+ public:
+  using Error::Error;
+};
+
 // Takes the body of a 2xx answer. Throwing from either function ends the request with that error.
 class BodySink {
  public:
@@ -89,6 +96,8 @@ class HttpClient {
 
   const HttpConfig& config() const noexcept;
   std::uint64_t requests() const noexcept;  // sent so far, redirects included
+  // True once anyone answered anything.
+  bool answered() const noexcept;
 
  private:
   struct State;

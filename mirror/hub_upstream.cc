@@ -182,6 +182,7 @@ HttpResponse HubUpstream::with_retries(Bucket bucket, RetryBudget& budget,
     wait_for_gate(bucket);
     std::optional<Error> error;
     std::optional<Milliseconds> announced;
+    bool unreached = false;
     try {
       HttpResponse response = attempt();
       heed(bucket, response);
@@ -192,11 +193,17 @@ HttpResponse HubUpstream::with_retries(Bucket bucket, RetryBudget& budget,
     } catch (const Error& caught) {
       if (!is_retryable(caught.kind()) || error) throw;
       error = caught;
+      unreached = !client_.answered() && dynamic_cast<const ConnectError*>(&caught) != nullptr;
     }
-    const auto time = budget.next_wait(options_.pauser->now(), announced);
+    const SteadyTime now = options_.pauser->now();
+    const auto time = unreached ? budget.next_contact(now) : budget.next_wait(now, announced);
     if (!time) {
       fail(error->kind(), std::string(error->what()) + " (gave up after " +
                               std::to_string(attempts) + " attempts)");
+    }
+    if (unreached) {  // too short for a note
+      options_.pauser->pause(now + *time, options_.stop);
+      continue;
     }
     wait(*time, announced ? "upstream asks to wait " + seconds_text(*announced)
                           : std::string(error->what()));

@@ -46,6 +46,15 @@ std::optional<Milliseconds> RetryBudget::next_wait(SteadyTime now,
   return wait;
 }
 
+std::optional<Milliseconds> RetryBudget::next_contact(SteadyTime now) {
+  if (failures_++ == 0) first_failure_ = now;
+  if (failures_ >= limits_.contact_attempts) return std::nullopt;
+  if (now + limits_.contact_wait - first_failure_ > limits_.contact_give_up_after) {
+    return std::nullopt;
+  }
+  return limits_.contact_wait;
+}
+
 void RetryBudget::progressed() noexcept {
   failures_ = 0;
   announced_ = 0;

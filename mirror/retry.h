@@ -2,7 +2,8 @@
 //
 // Rules, which users can count on: a wait that the other side announces is obeyed; without one the
 // waits double from one second to sixteen, jittered, and a streak of failures ends at last 80 s
-// after its first; bytes that arrived end the streak.
+// after its first; bytes that arrived end the streak. An upstream that was never reached is asked
+// three times within three seconds and no more: a wrong address is likelier than a bad moment.
 #pragma once
 
 #include <chrono>
@@ -21,6 +22,9 @@ struct RetryLimits {
   Milliseconds give_up_after{80'000};     // from the first failure of a streak
   Milliseconds announced_max{3'600'000};  // a longer announced wait is a failure
   int announced_count_max = 100;          // so is being put off that often in a row
+  int contact_attempts = 3;
+  Milliseconds contact_wait{500};
+  Milliseconds contact_give_up_after{3'000};  // from the first failure
 };
 
 // One request's memory of its failures. Not thread-safe; one owner.
@@ -30,6 +34,9 @@ class RetryBudget {
 
   // How long to wait before the next attempt, after a failure at `now`; nothing: give up.
   std::optional<Milliseconds> next_wait(SteadyTime now, std::optional<Milliseconds> announced);
+
+  // The same while nobody was ever reached.
+  std::optional<Milliseconds> next_contact(SteadyTime now);
 
   // Enough bytes arrived that the other side is at work.
   void progressed() noexcept;

@@ -11,6 +11,7 @@
 #include <curl/curl.h>
 #include <sys/socket.h>
 
+#include "mirror/http_client.h"
 #include "mirror/limits.h"
 #include "mirror/redirect_policy.h"
 
@@ -51,26 +52,49 @@ std::string url_for_people(const std::string& url) { return url.substr(0, url.fi
 struct Outcome {
   CURLcode code;
   ErrorKind kind;
+  bool unconnected = false;
+  const char* advice = "";
 };
+
+constexpr const char* kCaAdvice = "; check ca_file or SSL_CERT_FILE";
 
 // What a curl code means for us; all others are Unavailable, which is worth another attempt.
 constexpr Outcome kOutcomes[] = {
     {CURLE_OPERATION_TIMEDOUT, ErrorKind::Timeout},
-    {CURLE_PEER_FAILED_VERIFICATION, ErrorKind::Denied},
-    {CURLE_SSL_CACERT_BADFILE, ErrorKind::Denied},
-    {CURLE_SSL_ISSUER_ERROR, ErrorKind::Denied},
+    {CURLE_COULDNT_RESOLVE_HOST, ErrorKind::Unavailable, true,
+     "; check the name, and this machine's DNS or proxy"},
+    {CURLE_COULDNT_RESOLVE_PROXY, ErrorKind::Unavailable, true, "; check the proxy's name"},
+    {CURLE_COULDNT_CONNECT, ErrorKind::Unavailable, true,
+     "; check the address and port, and that a hub listens there"},
+    {CURLE_SSL_CONNECT_ERROR, ErrorKind::Unavailable, true,
+     "; check that this port speaks https, and the proxy"},
+    {CURLE_PEER_FAILED_VERIFICATION, ErrorKind::Denied, true, kCaAdvice},
+    {CURLE_SSL_CACERT_BADFILE, ErrorKind::Denied, true, kCaAdvice},
+    {CURLE_SSL_ISSUER_ERROR, ErrorKind::Denied, true, kCaAdvice},
     {CURLE_UNSUPPORTED_PROTOCOL, ErrorKind::Corrupt},
     {CURLE_URL_MALFORMAT, ErrorKind::Invalid},
     {CURLE_BAD_CONTENT_ENCODING, ErrorKind::Corrupt},
     {CURLE_OUT_OF_MEMORY, ErrorKind::Io},
 };
 
-ErrorKind kind_of(CURLcode code) noexcept {
+// True once all handshakes, of proxy and TLS too, were through.
+bool was_connected(CURL* easy) noexcept {
+  curl_off_t microseconds = 0;
+  curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds);
+  return microseconds > 0;
+}
+
+Outcome outcome_of(CURLcode code, CURL* easy) noexcept {
+  if (code == CURLE_OPERATION_TIMEDOUT && !was_connected(easy)) {
+    return {code, ErrorKind::Timeout, true,
+            "; check the address, port and scheme, and what firewall or proxy is on the way"};
+  }
   const auto found = std::ranges::find(kOutcomes, code, &Outcome::code);
-  return found == std::end(kOutcomes) ? ErrorKind::Unavailable : found->kind;
+  return found == std::end(kOutcomes) ? Outcome{code, ErrorKind::Unavailable} : *found;
 }
 
 [[noreturn]] void throw_failure(const ExchangeFailure& failure) {
+  if (failure.unconnected) throw ConnectError(failure.kind, failure.text);
   fail(failure.kind, failure.text);
 }
 
@@ -345,7 +369,10 @@ void CurlLoop::handle_finished() {
     }
     Exchange::Handle& handle = *exchange->handle_;
     const char* const text = handle.text[0] != '\0' ? handle.text.data() : curl_easy_strerror(code);
-    ExchangeFailure failure{kind_of(code), url_for_people(exchange->request_.url) + ": " + text};
+    const Outcome outcome = outcome_of(code, message->easy_handle);
+    ExchangeFailure failure{outcome.kind,
+                            url_for_people(exchange->request_.url) + ": " + text + outcome.advice,
+                            outcome.unconnected};
     finish(*exchange, handle.refusal.value_or(std::move(failure)));
   }
 }

@@ -45,6 +45,7 @@ struct ExchangeHead {
 struct ExchangeFailure {
   ErrorKind kind = ErrorKind::Unavailable;
   std::string text;
+  bool unconnected = false;  // no connection came about
 };
 
 // How an exchange ended: nothing in `failure` for a complete answer.

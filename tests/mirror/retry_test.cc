@@ -48,6 +48,18 @@ TEST_CASE("mirror/retry: being put off for ever ends, and a wait of nothing is n
   CHECK(*budget.next_wait({}, Milliseconds(0)) >= Milliseconds(500));
 }
 
+TEST_CASE("mirror/retry: who was never reached is asked three times, within seconds") {
+  const RetryLimits limits;
+  RetryBudget quick(limits, 1);
+  SteadyTime now{};
+  CHECK(quick.next_contact(now) == limits.contact_wait);
+  CHECK(quick.next_contact(now += limits.contact_wait) == limits.contact_wait);
+  CHECK_FALSE(quick.next_contact(now += limits.contact_wait));
+  RetryBudget slow(limits, 1);  // each attempt lasts as long as a connection may take
+  CHECK(slow.next_contact(now));
+  CHECK_FALSE(slow.next_contact(now + std::chrono::seconds(15)));
+}
+
 TEST_CASE("mirror/retry: progress starts a new streak") {
   RetryBudget budget({}, 3);
   SteadyTime now{};
