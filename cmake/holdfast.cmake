@@ -64,7 +64,8 @@ function(holdfast_test name)
 endfunction()
 
 # holdfast_fuzz(name SOURCES cc… LIBRARIES lib…): a libFuzzer target in the fuzz preset; the unit
-# suite replays the seeds through the same entry point in every preset.
+# suite replays the seeds through the same entry point in every preset. Wherever it is declared, the
+# program lies in BUILD/fuzzers and the target `fuzzers` builds it: ops/fuzz misses none.
 function(holdfast_fuzz name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   if(HOLDFAST_FUZZ)
@@ -72,5 +73,11 @@ function(holdfast_fuzz name)
     target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} holdfast_options)
     target_compile_options(${name} PRIVATE -fsanitize=fuzzer,address,undefined)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer,address,undefined)
+    set_target_properties(${name} PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzzers)
+    if(NOT TARGET fuzzers)
+      add_custom_target(fuzzers)
+    endif()
+    add_dependencies(fuzzers ${name})
   endif()
 endfunction()
