@@ -102,6 +102,9 @@ std::optional<Time> parse_http_date(std::string_view text) {
       std::chrono::year(static_cast<int>(*year)),
       std::chrono::month(static_cast<unsigned>(month - kMonths.begin()) + 1),
       std::chrono::day(static_cast<unsigned>(*day))};
+  // Nanoseconds in 64 bits count to 2262; and who says when to come back does not say "in 1800".
+  constexpr std::uint64_t kYearMin = 1970, kYearMax = 2200;
+  if (*year < kYearMin || *year > kYearMax) return std::nullopt;
   if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
   return std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) +
          std::chrono::seconds(*second);

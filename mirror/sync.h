@@ -63,6 +63,7 @@ Json::Object sync(const SyncRequest& request, storage::Store& store, storage::Jo
 struct DirectorySyncRequest {
   storage::RepoId repo;
   std::filesystem::path directory;
+  std::string revision;  // of a cached repository: a ref or commit that it has; "" = main
   storage::Selection selection;
   bool dry_run = false;
 };
@@ -72,6 +73,10 @@ struct DirectorySyncRequest {
 // is a function of names, content and the revision before: fixed author and message, and a time
 // that starts at 2000-01-01T00:00:00Z and grows by one second per revision. ".git" and ".cache" at
 // any depth are left out. An unchanged folder makes no new revision.
+//
+// The cache of Hugging Face's clients is taken in by its root, a repository or a snapshot; its
+// blobs must have the hash that is their name (Corrupt). What links lead elsewhere is left out and
+// named: the result has {warnings: [line]} too.
 Json::Object sync_directory(const DirectorySyncRequest& request, storage::Store& store,
                             storage::JobContext& context);
 

@@ -8,91 +8,41 @@
 #include <fcntl.h>
 
 #include "mirror/history.h"
-#include "mirror/hub_listing.h"
+#include "mirror/internal/folder_listing.h"
 #include "mirror/sync.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
-#include "storage/base/glob.h"
 #include "storage/git/objects.h"
 
 namespace holdfast::mirror {
 namespace {
-
-// What the hub's default .gitattributes tracks with LFS, and GGUF.
-constexpr std::string_view kLfsPatterns[] = {
-    "*.7z",     "*.arrow", "*.bin",    "*.bz2",   "*.ckpt",        "*.ftz",   "*.gguf",
-    "*.gz",     "*.h5",    "*.joblib", "*.lfs.*", "*.mlmodel",     "*.model", "*.msgpack",
-    "*.npy",    "*.npz",   "*.onnx",   "*.ot",    "*.parquet",     "*.pb",    "*.pickle",
-    "*.pkl",    "*.pt",    "*.pth",    "*.rar",   "*.safetensors", "*.tar",   "*.tar.*",
-    "*.tflite", "*.tgz",   "*.wasm",   "*.xz",    "*.zip",         "*.zst",   "*tfevents*"};
 
 // 2000-01-01T00:00:00Z: a folder has no history to take a time from.
 constexpr Time kFolderTime{std::chrono::seconds(946'684'800)};
 
 constexpr std::size_t kReadBytes = 1 << 20;
 
-bool is_lfs(std::string_view path, std::uint64_t size_bytes) {
-  if (size_bytes == 0) return false;  // git-lfs has no pointer to nothing
-  return size_bytes >= kLfsThreshold ||
-         std::ranges::any_of(kLfsPatterns, [&](std::string_view p) { return glob_match(p, path); });
-}
-
-std::vector<storage::FileRecord> list_folder(const DirectorySyncRequest& request) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  if (!fs::is_directory(request.directory, error)) {
-    fail(ErrorKind::NotFound, request.directory.string() + ": no such folder");
-  }
-  std::vector<storage::FileRecord> files;
-  fs::recursive_directory_iterator entries(request.directory, error);
-  for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
-    const std::string name = entries->path().filename().string();
-    if (name == ".git" || name == ".cache") {
-      entries.disable_recursion_pending();
-      continue;
-    }
-    std::error_code ignored;
-    if (!entries->is_regular_file(ignored)) continue;
-    storage::FileRecord file;
-    file.path = entries->path().lexically_relative(request.directory).generic_string();
-    if (!request.selection.selects(file.path)) continue;
-    check_path(file.path);
-    file.size_bytes = entries->file_size();
-    file.lfs = is_lfs(file.path, file.size_bytes);
-    files.push_back(std::move(file));
-    if (files.size() > kEntriesMax) {
-      fail(ErrorKind::LimitExceeded, request.directory.string() + ": more than 1000000 files");
-    }
-  }
-  if (error) fail(ErrorKind::Io, request.directory.string() + ": " + error.message());
-  if (files.empty()) fail(ErrorKind::NotFound, request.directory.string() + ": no file to take in");
-  std::ranges::sort(files, {}, &storage::FileRecord::path);
-  return files;
-}
-
 class FolderRun {
  public:
   FolderRun(const DirectorySyncRequest& request, storage::Store& store,
             storage::JobContext& context)
-      : request_(request), store_(store), context_(context), files_(list_folder(request)) {}
+      : request_(request), store_(store), context_(context) {}
 
   Json::Object run();
 
  private:
+  void list();
   void find_parent();
   void check_room() const;
-  void take_in(storage::FileRecord& file);
-  Digest hash(const storage::FileRecord& file, int fd, GitBlobHasher& git);
-  Digest copy(const storage::FileRecord& file, int fd, GitBlobHasher& git);
-  void read_parts(const storage::FileRecord& file, int fd,
+  void take_in(std::size_t i);
+  void check_hash(std::size_t i) const;
+  Digest hash(std::size_t i, int fd, GitBlobHasher& git);
+  Digest copy(std::size_t i, int fd, GitBlobHasher& git);
+  void read_parts(std::size_t i, int fd,
                   const std::function<void(std::span<const std::byte>)>& sink);
   void publish(const storage::git::Snapshot& snapshot, Time time);
   Json::Object result(const GitOid& commit, bool current) const;
   Json::Object dry_result() const;
-
-  std::filesystem::path path_of(const storage::FileRecord& file) const {
-    return request_.directory / file.path;
-  }
 
   std::string lease_key(const storage::FileRecord& file) const {
     return "folder/" + to_text(request_.repo) + "/" + file.path;
@@ -101,12 +51,19 @@ class FolderRun {
   const DirectorySyncRequest& request_;
   storage::Store& store_;
   storage::JobContext& context_;
-  std::vector<storage::FileRecord> files_;
+  FolderListing listing_;
+  std::vector<storage::FileRecord> files_;  // those of the listing, filled in on the way
   std::optional<storage::RevisionRecord> parent_;
   std::vector<std::string> leases_;
   storage::Progress progress_;
   std::uint64_t stored_bytes_ = 0;
 };
+
+void FolderRun::list() {
+  listing_ = list_folder(request_.directory, request_.repo, request_.revision, request_.selection);
+  for (const std::string& warning : listing_.warnings) context_.log(warning);
+  for (const FolderFile& file : listing_.files) files_.push_back(file.record);
+}
 
 void FolderRun::find_parent() {
   const auto known = store_.catalog().find_repository(request_.repo);
@@ -131,11 +88,14 @@ void FolderRun::check_room() const {
   const std::uint64_t free = free_bytes(store_.directory());
   if (needed <= free) return;
   fail(ErrorKind::NoSpace, store_.directory().string() + ": " + std::to_string(needed) +
-                               " bytes are needed, " + std::to_string(free) + " are free");
+                               " bytes are needed (" + std::to_string(kFreeMargin) +
+                               " of them stay free for the catalog), " + std::to_string(free) +
+                               " are free");
 }
 
-void FolderRun::read_parts(const storage::FileRecord& file, int fd,
+void FolderRun::read_parts(std::size_t i, int fd,
                            const std::function<void(std::span<const std::byte>)>& sink) {
+  const storage::FileRecord& file = files_[i];
   std::vector<std::byte> buffer(
       static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, file.size_bytes)));
   for (std::uint64_t at = 0; at < file.size_bytes;) {
@@ -143,26 +103,27 @@ void FolderRun::read_parts(const storage::FileRecord& file, int fd,
     const auto length =
         static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), file.size_bytes - at));
     const std::span<std::byte> part(buffer.data(), length);
-    read_at(fd, at, part, path_of(file));
+    read_at(fd, at, part, listing_.files[i].source);
     sink(part);
     at += length;
   }
 }
 
-Digest FolderRun::hash(const storage::FileRecord& file, int fd, GitBlobHasher& git) {
+Digest FolderRun::hash(std::size_t i, int fd, GitBlobHasher& git) {
   Sha256 hasher;
-  read_parts(file, fd, [&](std::span<const std::byte> part) {
+  read_parts(i, fd, [&](std::span<const std::byte> part) {
     hasher.update(part);
     git.update(part);
   });
   return hasher.finish();
 }
 
-Digest FolderRun::copy(const storage::FileRecord& file, int fd, GitBlobHasher& git) {
+Digest FolderRun::copy(std::size_t i, int fd, GitBlobHasher& git) {
+  const storage::FileRecord& file = files_[i];
   stored_bytes_ += file.size_bytes;
   if (file.size_bytes <= kBatchFileMax) {
     std::vector<std::byte> bytes(static_cast<std::size_t>(file.size_bytes));
-    read_at(fd, 0, bytes, path_of(file));
+    read_at(fd, 0, bytes, listing_.files[i].source);
     git.update(bytes);
     return store_.blobs().put(bytes);
   }
@@ -170,7 +131,7 @@ Digest FolderRun::copy(const storage::FileRecord& file, int fd, GitBlobHasher& g
   store_.blobs().create({.lease_key = lease_key(file), .size_bytes = file.size_bytes})->discard();
   const auto writer =
       store_.blobs().create({.lease_key = lease_key(file), .size_bytes = file.size_bytes});
-  read_parts(file, fd, [&](std::span<const std::byte> part) {
+  read_parts(i, fd, [&](std::span<const std::byte> part) {
     writer->append(part);
     git.update(part);
     progress_.done_bytes += part.size();
@@ -180,10 +141,22 @@ Digest FolderRun::copy(const storage::FileRecord& file, int fd, GitBlobHasher& g
   return writer->commit(std::nullopt);
 }
 
-void FolderRun::take_in(storage::FileRecord& file) {
-  const UniqueFd fd = open_file(path_of(file), O_RDONLY);
-  if (file_size(fd.get(), path_of(file)) != file.size_bytes) {
-    fail(ErrorKind::Conflict, path_of(file).string() + ": changed while it was read");
+// A cache names its blobs by their hash: what disagrees was damaged since it was fetched.
+void FolderRun::check_hash(std::size_t i) const {
+  const FolderFile& listed = listing_.files[i];
+  const storage::FileRecord& file = files_[i];
+  const std::string found = file.lfs ? to_hex(*file.object) : to_hex(file.blob);
+  if (listed.hash.empty() || listed.hash == found) return;
+  fail(ErrorKind::Corrupt, listed.source.string() + ": " + file.path + ": expected hash " +
+                               listed.hash + ", found " + found);
+}
+
+void FolderRun::take_in(std::size_t i) {
+  storage::FileRecord& file = files_[i];
+  const std::filesystem::path& source = listing_.files[i].source;
+  const UniqueFd fd = open_file(source, O_RDONLY | O_NOFOLLOW);
+  if (file_size(fd.get(), source) != file.size_bytes) {
+    fail(ErrorKind::Conflict, source.string() + ": changed while it was read");
   }
   const auto before = parent_
                           ? store_.catalog().find_file(request_.repo, parent_->commit, file.path)
@@ -192,13 +165,13 @@ void FolderRun::take_in(storage::FileRecord& file) {
   GitBlobHasher git(file.size_bytes);
   std::optional<Digest> digest;
   if (before && before->size_bytes == file.size_bytes) {
-    digest = hash(file, fd.get(), git);
+    digest = hash(i, fd.get(), git);
     if (!store_.blobs().find(*digest)) {
       digest.reset();
       git = GitBlobHasher(file.size_bytes);
     }
   }
-  if (!digest) digest = copy(file, fd.get(), git);
+  if (!digest) digest = copy(i, fd.get(), git);
   file.object = digest;
   if (file.lfs) {
     const std::string pointer = storage::git::lfs_pointer(*digest, file.size_bytes);
@@ -207,6 +180,7 @@ void FolderRun::take_in(storage::FileRecord& file) {
   } else {
     file.blob = git.finish();
   }
+  check_hash(i);
   progress_.done_bytes = done;
   ++progress_.done_items;
   context_.report(progress_);
@@ -249,7 +223,8 @@ Json::Object FolderRun::result(const GitOid& commit, bool current) const {
           {"bytes_total", progress_.total_bytes},
           {"bytes_fetched", stored_bytes_},
           {"requests", 0U},
-          {"already_current", current}};
+          {"already_current", current},
+          {"warnings", Json::Array(listing_.warnings.begin(), listing_.warnings.end())}};
 }
 
 Json::Object FolderRun::dry_result() const {
@@ -266,13 +241,14 @@ Json::Object FolderRun::dry_result() const {
 }
 
 Json::Object FolderRun::run() {
+  list();
   find_parent();
   progress_.phase = "reading";
   progress_.total_items = files_.size();
   for (const storage::FileRecord& file : files_) progress_.total_bytes += file.size_bytes;
   if (request_.dry_run) return dry_result();
   check_room();
-  for (storage::FileRecord& file : files_) take_in(file);
+  for (std::size_t i = 0; i < files_.size(); ++i) take_in(i);
   storage::git::SnapshotInfo info{.time = kFolderTime, .message = std::string(kFolderMessage)};
   if (parent_) {
     info.parents = {parent_->git_commit};

@@ -72,6 +72,7 @@ Json::Object run_sync(const Job& job, const WorkerContext& context, JobContext& 
   if (const std::string directory = text_parameter(job, "directory"); !directory.empty()) {
     return mirror::sync_directory({.repo = repo,
                                    .directory = directory,
+                                   .revision = text_parameter(job, "revision"),
                                    .selection = selection_of(job),
                                    .dry_run = flag_parameter(job, "dry_run")},
                                   context.store, progress);

@@ -155,6 +155,11 @@ int run_sync(const SyncOptions& options, const Invocation& invocation, Output& o
   for (const Target& target : targets(config, options)) {
     Json::Object result =
         run_job(*client, to_request(target, options, invocation.force), output, invocation.stop);
+    if (const Json* warnings = result.find("warnings")) {
+      for (const Json& line : warnings->as_array("warnings")) {
+        output.note("warning: " + line.as_string("warnings"));
+      }
+    }
     text += to_line(target, result, options.dry_run) + "\n";
     results.emplace_back(std::move(result));
   }
@@ -171,7 +176,7 @@ void add_sync(CLI::App& app, Run& run) {
   sync->add_option(
       "REPO", options->repos,
       "owner/name[@revision], dataset/owner/name; none: all that the configuration lists");
-  sync->add_option("--from", options->from, "Hub URL, or a plain model folder");
+  sync->add_option("--from", options->from, "Hub URL, a model folder, or a Hugging Face cache");
   sync->add_option("--include", options->include, "Mirror only paths that match (fnmatch)");
   sync->add_option("--exclude", options->exclude, "Leave out paths that match (fnmatch)");
   sync->add_flag("--dry-run", options->dry_run, "List what would be fetched");

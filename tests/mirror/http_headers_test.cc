@@ -45,7 +45,8 @@ TEST_CASE("mirror/http_headers: dates") {
   CHECK(date->time_since_epoch() == seconds(784'111'777));
   for (const char* const bad :
        {"", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 31 Feb 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET"}) {
+        "Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET",
+        "Sun, 06 Nov 0997 08:49:37 GMT", "Sun, 06 Nov 9997 08:49:37 GMT"}) {
     CAPTURE(std::string(bad));
     CHECK_FALSE(parse_http_date(bad));
   }
