@@ -46,6 +46,11 @@ constexpr std::array kRoutes{
     Route{"GET", "/-/static/{path}", "static", static_file, Where::Inline},
     Route{"ANY", "/-/{path}", "unknown-api", unknown_api, Where::Inline},
 
+    Route{"GET", "/{repo}/info/refs", "git-refs", git_refs},
+    Route{"POST", "/{repo}/git-upload-pack", "git-upload-pack", git_upload_pack},
+    Route{"POST", "/{repo}/info/lfs/objects/batch", "lfs-batch", lfs_batch},
+    Route{"GET", "/{repo}/info/lfs/objects/{path}", "lfs-object", lfs_object},
+
     Route{"GET", "/", "catalog-page", catalog_page},
     Route{"GET", "/{repo}/raw/{rev}/{path}", "raw", raw_file, Where::Inline},
     Route{"GET", "/{repo}/tree/{rev}", "tree-page", tree_page},

@@ -90,7 +90,7 @@ GitOid publish(storage::Store& store, const SampleRepository& sample) {
   for (const auto& file : sample.files) publication.files.push_back(store_file(store, file));
   const auto snapshot = storage::git::make_snapshot(
       publication.files,
-      {.parents = {}, .time = kCommitTime, .message = "Add files\n\nAll of them.\n"});
+      {.parents = sample.parents, .time = kCommitTime, .message = "Add files\n\nAll of them.\n"});
   for (const auto& [oid, object] : snapshot.objects) {
     publication.git_objects.emplace_back(
         oid, storage::GitObjectRecord{std::string(to_text(object.type)), object.bytes});

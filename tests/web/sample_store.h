@@ -41,6 +41,7 @@ struct SampleRepository {
   std::string id = "org/tiny";  // parse_repo_id's form
   std::vector<SampleFile> files;
   std::vector<std::pair<std::string, Json>> facts;
+  std::vector<GitOid> parents = {};
 };
 
 // Publishes one revision on main; returns its commit.

@@ -31,6 +31,12 @@ Response who_am_i(const Call& call);
 Response agent_harnesses(const Call& call);
 Response telemetry(const Call& call);
 Response unknown_api(const Call& call);
+// git_upload_pack.cc
+Response git_refs(const Call& call);
+Response git_upload_pack(const Call& call);
+// git_lfs.cc
+Response lfs_batch(const Call& call);
+Response lfs_object(const Call& call);
 // own_api.cc
 Response health(const Call& call);
 Response readiness(const Call& call);

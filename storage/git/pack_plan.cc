@@ -1,0 +1,172 @@
+#include "storage/git/pack_plan.h"
+
+#include <algorithm>
+#include <deque>
+#include <limits>
+#include <set>
+#include <string_view>
+
+#include "storage/base/error.h"
+
+namespace holdfast::storage::git {
+namespace {
+
+constexpr std::uint32_t kDirectoryMode = 040000;
+constexpr std::uint32_t kModuleMode = 0160000;
+constexpr std::uint32_t kUnlimited = std::numeric_limits<std::uint32_t>::max();
+// Deeper than any path that a file system takes; a cycle cannot exist among hashes.
+constexpr std::size_t kTreeDepthMax = 256;
+
+std::optional<Commit> find_commit(const Catalog& catalog, const GitOid& oid) {
+  const auto object = catalog.find_git_object(oid);
+  if (!object || object->type != to_text(ObjectType::Commit)) return std::nullopt;
+  return parse_commit(object->bytes);
+}
+
+bool contains(std::span<const GitOid> list, const GitOid& oid) {
+  return std::ranges::find(list, oid) != list.end();
+}
+
+class Walk {
+ public:
+  // Without `blobs` only commits can be walked.
+  Walk(const Catalog& catalog, const BlobStore* blobs, const PackRequest& request)
+      : catalog_(catalog), blobs_(blobs), request_(request) {}
+
+  std::vector<GitOid> boundary() {
+    walk_commits();
+    return std::move(plan_.shallow);
+  }
+
+  PackPlan run() {
+    mark_what_the_client_has();
+    const auto trees = walk_commits();
+    sending_ = true;
+    for (const GitOid& tree : trees) walk_tree(tree, "", 0);
+    return std::move(plan_);
+  }
+
+ private:
+  // All commits behind the common ones, and what is in the trees of the common ones themselves.
+  void mark_what_the_client_has() {
+    std::deque<GitOid> queue;
+    for (const GitOid& oid : common_commits(catalog_, request_.haves)) {
+      queue.push_back(oid);
+      if (const auto commit = find_commit(catalog_, oid)) walk_tree(commit->tree, "", 0);
+    }
+    while (!queue.empty()) {
+      const GitOid oid = queue.front();
+      queue.pop_front();
+      if (!had_.insert(oid).second || contains(request_.shallow, oid)) continue;
+      const auto commit = find_commit(catalog_, oid);
+      if (commit) queue.insert(queue.end(), commit->parents.begin(), commit->parents.end());
+    }
+  }
+
+  // Breadth first, so that every commit is met at its least depth. Returns the trees to send.
+  std::vector<GitOid> walk_commits() {
+    std::vector<GitOid> trees;
+    // Commits and how many of their line may still come, themselves included.
+    std::deque<std::pair<GitOid, std::uint32_t>> queue;
+    const bool limited = request_.depth != 0 && !request_.relative;
+    for (const GitOid& want : request_.wants) {
+      queue.emplace_back(want, limited ? request_.depth : kUnlimited);
+    }
+    std::set<GitOid> met;
+    while (!queue.empty()) {
+      auto [oid, left] = queue.front();
+      queue.pop_front();
+      const bool was_end = contains(request_.shallow, oid);
+      if (was_end && request_.relative) left = std::min(left, request_.depth + 1);
+      if (!met.insert(oid).second) continue;
+      const auto commit = find_commit(catalog_, oid);
+      if (!commit) fail(ErrorKind::NotFound, "commit " + to_hex(oid) + ": not held");
+      if (!had_.contains(oid)) {
+        plan_.objects.push_back({.oid = oid, .type = ObjectType::Commit, .content = {}});
+        trees.push_back(commit->tree);
+      }
+      if (ends_here(*commit, left)) {
+        if (!was_end && !had_.contains(oid)) plan_.shallow.push_back(oid);
+        continue;
+      }
+      if (was_end) {
+        // Without a depth the client keeps its boundary.
+        if (request_.depth == 0) continue;
+        if (!commit->parents.empty()) plan_.unshallow.push_back(oid);
+      }
+      for (const GitOid& parent : commit->parents) {
+        queue.emplace_back(parent, left == kUnlimited ? left : left - 1);
+      }
+    }
+    return trees;
+  }
+
+  bool ends_here(const Commit& commit, std::uint32_t left) const {
+    if (commit.parents.empty()) return false;
+    if (left <= 1) return true;
+    return std::ranges::any_of(commit.parents, [&](const GitOid& parent) {
+      return !find_commit(catalog_, parent).has_value();
+    });
+  }
+
+  void walk_tree(const GitOid& oid, const std::string& path, std::size_t depth) {
+    if (!seen_.insert(oid).second) return;
+    const auto object = catalog_.find_git_object(oid);
+    if (!object || object->type != to_text(ObjectType::Tree)) {
+      if (!sending_) return;
+      fail(ErrorKind::NotFound, "tree " + to_hex(oid) + " of '" + path + "': not held");
+    }
+    if (depth > kTreeDepthMax) fail(ErrorKind::Corrupt, path + ": directories nest too deeply");
+    if (sending_) plan_.objects.push_back({.oid = oid, .type = ObjectType::Tree, .content = {}});
+    for (const TreeEntry& entry : parse_tree(object->bytes)) {
+      const std::string below = path.empty() ? entry.name : path + "/" + entry.name;
+      if (entry.mode == kDirectoryMode) {
+        walk_tree(entry.oid, below, depth + 1);
+      } else if (entry.mode != kModuleMode && seen_.insert(entry.oid).second && sending_) {
+        add_blob(entry.oid, below);
+      }
+    }
+  }
+
+  void add_blob(const GitOid& oid, const std::string& path) {
+    PackObject blob{.oid = oid, .type = ObjectType::Blob, .content = {}};
+    const auto object = catalog_.find_git_object(oid);
+    if (!object || object->type != to_text(ObjectType::Blob)) {
+      blob.content = catalog_.find_blob_object(oid);
+      if (!blob.content || !blobs_->find(*blob.content)) {
+        fail(ErrorKind::NotFound,
+             path + ": not held: this revision was mirrored without it, so git cannot have it");
+      }
+    }
+    plan_.objects.push_back(blob);
+  }
+
+  const Catalog& catalog_;
+  const BlobStore* blobs_;
+  const PackRequest& request_;
+  PackPlan plan_;
+  std::set<GitOid> had_;   // commits
+  std::set<GitOid> seen_;  // trees and blobs, sent or had
+  bool sending_ = false;
+};
+
+}  // namespace
+
+std::vector<GitOid> common_commits(const Catalog& catalog, std::span<const GitOid> haves) {
+  std::vector<GitOid> common;
+  for (const GitOid& oid : haves) {
+    if (find_commit(catalog, oid)) common.push_back(oid);
+  }
+  return common;
+}
+
+std::vector<GitOid> find_boundary(const Catalog& catalog, const PackRequest& request) {
+  return Walk(catalog, nullptr, request).boundary();
+}
+
+PackPlan make_pack_plan(const Catalog& catalog, const BlobStore& blobs,
+                        const PackRequest& request) {
+  return Walk(catalog, &blobs, request).run();
+}
+
+}  // namespace holdfast::storage::git

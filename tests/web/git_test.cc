@@ -1,0 +1,189 @@
+// The real git against the real server.
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include <doctest/doctest.h>
+
+#include "storage/base/file.h"
+#include "tests/web/sample_store.h"
+#include "web/server.h"
+
+namespace holdfast::web {
+namespace {
+
+using tests::SampleFile;
+using tests::TemporaryDirectory;
+
+const std::string kLarge = tests::pattern_bytes(2'000'000);
+
+// A model with three commits, the first of which has a parent that is not held if `cut`.
+struct History {
+  std::vector<GitOid> commits;
+
+  explicit History(storage::Store& store, bool cut = false) {
+    std::vector<GitOid> parents;
+    if (cut) parents.push_back(*parse_git_oid(std::string(40, '7')));
+    std::vector<SampleFile> files{{"README.md", "# One\n"},
+                                  {"sub/deep/notes.txt", "notes\n"},
+                                  {"vocab.json", kLarge},
+                                  {"empty", ""},
+                                  {"model.safetensors", tests::pattern_bytes(300'000), true}};
+    for (const std::string title : {"# One\n", "# Two\n", "# Three\n"}) {
+      files.front().bytes = title;
+      commits.push_back(tests::publish(
+          store, {.id = "org/history", .files = files, .facts = {}, .parents = parents}));
+      parents = {commits.back()};
+    }
+  }
+};
+
+// A running server and a directory in which shell lines run; $URL is the repository's.
+class Site {
+ public:
+  Site() : store_(storage::Store::open({.directory = data_.path()})) {}
+
+  storage::Store& store() { return *store_; }
+
+  void start() {
+    ServerOptions options;
+    options.listen = "127.0.0.1:0";
+    server_ = std::make_unique<Server>(options, *store_);
+    server_->start();
+  }
+
+  // The exit code of `line`; what it says is in output().
+  int run(const std::string& line) {
+    const std::string script =
+        "cd '" + work_.path().string() + "' && export HOME=$PWD GIT_TERMINAL_PROMPT=0 " +
+        "GIT_CONFIG_NOSYSTEM=1 GIT_LFS_SKIP_SMUDGE=${SMUDGE:-1} URL=http://" + server_->address() +
+        "/org/history && { " + line + "; } >out 2>&1";
+    return std::system(script.c_str());
+  }
+
+  std::string output() const { return read_file(work_.path() / "out"); }
+
+  std::string file(const std::string& name) const { return read_file(work_.path() / name); }
+
+ private:
+  TemporaryDirectory data_, work_;
+  std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<Server> server_;
+};
+
+bool have(const char* command) {
+  if (std::system((std::string(command) + " >/dev/null 2>&1").c_str()) == 0) return true;
+  std::cout << "SKIPPED: " << command << " does not run\n";
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("web/git: a clone has upstream's commits and every byte, in both protocols") {
+  if (!have("git --version")) return;
+  Site site;
+  const History history(site.store());
+  site.start();
+  for (const std::string protocol : {"0", "1", "2"}) {
+    CAPTURE(protocol);
+    const std::string clone = "clone" + protocol;
+    REQUIRE(site.run("git -c protocol.version=" + protocol + " clone -q $URL " + clone) == 0);
+    CHECK(site.run("git -C " + clone + " fsck --full --strict") == 0);
+    CHECK(site.run("git -C " + clone + " rev-parse HEAD main v1; git -C " + clone +
+                   " rev-list --count HEAD") == 0);
+    const std::string tip = to_hex(history.commits.back()) + "\n";
+    CHECK(site.output().ends_with("3\n"));
+    CHECK(site.output().starts_with(tip + tip));
+    CHECK(site.file(clone + "/README.md") == "# Three\n");
+    CHECK(site.file(clone + "/vocab.json") == kLarge);
+    CHECK(site.file(clone + "/sub/deep/notes.txt") == "notes\n");
+    CHECK(site.file(clone + "/model.safetensors").starts_with("version https://git-lfs"));
+  }
+}
+
+TEST_CASE("web/git: a clone may be shallow, and be deepened") {
+  if (!have("git --version")) return;
+  Site site;
+  const History history(site.store());
+  site.start();
+  for (const std::string protocol : {"0", "2"}) {
+    CAPTURE(protocol);
+    const std::string git = "git -c protocol.version=" + protocol;
+    const std::string here = git + " -C shallow" + protocol;
+    const auto count = [&] {
+      CHECK(site.run(here + " rev-list --count HEAD") == 0);
+      return site.output();
+    };
+    REQUIRE(site.run(git + " clone -q --depth 1 $URL.git shallow" + protocol) == 0);
+    CHECK(count() == "1\n");
+    REQUIRE(site.run(here + " fetch -q --deepen 1") == 0);
+    CHECK(count() == "2\n");
+    REQUIRE(site.run(here + " fetch -q --unshallow") == 0);
+    CHECK(count() == "3\n");
+    CHECK(site.run(here + " fsck --full") == 0);
+  }
+}
+
+TEST_CASE("web/git: a later fetch brings only what is new") {
+  if (!have("git --version")) return;
+  Site site;
+  const History history(site.store());
+  site.start();
+  for (const std::string protocol : {"0", "2"}) {
+    CAPTURE(protocol);
+    const std::string git = "git -c protocol.version=" + protocol;
+    const std::string here = git + " -C later" + protocol;
+    REQUIRE(site.run(git + " init -q later" + protocol + " && " + here + " fetch -q $URL " +
+                     to_hex(history.commits.front()) + ":refs/heads/old") == 0);
+    REQUIRE(site.run("GIT_TRACE_CURL=1 " + here + " fetch $URL main:refs/heads/new 2>trace") == 0);
+    CHECK(site.run(here + " fsck --full && " + here + " rev-list --count new") == 0);
+    CHECK(site.output().ends_with("3\n"));
+    // The large file lies in both commits: nothing near its size crossed again.
+    CHECK(site.file("trace").size() < kLarge.size());
+  }
+}
+
+TEST_CASE("web/git: where our history begins late, the clone is shallow") {
+  if (!have("git --version")) return;
+  Site site;
+  const History history(site.store(), true);
+  site.start();
+  for (const std::string protocol : {"0", "2"}) {
+    CAPTURE(protocol);
+    const std::string clone = "cut" + protocol;
+    REQUIRE(site.run("git -c protocol.version=" + protocol + " clone -q $URL " + clone) == 0);
+    CHECK(site.run("git -C " + clone + " fsck --full && cat " + clone + "/.git/shallow") == 0);
+    CHECK(site.output().find(to_hex(history.commits.front())) != std::string::npos);
+  }
+}
+
+TEST_CASE("web/git: git-lfs gets the large files") {
+  if (!have("git --version") || !have("git lfs version")) return;
+  Site site;
+  const History history(site.store());
+  site.start();
+  REQUIRE(site.run("git clone -q $URL lfs && cd lfs && git lfs install --local && "
+                   "echo '*.safetensors filter=lfs diff=lfs merge=lfs -text' > .gitattributes && "
+                   "unset GIT_LFS_SKIP_SMUDGE && git lfs pull") == 0);
+  CHECK(site.file("lfs/model.safetensors") == tests::pattern_bytes(300'000));
+}
+
+TEST_CASE("web/git: a refusal says why in words that git shows") {
+  if (!have("git --version")) return;
+  Site site;
+  tests::publish(site.store(),
+                 {.id = "org/history",
+                  .files = {{"README.md", "# One\n"}, {"tokenizer.json", "{}", false, false}},
+                  .facts = {}});
+  site.start();
+  CHECK(site.run("git clone -q $URL broken") != 0);
+  CHECK(site.output().find("tokenizer.json: not held") != std::string::npos);
+  CHECK(site.run("git clone -q ${URL%/*}/none broken") != 0);
+  CHECK(site.output().find("not found") != std::string::npos);
+  CHECK(site.run("git -c protocol.version=2 fetch -q $URL " + std::string(40, '5')) != 0);
+  CHECK(site.run("git clone -q $URL broken; git init -q push && cd push && "
+                 "git -c user.name=a -c user.email=b commit -q --allow-empty -m x && "
+                 "git push -q $URL HEAD:main") != 0);
+}
+
+}  // namespace holdfast::web

@@ -1,0 +1,284 @@
+// git clone and fetch: /{repo}[.git]/info/refs and /{repo}[.git]/git-upload-pack
+// (git's gitprotocol-http; hub-protocol 2.11).
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include <fcntl.h>
+
+#include "storage/base/deflate.h"
+#include "storage/base/file.h"
+#include "storage/git/pack.h"
+#include "storage/git/pkt_line.h"
+#include "web/git_request.h"
+#include "web/internal/answers.h"
+#include "web/internal/git_repository.h"
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+using storage::git::common_commits;
+using storage::git::kPktDelim;
+using storage::git::kPktFlush;
+using storage::git::pkt;
+
+Response git_response(std::string_view type, std::variant<std::string, ObjectSlice> body) {
+  Response response;
+  response.set("Content-Type", "application/x-git-upload-pack-" + std::string(type));
+  response.set("Cache-Control", "no-cache, max-age=0, must-revalidate");
+  response.body = std::move(body);
+  return response;
+}
+
+std::string agent(const Services& services) { return "agent=holdfast/" + services.version; }
+
+std::string capabilities_v2(const Services& services) {
+  return pkt("version 2\n") + pkt(agent(services) + "\n") + pkt("ls-refs\n") +
+         pkt("fetch=shallow\n") + pkt("object-format=sha1\n") + std::string(kPktFlush);
+}
+
+// Commits whose parents are not held: a client has to know them beforehand in protocol 0.
+std::vector<GitOid> natural_boundary(storage::Store& store, const GitRepository& repository) {
+  if (repository.refs.empty()) return {};
+  storage::git::PackRequest request;
+  for (const GitRef& ref : repository.refs) request.wants.push_back(ref.commit);
+  return storage::git::find_boundary(store.catalog(), request);
+}
+
+std::string advertisement_v0(const Call& call, const GitRepository& repository) {
+  std::string capabilities =
+      "multi_ack_detailed side-band-64k ofs-delta shallow deepen-relative no-progress "
+      "allow-tip-sha1-in-want "
+      "allow-reachable-sha1-in-want object-format=sha1 " +
+      agent(call.services);
+  const GitRef* head = head_of(repository);
+  if (head != nullptr) capabilities += " symref=HEAD:" + repository.head;
+  std::string body = pkt("# service=git-upload-pack\n") + std::string(kPktFlush);
+  const auto add_ref = [&](const GitOid& oid, std::string_view name) {
+    std::string line = to_hex(oid) + " " + std::string(name);
+    if (!capabilities.empty()) line += '\0' + std::exchange(capabilities, "");
+    body += pkt(line + "\n");
+  };
+  if (head != nullptr) add_ref(head->commit, "HEAD");
+  for (const GitRef& ref : repository.refs) add_ref(ref.commit, ref.name);
+  if (repository.refs.empty()) add_ref(GitOid{}, "capabilities^{}");
+  for (const GitOid& oid : natural_boundary(call.services.store, repository)) {
+    body += pkt("shallow " + to_hex(oid) + "\n");
+  }
+  return body + std::string(kPktFlush);
+}
+
+std::string list_git_refs(const GitRepository& repository, const GitLsRefs& asked) {
+  const auto wanted = [&](std::string_view name) {
+    return asked.prefixes.empty() || std::ranges::any_of(asked.prefixes, [&](const auto& prefix) {
+             return name.starts_with(prefix);
+           });
+  };
+  std::string body;
+  const GitRef* head = head_of(repository);
+  if (head != nullptr && wanted("HEAD")) {
+    const std::string target = asked.symrefs ? " symref-target:" + repository.head : "";
+    body += pkt(to_hex(head->commit) + " HEAD" + target + "\n");
+  }
+  for (const GitRef& ref : repository.refs) {
+    if (wanted(ref.name)) body += pkt(to_hex(ref.commit) + " " + ref.name + "\n");
+  }
+  return body + std::string(kPktFlush);
+}
+
+// An answer as it is written: kept in a file without a name, so that a large pack costs no memory
+// and leaves by sendfile.
+class Spool final : public storage::BlobReader {
+ public:
+  Spool() : path_(std::filesystem::temp_directory_path()) {
+    fd_ = holdfast::open_file(path_, O_TMPFILE | O_RDWR, 0600);
+  }
+
+  void put(std::span<const std::byte> bytes) {
+    holdfast::write_at(fd_.get(), size_bytes_, bytes, path_);
+    size_bytes_ += bytes.size();
+  }
+
+  void put(std::string_view text) { put(as_bytes(text)); }
+
+  std::uint64_t size_bytes() const noexcept override { return size_bytes_; }
+
+  void read(std::uint64_t offset, std::span<std::byte> out) const override {
+    holdfast::read_at(fd_.get(), offset, out, path_);
+  }
+
+  std::vector<storage::Extent> extents(storage::ByteRange range) const override {
+    return {storage::FileExtent{.fd = fd_.get(), .offset = range.offset, .length = range.length}};
+  }
+
+ private:
+  std::filesystem::path path_;
+  UniqueFd fd_;
+  std::uint64_t size_bytes_ = 0;
+};
+
+// Cuts a pack into lines of the data channel.
+class SideBand {
+ public:
+  explicit SideBand(Spool& spool) : spool_(spool) {}
+
+  void put(std::span<const std::byte> bytes) {
+    buffer_.append(as_text(bytes));
+    while (buffer_.size() >= kLineBytes) flush(kLineBytes);
+  }
+
+  void finish() {
+    if (!buffer_.empty()) flush(buffer_.size());
+    spool_.put(kPktFlush);
+  }
+
+ private:
+  static constexpr std::size_t kLineBytes = storage::git::kPktDataMax - 1;
+
+  void flush(std::size_t bytes) {
+    spool_.put(pkt("\1" + buffer_.substr(0, bytes)));
+    buffer_.erase(0, bytes);
+  }
+
+  Spool& spool_;
+  std::string buffer_;
+};
+
+void write_object(storage::Store& store, const storage::git::PackObject& object,
+                  storage::git::PackWriter& pack) {
+  if (!object.content) {
+    const auto record = store.catalog().find_git_object(object.oid);
+    if (!record) fail(ErrorKind::NotFound, "git object " + to_hex(object.oid) + ": gone");
+    pack.begin(object.type, record->bytes.size());
+    pack.add(as_bytes(record->bytes));
+    return;
+  }
+  const auto reader = store.blobs().open(*object.content);
+  pack.begin(object.type, reader->size_bytes());
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(reader->size_bytes(), kGitCopyBytes));
+  for (std::uint64_t at = 0; at < reader->size_bytes(); at += buffer.size()) {
+    const auto piece =
+        std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), reader->size_bytes() - at));
+    reader->read(at, piece);
+    pack.add(piece);
+  }
+}
+
+void write_pack(storage::Store& store, const storage::git::PackPlan& plan, bool side_band,
+                Spool& spool) {
+  SideBand band(spool);
+  storage::git::PackWriter pack(
+      static_cast<std::uint32_t>(plan.objects.size()),
+      [&](std::span<const std::byte> bytes) { side_band ? band.put(bytes) : spool.put(bytes); });
+  for (const auto& object : plan.objects) write_object(store, object, pack);
+  pack.finish();
+  if (side_band) band.finish();
+}
+
+storage::git::PackPlan plan_pack(const Call& call, const GitRepository& repository,
+                                 const storage::git::PackRequest& request) {
+  for (const GitOid& want : request.wants) {
+    if (!repository.commits.contains(want)) {
+      fail(ErrorKind::NotFound, "not our ref " + to_hex(want));
+    }
+  }
+  if (request.wants.empty()) fail(ErrorKind::Invalid, "git request: wants nothing");
+  auto& store = call.services.store;
+  return make_pack_plan(store.catalog(), store.blobs(), request);
+}
+
+std::string shallow_lines(const storage::git::PackPlan& plan) {
+  std::string lines;
+  for (const GitOid& oid : plan.shallow) lines += pkt("shallow " + to_hex(oid) + "\n");
+  for (const GitOid& oid : plan.unshallow) lines += pkt("unshallow " + to_hex(oid) + "\n");
+  return lines;
+}
+
+Response spooled(std::shared_ptr<Spool> spool) {
+  const std::uint64_t size_bytes = spool->size_bytes();
+  return git_response("result", ObjectSlice{.reader = std::move(spool),
+                                            .range = {.offset = 0, .length = size_bytes}});
+}
+
+Response fetch_v2(const Call& call, const GitRepository& repository, const GitFetch& fetch) {
+  std::string head;
+  if (!fetch.done) {
+    const auto common = common_commits(call.services.store.catalog(), fetch.pack.haves);
+    head = pkt("acknowledgments\n");
+    for (const GitOid& oid : common) head += pkt("ACK " + to_hex(oid) + "\n");
+    if (common.empty()) return git_response("result", head + pkt("NAK\n") + std::string(kPktFlush));
+    // One common commit is enough to build on: what is sent stops there.
+    head += pkt("ready\n") + std::string(kPktDelim);
+  }
+  const auto plan = plan_pack(call, repository, fetch.pack);
+  const std::string shallow = shallow_lines(plan);
+  if (!shallow.empty()) head += pkt("shallow-info\n") + shallow + std::string(kPktDelim);
+  auto spool = std::make_shared<Spool>();
+  spool->put(head + pkt("packfile\n"));
+  write_pack(call.services.store, plan, true, *spool);
+  return spooled(std::move(spool));
+}
+
+Response fetch_v0(const Call& call, const GitRepository& repository, const GitFetch& fetch) {
+  const auto plan = plan_pack(call, repository, fetch.pack);
+  std::string head;
+  if (fetch.pack.depth != 0) head = shallow_lines(plan) + std::string(kPktFlush);
+  if (!fetch.negotiates) return git_response("result", head);
+  const auto common = common_commits(call.services.store.catalog(), fetch.pack.haves);
+  if (fetch.detailed_acks && !fetch.done) {
+    for (const GitOid& oid : common) head += pkt("ACK " + to_hex(oid) + " common\n");
+    if (!common.empty()) head += pkt("ACK " + to_hex(common.back()) + " ready\n");
+  }
+  head += fetch.done && !common.empty() ? pkt("ACK " + to_hex(common.back()) + "\n") : pkt("NAK\n");
+  if (!fetch.done) return git_response("result", head);
+  auto spool = std::make_shared<Spool>();
+  spool->put(head);
+  write_pack(call.services.store, plan, fetch.side_band, *spool);
+  return spooled(std::move(spool));
+}
+
+std::string request_body(const Call& call) {
+  const std::string_view coding = call.request.header("Content-Encoding");
+  if (coding.empty() || coding == "identity") return std::string(call.request.body);
+  if (coding != "gzip" && coding != "x-gzip") {
+    refuse(415, "", "Content-Encoding: expected gzip");
+  }
+  return inflate(call.request.body, kGitRequestBytesMax);
+}
+
+}  // namespace
+
+Response git_refs(const Call& call) {
+  const std::string* service = call.query.find("service");
+  if (service == nullptr || *service != "git-upload-pack") {
+    refuse(403, "", "service: only git-upload-pack (clone and fetch) is served");
+  }
+  const GitRepository repository = open_git_repository(call);
+  if (git_protocol(call.request.header("Git-Protocol")) == GitProtocol::V2) {
+    return git_response("advertisement", capabilities_v2(call.services));
+  }
+  return git_response("advertisement", advertisement_v0(call, repository));
+}
+
+Response git_upload_pack(const Call& call) {
+  const GitRepository repository = open_git_repository(call);
+  try {
+    const std::string body = request_body(call);
+    if (git_protocol(call.request.header("Git-Protocol")) == GitProtocol::V0) {
+      return fetch_v0(call, repository, parse_git_fetch_v0(body));
+    }
+    const GitCommand command = parse_git_command(body);
+    if (command.ls_refs) {
+      return git_response("result", list_git_refs(repository, *command.ls_refs));
+    }
+    return fetch_v2(call, repository, *command.fetch);
+  } catch (const Refusal&) {
+    throw;
+  } catch (const Error& error) {
+    // Of an HTTP error git shows the status alone; this it prints.
+    return git_response("result", pkt("ERR " + std::string(error.what())));
+  }
+}
+
+}  // namespace holdfast::web
