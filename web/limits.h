@@ -31,7 +31,7 @@ inline constexpr std::size_t kCommitsMax = 10'000;    // commits walked for one 
 inline constexpr std::size_t kPathsMax = 10'000;      // paths in one paths-info request
 inline constexpr std::size_t kJobsPage = 200;         // jobs in one answer
 
-inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves or shallow commits of one request
+inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves, shallow commits: of each
 inline constexpr std::uint64_t kGitRequestBytesMax = std::uint64_t{16} * 1024 * 1024;  // inflated
 inline constexpr std::size_t kGitCopyBytes = std::size_t{1} * 1024 * 1024;
 inline constexpr std::size_t kLfsBatchMax = 1000;  // objects in one batch; git-lfs asks for 100

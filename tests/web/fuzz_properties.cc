@@ -4,7 +4,10 @@
 #include <charconv>
 #include <string>
 
+#include "storage/base/deflate.h"
+#include "storage/base/error.h"
 #include "web/card.h"
+#include "web/git_request.h"
 #include "web/range.h"
 #include "web/routes.h"
 #include "web/url.h"
@@ -78,6 +81,24 @@ void check_card(std::string_view input) {
   }
   require(images_stay_here(html));
   require(!holds_part(html, "href=\"javascript:"));
+}
+
+void check_git_request(std::string_view input) {
+  constexpr std::uint64_t kContentMax = std::uint64_t{1} * 1024 * 1024;
+  try {
+    require(inflate(input, kContentMax).size() <= kContentMax);
+  } catch (const Error&) {
+  }
+  try {
+    const web::GitCommand command = web::parse_git_command(input);
+    require(command.fetch.has_value() != command.ls_refs.has_value());
+  } catch (const Error&) {
+  }
+  try {
+    const web::GitFetch fetch = web::parse_git_fetch_v0(input);
+    require(fetch.pack.wants.size() * 40 <= input.size());
+  } catch (const Error&) {
+  }
 }
 
 }  // namespace holdfast::tests

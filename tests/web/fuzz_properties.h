@@ -15,4 +15,7 @@ void check_target(std::string_view input);
 // A README: the page that comes out runs nothing and loads nothing from elsewhere.
 void check_card(std::string_view input);
 
+// The body of a git request in either protocol, plain or gzip: read within its limits or refused.
+void check_git_request(std::string_view input);
+
 }  // namespace holdfast::tests

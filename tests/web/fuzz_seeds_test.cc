@@ -17,6 +17,7 @@ constexpr Target kTargets[] = {
     {"web_range", tests::check_range},
     {"web_target", tests::check_target},
     {"web_card", tests::check_card},
+    {"web_git", tests::check_git_request},
 };
 
 }  // namespace
