@@ -55,17 +55,23 @@ void read_codes(const std::uint8_t* codes, std::size_t n, float unit, float* y) 
 std::uint8_t mxfp4_exponent(float largest) noexcept {
   if (!(largest > 0)) return 0;
   const std::uint32_t bits = bits_of(largest);
+  // 24 bits, the highest of them set, also of a subnormal number.
+  std::uint32_t mantissa = (bits & 0x007fffffu) | 0x00800000u;
   int floor_log2 = static_cast<int>(bits >> 23) - 127;
-  if (bits < 0x00800000u) floor_log2 = 31 - std::countl_zero(bits) - 149;
+  if (bits < 0x00800000u) {
+    const int leading = std::countl_zero(bits) - 8;
+    mantissa = bits << leading;
+    floor_log2 = -126 - leading;
+  }
   // The reference takes floor(log2f(x)), and log2f rounds to the integer above when x is that close
   // to the next power of two: j steps of 2^-24 below 2^K give K - j * 2^-24 / ln 2, and float32's
   // spacing below K is 2^(m - 23) where 2^m < K <= 2^(m + 1), or 2^m <= -K < 2^(m + 1).
-  constexpr std::uint32_t kStepsBelow[7] = {0, 1, 2, 5, 11, 22, 44};  // floor(2^m ln 2)
+  constexpr std::uint32_t kStepsBelow[8] = {0, 1, 2, 5, 11, 22, 44, 88};  // floor(2^m ln 2)
   const int next = floor_log2 + 1;
-  if (next != 0 && bits >= 0x00800000u) {
+  if (next != 0) {
     const auto size = static_cast<unsigned>(next > 0 ? next - 1 : -next);
     const int m = size == 0 ? 0 : std::bit_width(size) - 1;
-    if (0x00800000u - (bits & 0x007fffffu) <= kStepsBelow[m]) floor_log2 = next;
+    if (0x01000000u - mantissa <= kStepsBelow[m]) floor_log2 = next;
   }
   return static_cast<std::uint8_t>(floor_log2 - 2 + 127);
 }

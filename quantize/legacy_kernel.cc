@@ -104,7 +104,8 @@ void EncodeAffine(const Strip& strip, std::byte* out) {
     const BlockValues values(strip.values + at);
     float low = values.smallest();
     if (low == 0) low = FirstOf(strip.values + at, 0);  // the sign of the first zero is stored
-    const float scale = (values.largest() - low) / static_cast<float>(kLevels);
+    const float high = values.largest() + 0.0f;  // never -0, which would be the scale of zeros
+    const float scale = (high - low) / static_cast<float>(kLevels);
     const InverseScale inverse(scale);
     Uints codes[kParts];
     for (std::size_t p = 0; p < kParts; ++p) {

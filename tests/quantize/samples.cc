@@ -36,6 +36,8 @@ constexpr Distribution kDistributions[] = {
     {"equal negative", [](Random&, std::uint64_t) { return -0.3f; }},
     {"zeros", [](Random&, std::uint64_t) { return 0.0f; }},
     {"negative zeros", [](Random&, std::uint64_t) { return -0.0f; }},
+    {"zeros of both signs",
+     [](Random& r, std::uint64_t) { return r.bits() % 2 == 0 ? 0.0f : -0.0f; }},
     {"denormal", [](Random& r, std::uint64_t) { return r.gaussian() * 1e-39f; }},
     {"reciprocal overflows", [](Random& r, std::uint64_t) { return r.gaussian() * 1e-37f; }},
     {"squares underflow", [](Random& r, std::uint64_t) { return r.gaussian() * 1e-21f; }},
@@ -87,6 +89,15 @@ constexpr Distribution kDistributions[] = {
      [](Random& r, std::uint64_t column) {
        const int exponent = static_cast<int>((column / 256 * 37 + r.bits() % 9) % 250) - 125;
        return r.gaussian() * power_of_two(exponent) * 0.15f;
+     }},
+    {"below powers of two",
+     [](Random& r, std::uint64_t column) {
+       // Down to subnormal numbers, whose logarithms round up as well.
+       const int part = static_cast<int>(column / 32 % 24);
+       const float close = 1.0f - static_cast<float>(r.bits() % 64) * 0x1p-24f;
+       const float value = r.bits() % 8 == 0 ? close : r.uniform() * 0.9f;
+       const float scaled = value * power_of_two(part * part / 3 - 90) * power_of_two(-40);
+       return r.bits() % 2 == 0 ? scaled : -scaled;
      }},
 };
 
