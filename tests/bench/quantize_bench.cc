@@ -128,6 +128,7 @@ Body encoder(const Run& run, std::span<const float> importance, std::vector<std:
 
 // Rows per run, so that a slow encoder's turn lasts about as long as a fast one's.
 std::uint64_t rows_for(const Run& run, const Body& body) {
+  once(1, 2, body);  // the first call of a grid format builds the grid
   const double row = once(1, 2, body) / 2;
   const double wanted = 0.08 / row * run.threads;
   return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(wanted), 2, run.input.rows);
