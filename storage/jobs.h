@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -79,6 +80,12 @@ class JobQueue {
 
   // Blocks until the job's row changes after `seen` or `timeout` passes; returns the row.
   virtual Job wait_for_change(JobId id, Time seen, std::chrono::milliseconds timeout) const = 0;
+
+  // Calls `changed` after every change of any job's row, on the thread that made it, until the
+  // returned value is destroyed. It may be called often and with the queue locked: it must return
+  // at once and must not call back. The value must not outlive the queue.
+  using Watch = std::shared_ptr<const void>;
+  [[nodiscard]] virtual Watch watch(std::function<void()> changed) = 0;
 };
 
 }  // namespace holdfast::storage

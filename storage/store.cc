@@ -1,5 +1,6 @@
 #include "storage/store.h"
 
+#include <atomic>
 #include <utility>
 
 #include "storage/base/error.h"
@@ -34,12 +35,14 @@ class LocalStore final : public Store {
                 .numbers = numbers_,
                 .disk = disk,
                 .clock = *options.clock,
-                .layout = layout_}),
+                .layout = layout_,
+                .generation = generation_}),
         catalog_(make_local_catalog({.database = database_,
                                      .leases = leases_,
                                      .numbers = numbers_,
                                      .blobs = blobs_,
-                                     .clock = *options.clock})) {
+                                     .clock = *options.clock,
+                                     .generation = generation_})) {
     check_schema();
     if (fresh) write_format();
     blobs_.drop_expired();
@@ -53,6 +56,8 @@ class LocalStore final : public Store {
   JobQueue& jobs() override { return *jobs_; }
 
   const std::filesystem::path& directory() const override { return layout_.root; }
+
+  std::uint64_t generation() const noexcept override { return generation_.load(); }
 
  private:
   // The catalog knows its version too, in case somebody copied one directory without the other.
@@ -81,6 +86,7 @@ class LocalStore final : public Store {
   Database database_;
   Numbers numbers_;
   Leases leases_;
+  std::atomic<std::uint64_t> generation_{0};
   LocalBlobStore blobs_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<JobQueue> jobs_;

@@ -1,6 +1,7 @@
 // An opened data directory: objects, catalog and jobs of one process.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 
@@ -30,6 +31,12 @@ class Store {
   virtual Catalog& catalog() = 0;
   virtual JobQueue& jobs() = 0;
   virtual const std::filesystem::path& directory() const = 0;
+
+  // Grows after every change that makes something untrue which a reader may remember of
+  // repositories, revisions, refs, files or objects: a publication, a moved ref, an object found
+  // damaged. Whoever reads it before a look-up may believe what he found for as long as the number
+  // stands still. Thread-safe and as cheap as reading a variable.
+  virtual std::uint64_t generation() const noexcept = 0;
 };
 
 }  // namespace holdfast::storage

@@ -84,6 +84,7 @@ void LocalBlobStore::fail_damaged(const Digest& digest, const BlobRow& row,
     Batch batch(parts_.database);
     put_blob_row(batch, digest, damaged);
     parts_.database.write(batch);
+    ++parts_.generation;
   }
   fail(ErrorKind::Corrupt,
        name_of(digest) + ": expected " + std::to_string(row.size_bytes) + " bytes, " + finding);

@@ -4,6 +4,8 @@
 // synced batch {blob row, lease} → acknowledged. A crash leaves an extra file, never a missing one.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,6 +32,7 @@ struct BlobStoreParts {
   const Disk& disk;
   const Clock& clock;
   Layout layout;
+  std::atomic<std::uint64_t>& generation;  // Store::generation()
 };
 
 class LocalBlobStore final : public BlobStore {

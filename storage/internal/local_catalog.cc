@@ -213,6 +213,7 @@ void LocalCatalog::publish(const Publication& publication) {
   Batch batch(parts_.database);
   add_publication(batch, parts_, publication);
   parts_.database.write(batch);
+  ++parts_.generation;
 }
 
 void LocalCatalog::set_refs(const RepoId& id, std::span<const Ref> refs) {
@@ -228,6 +229,7 @@ void LocalCatalog::set_refs(const RepoId& id, std::span<const Ref> refs) {
                {"commit", to_hex(ref.commit)}});
   }
   parts_.database.write(batch);
+  ++parts_.generation;
 }
 
 void LocalCatalog::put_facts(const RepoId& id, const GitOid& commit,

@@ -2,6 +2,8 @@
 // before they write (publish, set_refs) follow one another under a lock.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "storage/catalog.h"
@@ -18,6 +20,7 @@ struct CatalogParts {
   Numbers& numbers;
   const BlobStore& blobs;
   const Clock& clock;
+  std::atomic<std::uint64_t>& generation;  // Store::generation()
 };
 
 std::unique_ptr<Catalog> make_local_catalog(const CatalogParts& parts);

@@ -1,6 +1,7 @@
 #include "storage/internal/local_jobs.h"
 
 #include <algorithm>
+#include <list>
 #include <map>
 #include <utility>
 
@@ -35,6 +36,7 @@ class LocalJobs final : public JobQueue {
                 std::stop_token stop) override;
   bool run_one(JobId id, const Body& body, std::stop_token stop) override;
   Job wait_for_change(JobId id, Time seen, std::chrono::milliseconds timeout) const override;
+  Watch watch(std::function<void()> changed) override;
 
   // For the context of a running job.
   void report(JobId id, const Progress& progress);
@@ -59,6 +61,7 @@ class LocalJobs final : public JobQueue {
 
   static Entry& entry_of(State& state, JobId id);
   Time next_time(const Job& job) const;
+  void announce();
   void save(Entry& entry, Job changed, bool synced);
   void forget_oldest(State& state);
   void run(Locked state, Entry& entry, const Body& body, const std::stop_token& stop, bool requeue);
@@ -67,6 +70,7 @@ class LocalJobs final : public JobQueue {
   Database& database_;
   const Clock& clock_;
   mutable Sync<State> state_{};
+  Sync<std::list<std::function<void()>>> watchers_{};  // locked after state_, never before it
 };
 
 class RunningJob final : public JobContext {
@@ -125,7 +129,13 @@ void LocalJobs::save(Entry& entry, Job changed, bool synced) {
   synced ? database_.write(batch) : database_.write_lazily(batch);
   entry.saved_at = changed.updated_at;
   entry.job = std::move(changed);
+  announce();
+}
+
+void LocalJobs::announce() {
   state_.notify_all();
+  auto watchers = watchers_.lock();
+  for (const auto& changed : *watchers) changed();
 }
 
 JobId LocalJobs::enqueue(std::string_view kind, std::string_view key, Json::Object parameters) {
@@ -314,7 +324,7 @@ void LocalJobs::report(JobId id, const Progress& progress) {
   }
   job.updated_at = next_time(entry.job);
   entry.job = std::move(job);
-  state_.notify_all();
+  announce();
 }
 
 void LocalJobs::add_log_line(JobId id, std::uint64_t number, std::string_view line) {
@@ -329,6 +339,12 @@ Job LocalJobs::wait_for_change(JobId id, Time seen, std::chrono::milliseconds ti
   auto state = state_.lock();
   state.wait_for(timeout, [&](State& all) { return entry_of(all, id).job.updated_at > seen; });
   return entry_of(*state, id).job;
+}
+
+JobQueue::Watch LocalJobs::watch(std::function<void()> changed) {
+  auto watchers = watchers_.lock();
+  const auto at = watchers->insert(watchers->end(), std::move(changed));
+  return {&*at, [this, at](const void*) { watchers_.lock()->erase(at); }};
 }
 
 }  // namespace

@@ -216,6 +216,21 @@ TEST_CASE_FIXTURE(Fixture, "storage/catalog: refs move only to revisions that ar
   CHECK(catalog().resolve(repo, "a") == oid("c1"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: the generation grows with what readers may remember") {
+  const auto grows = [&](const std::function<void()>& change) {
+    const auto before = store->generation();
+    change();
+    return store->generation() > before;
+  };
+  const Ref tag[] = {{"refs/tags/a", oid("c1")}};
+  const Ref bad[] = {{"refs/tags/b", oid("never")}};
+  CHECK(grows([&] { catalog().publish(publication("c1", {file("a", "1")})); }));
+  CHECK(grows([&] { catalog().set_refs(repo, tag); }));
+  CHECK_FALSE(grows([&] { CHECK_THROWS_AS(catalog().set_refs(repo, bad), Error); }));
+  CHECK_FALSE(grows([&] { catalog().put_facts(repo, oid("c1"), {}); }));
+  CHECK_FALSE(grows([&] { static_cast<void>(catalog().resolve(repo, "main")); }));
+}
+
 TEST_CASE_FIXTURE(Fixture, "storage/catalog: revisions come newest first") {
   for (const char* commit : {"c1", "c2", "c3"}) {
     catalog().publish(publication(commit, {file("a", commit)}));

@@ -1,6 +1,7 @@
 #include "storage/jobs.h"
 
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -34,6 +35,29 @@ struct Fixture {
 };
 
 Json::Object nothing(const Job&, JobContext&) { return {}; }
+
+TEST_CASE_FIXTURE(Fixture, "storage/jobs: a watch is told of every change until it is dropped") {
+  std::atomic<int> news{0};
+  JobQueue::Watch watch = jobs().watch([&] { ++news; });
+  const auto tells = [&](const std::function<void()>& change) {
+    const int before = news;
+    change();
+    return news > before;
+  };
+  JobId id = 0;
+  CHECK(tells([&] { id = jobs().enqueue("sync", "a", {}); }));
+  CHECK_FALSE(tells([&] { jobs().enqueue("sync", "a", {}); }));
+  CHECK_FALSE(tells([&] { static_cast<void>(jobs().find(id)); }));
+  bool told_of_progress = false;
+  const JobQueue::Body body = [&](const Job&, JobContext& context) -> Json::Object {
+    told_of_progress = tells([&] { context.report({.phase = "listing"}); });
+    return {};
+  };
+  CHECK(tells([&] { jobs().run_one(id, body, {}); }));
+  CHECK(told_of_progress);
+  watch.reset();
+  CHECK_FALSE(tells([&] { jobs().retry(id); }));
+}
 
 TEST_CASE_FIXTURE(Fixture, "storage/jobs: one active job per kind and key") {
   const JobId first = jobs().enqueue("sync", "a", {{"repo", "x"}});

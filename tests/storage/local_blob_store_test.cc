@@ -89,7 +89,9 @@ TEST_CASE("storage/local_blob_store: a lost or cut file is found out, reported, 
         : static_cast<void>(std::filesystem::remove(file));
     const auto store = Store::open({.directory = data});
     SUBCASE("noticed by a reader") {
+      const auto generation = store->generation();
       CHECK(kind_of([&] { store->blobs().open(digest); }) == ErrorKind::Corrupt);
+      CHECK(store->generation() > generation);
       CHECK(!store->blobs().find(digest));
     }
     SUBCASE("noticed by a writer") {}
