@@ -50,8 +50,12 @@ std::string_view scheme_of(std::string_view url) noexcept {
   return url.substr(0, colon);
 }
 
+// Browsers read a backslash as a slash, and two of them as the start of another host.
 bool is_elsewhere(std::string_view url) noexcept {
-  return !scheme_of(url).empty() || url.starts_with("//") || url.starts_with("\\");
+  const auto is_slash = [&](std::size_t at) {
+    return at < url.size() && (url[at] == '/' || url[at] == '\\');
+  };
+  return !scheme_of(url).empty() || (is_slash(0) && (is_slash(1) || url[0] == '\\'));
 }
 
 // "a.png" of "https://huggingface.co/owner/name/resolve/main/a.png"; empty for everything else.
@@ -70,36 +74,73 @@ std::string_view own_file(std::string_view url, const CardLinks& links) {
   return {};
 }
 
-std::string_view without_dot(std::string_view url) noexcept {
-  while (url.starts_with("./")) url.remove_prefix(2);
-  return url;
+bool same_ignoring_case(std::string_view a, std::string_view b) noexcept {
+  return std::ranges::equal(
+      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+// "." and ".." in each spelling that browsers take for them (WHATWG URL).
+bool is_dot(std::string_view part) noexcept {
+  return part == "." || same_ignoring_case(part, "%2e");
+}
+
+bool is_dot_dot(std::string_view part) noexcept {
+  constexpr std::array<std::string_view, 4> kSpellings{"..", ".%2e", "%2e.", "%2e%2e"};
+  return std::ranges::any_of(kSpellings,
+                             [&](std::string_view s) { return same_ignoring_case(part, s); });
+}
+
+// A path inside the repository without dot segments: "a/./b/../c.md?x#y" is "a/c.md?x#y", and what
+// would climb out of the repository stays at its root.
+std::string clean_path(std::string_view url) {
+  const auto path_end = std::min(url.find_first_of("?#"), url.size());
+  std::string_view path = url.substr(0, path_end);
+  std::vector<std::string_view> parts;
+  bool directory = false;  // ends in a slash
+  while (!path.empty()) {
+    const auto slash = std::min(path.find_first_of("/\\"), path.size());
+    const auto part = path.substr(0, slash);
+    directory = slash < path.size() || is_dot(part) || is_dot_dot(part);
+    path.remove_prefix(std::min(slash + 1, path.size()));
+    if (is_dot_dot(part)) {
+      if (!parts.empty()) parts.pop_back();
+    } else if (!part.empty() && !is_dot(part)) {
+      parts.push_back(part);
+    }
+  }
+  std::string clean;
+  for (const std::string_view part : parts) clean.append(clean.empty() ? "" : "/").append(part);
+  if (directory && !clean.empty()) clean += '/';
+  return clean.append(url.substr(path_end));
 }
 
 // Where an image of this repository lies on this server; empty when it comes from elsewhere.
 std::string image_url(std::string_view url, const CardLinks& links) {
   if (const auto file = own_file(url, links); !file.empty()) {
-    return links.file_base + std::string(file);
+    return links.file_base + clean_path(file);
   }
   if (url.empty() || is_elsewhere(url)) return "";
   if (url.starts_with('/')) return std::string(url);
-  return links.file_base + std::string(without_dot(url));
+  return links.file_base + clean_path(url);
 }
 
-// Links may lead away, as nothing follows them by itself; other schemes than these lead nowhere.
+// Links may lead away, as nothing follows them by itself; other schemes than these lead nowhere,
+// and neither does a link without a target: empty.
 std::string link_url(std::string_view url, const CardLinks& links) {
   constexpr std::array<std::string_view, 3> kSchemes{"https", "http", "mailto"};
   if (const auto file = own_file(url, links); !file.empty()) {
-    return links.page_base + std::string(file);
+    return links.page_base + clean_path(file);
   }
   const std::string_view scheme = scheme_of(url);
   if (!scheme.empty()) {
-    const bool allowed = std::ranges::find(kSchemes, scheme) != kSchemes.end();
+    const bool allowed = std::ranges::any_of(
+        kSchemes, [&](std::string_view known) { return same_ignoring_case(scheme, known); });
     return allowed ? std::string(url) : "";
   }
   if (url.empty() || url.starts_with('#') || url.starts_with('/') || is_elsewhere(url)) {
     return std::string(url);
   }
-  return links.page_base + std::string(without_dot(url));
+  return links.page_base + clean_path(url);
 }
 
 bool inside_link(cmark_node* node) noexcept {
@@ -113,26 +154,30 @@ void move_children(cmark_node* from, cmark_node* to) {
   while (cmark_node* child = cmark_node_first_child(from)) cmark_node_append_child(to, child);
 }
 
+// Puts the children of a node in its place.
+void unwrap(cmark_node* node) {
+  while (cmark_node* child = cmark_node_first_child(node)) cmark_node_insert_before(node, child);
+  cmark_node_unlink(node);
+  cmark_node_free(node);
+}
+
 // An image from elsewhere becomes a link with its text, or only its text inside a link.
 void replace_image(cmark_node* image, const std::string& url) {
-  Node owned;
   if (inside_link(image) || url.empty()) {
-    while (cmark_node* child = cmark_node_first_child(image)) {
-      cmark_node_insert_before(image, child);
-    }
-  } else {
-    cmark_node* link = cmark_node_new(CMARK_NODE_LINK);
-    cmark_node_set_url(link, url.c_str());
-    if (cmark_node_first_child(image) == nullptr) {
-      cmark_node* text = cmark_node_new(CMARK_NODE_TEXT);
-      cmark_node_set_literal(text, "image");
-      cmark_node_append_child(link, text);
-    }
-    move_children(image, link);
-    cmark_node_insert_before(image, link);
+    unwrap(image);
+    return;
   }
+  cmark_node* link = cmark_node_new(CMARK_NODE_LINK);
+  cmark_node_set_url(link, url.c_str());
+  if (cmark_node_first_child(image) == nullptr) {
+    cmark_node* text = cmark_node_new(CMARK_NODE_TEXT);
+    cmark_node_set_literal(text, "image");
+    cmark_node_append_child(link, text);
+  }
+  move_children(image, link);
+  cmark_node_insert_before(image, link);
   cmark_node_unlink(image);
-  owned.reset(image);
+  cmark_node_free(image);
 }
 
 struct Found {
@@ -166,7 +211,12 @@ void make_safe(cmark_node* document, const CardLinks& links) {
     cmark_node_free(node);
   }
   for (cmark_node* node : found.links) {
-    cmark_node_set_url(node, link_url(url_of(node), links).c_str());
+    const std::string target = link_url(url_of(node), links);
+    if (target.empty()) {
+      unwrap(node);
+    } else {
+      cmark_node_set_url(node, target.c_str());
+    }
   }
   // Inner images first: an outer one that is replaced moves its children.
   for (auto at = found.images.rbegin(); at != found.images.rend(); ++at) {
