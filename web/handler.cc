@@ -18,6 +18,17 @@ bool same_name(std::string_view a, std::string_view b) noexcept {
   });
 }
 
+std::string_view find_line(std::string_view lines, std::string_view name) noexcept {
+  while (!lines.empty()) {
+    const auto end = std::min(lines.find("\r\n"), lines.size());
+    const auto line = lines.substr(0, end);
+    const auto colon = std::min(line.find(": "), line.size());
+    if (same_name(line.substr(0, colon), name)) return line.substr(std::min(colon + 2, end));
+    lines.remove_prefix(std::min(end + 2, lines.size()));
+  }
+  return {};
+}
+
 Response preflight() {
   Response response;
   response.status = 204;
@@ -102,12 +113,19 @@ std::string_view Request::header(std::string_view name) const noexcept {
 std::string_view Response::header(std::string_view name) const noexcept {
   const auto found =
       std::ranges::find_if(headers, [&](const auto& h) { return same_name(h.first, name); });
-  return found == headers.end() ? std::string_view() : std::string_view(found->second);
+  if (found != headers.end()) return found->second;
+  return header_lines == nullptr ? std::string_view() : find_line(*header_lines, name);
 }
 
 std::uint64_t Response::body_bytes() const noexcept {
   if (const auto* text = std::get_if<std::string>(&body)) return text->size();
   return std::get<ObjectSlice>(body).range.length;
+}
+
+std::optional<Response> handle_hot(const Request& request, const Services& services) {
+  auto response = answer_hot_file(request, services);
+  if (response && !request.id.empty()) response->set("X-Request-Id", std::string(request.id));
+  return response;
 }
 
 Response handle(const Request& request, const Services& services) {

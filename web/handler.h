@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,6 +58,9 @@ struct Response {
   // Without what the server adds to every answer: Content-Length, Date, the hub's CORS headers,
   // nosniff.
   std::vector<std::pair<std::string, std::string>> headers;
+  // More of them as ready lines, each ended by CR LF; nullptr: none. Shared by the answers with one
+  // file (hot_files.h).
+  std::shared_ptr<const std::string> header_lines;
   std::variant<std::string, ObjectSlice> body;
   // Not zero: nothing has changed yet; the server may ask again for up to this long before it
   // sends the answer (the long poll of jobs).
@@ -86,5 +90,8 @@ struct Services {
 };
 
 Response handle(const Request& request, const Services& services);
+
+// The same answer when it can be given from memory alone, without a look-up; else nothing.
+std::optional<Response> handle_hot(const Request& request, const Services& services);
 
 }  // namespace holdfast::web

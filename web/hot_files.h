@@ -1,53 +1,64 @@
-// Files that are asked for again and again, kept open: a revision's files never change, so their
-// records and open objects may be kept for a moment instead of being looked up for every range.
-// Thread-safe.
+// Files that were just asked for, found by the request line alone: no look-up of names, refs and
+// objects for every range of a file, and the headers of its answers ready made. Emptied by what
+// changes the catalog (storage::Store::generation) and by nothing else, so a hit is as fresh as a
+// look-up. Thread-safe.
 #pragma once
 
-#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include "storage/base/sync.h"
-#include "storage/catalog.h"
-#include "web/handler.h"
+#include "storage/blob_store.h"
+#include "web/limits.h"
 
 namespace holdfast::web {
 
-struct OpenFile {
-  std::string etag;
-  // Shared by the answers that are being sent; nullptr: the file is outside the mirrored selection.
-  std::shared_ptr<const storage::BlobReader> reader;
+// A version of a file, and what every answer with it says.
+struct FileVersion {
+  std::string etag;  // with its quotes
+  std::string commit;
+  std::uint64_t size_bytes = 0;
+  bool by_commit = false;  // the URL names the commit, so it never leads to another version
+  std::string headers;     // header lines, each ended by CR LF
+};
+
+struct HotFile {
+  FileVersion version;
+  std::shared_ptr<const storage::BlobReader> reader;  // shared by the answers under way
+  std::string_view route;                             // of the row that answered; static storage
 };
 
 class HotFiles {
  public:
-  // An entry is believed for `fresh_for`: so long may an object that was found damaged, or was
-  // removed, still be served. At most `files_max` objects are held open.
-  explicit HotFiles(std::chrono::milliseconds fresh_for = std::chrono::seconds(2),
-                    std::size_t files_max = 1024);
+  // nullptr when nothing is held for `target`, or what is held is older than `generation`.
+  std::shared_ptr<const HotFile> find(std::string_view target, std::uint64_t generation);
 
-  // nullptr when it is not held.
-  std::shared_ptr<const OpenFile> find(std::string_view key);
-  void put(std::string key, std::shared_ptr<const OpenFile> file);
+  // `generation` is the store's as it was before `file` was looked up. What would exceed a limit
+  // (limits.h) empties the table first.
+  void put(std::string_view target, std::uint64_t generation, std::shared_ptr<const HotFile> file);
 
  private:
-  using SteadyTime = std::chrono::steady_clock::time_point;
-
-  struct Entry {
-    std::shared_ptr<const OpenFile> file;  // shared with requests under way
-    SteadyTime stale_at;
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
   };
 
-  std::chrono::milliseconds fresh_for_;
-  std::size_t files_max_;
-  Sync<std::unordered_map<std::string, Entry>> entries_;
-};
+  // Shared with requests under way.
+  using Files =
+      std::unordered_map<std::string, std::shared_ptr<const HotFile>, Hash, std::equal_to<>>;
 
-// Opens a file of a revision, by way of services.hot_files when there is one. nullptr when the
-// revision has no such path. Throws what the catalog and the store throw (Corrupt, Io).
-std::shared_ptr<const OpenFile> open_file(const Services& services, const storage::RepoId& id,
-                                          const GitOid& commit, std::string_view path);
+  struct State {
+    std::uint64_t generation = 0;
+    Files files;
+    std::size_t open_files = 0;
+    std::uint64_t held_bytes = 0;
+  };
+
+  Sync<State> state_;
+};
 
 }  // namespace holdfast::web

@@ -21,8 +21,18 @@ inline constexpr std::chrono::seconds kLingerTimeout{2};   // reading on after a
 // reader does not hold a thread for long (the session yields after each call).
 inline constexpr std::size_t kSendfileBytes = std::size_t{2} * 1024 * 1024;
 
+// Up to here copying a file's bytes behind the head is cheaper than a second call for them.
+inline constexpr std::size_t kCopiedBytesMax = std::size_t{16} * 1024;
+
 inline constexpr std::chrono::milliseconds kLongPollMax{30'000};
-inline constexpr std::chrono::milliseconds kLongPollInterval{100};
+// Changes that follow one another within this time are one piece of news.
+inline constexpr std::chrono::milliseconds kNewsPause{50};
+
+// Files whose answers are kept ready (hot_files.h): all, those with a descriptor, bytes of the
+// rest.
+inline constexpr std::size_t kHotFilesMax = 4096;
+inline constexpr std::size_t kHotOpenFilesMax = 512;
+inline constexpr std::uint64_t kHotBytesMax = std::uint64_t{64} * 1024 * 1024;
 
 inline constexpr std::size_t kTreePage = 1000;        // entries, as upstream
 inline constexpr std::size_t kTreePageExpanded = 50;  // entries, as upstream

@@ -65,6 +65,23 @@ RangeResult parse_range(std::string_view header, std::uint64_t size_bytes) {
   return {RangeKind::Part, {*first, std::min(*last, size_bytes - 1) - *first + 1}};
 }
 
+bool names_etag(std::string_view header, std::string_view etag) {
+  header = trim(header);
+  if (header == "*") return true;
+  while (true) {
+    while (!header.empty() && (header.front() == ',' || header.front() == ' ')) {
+      header.remove_prefix(1);
+    }
+    if (header.starts_with("W/")) header.remove_prefix(2);
+    if (!header.starts_with('"')) return false;
+    const auto close = header.find('"', 1);
+    if (close == std::string_view::npos) return false;
+    if (header.substr(0, close + 1) == etag) return true;
+    header = trim(header.substr(close + 1));
+    if (!header.starts_with(',')) return false;
+  }
+}
+
 std::string content_range(const storage::ByteRange& range, std::uint64_t size_bytes) {
   return "bytes " + std::to_string(range.offset) + "-" +
          std::to_string(range.offset + range.length - 1) + "/" + std::to_string(size_bytes);

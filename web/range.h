@@ -1,6 +1,6 @@
-// The Range request header (RFC 9110, section 14.2) as one answer: the whole thing, one part, or
-// "not satisfiable". Pure.
+// The request headers that choose what of a file is sent. Pure.
 //
+// Range (RFC 9110, section 14.2) as one answer: the whole thing, one part, or "not satisfiable".
 // Several ranges in one header are answered with the whole object, which the RFC allows and which
 // every client understands; so is a header that breaks the grammar or names another unit.
 #pragma once
@@ -32,5 +32,9 @@ std::string content_range(const storage::ByteRange& range, std::uint64_t size_by
 
 // "bytes */1000", for 416.
 std::string content_range_unsatisfied(std::uint64_t size_bytes);
+
+// Whether an If-None-Match (RFC 9110, section 13.1.2) names `etag`, given with its quotes: "*", or
+// a list that holds it, compared weakly. What follows a broken entry is not looked at.
+bool names_etag(std::string_view header, std::string_view etag);
 
 }  // namespace holdfast::web

@@ -12,6 +12,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -129,6 +130,18 @@ UniqueFd listen_unix(const std::filesystem::path& path) {
   return fd;
 }
 
+// Systems give a process 1024 descriptors until it asks for more; a busy server needs one for each
+// connection and each file that it keeps open. Less than wished for is no error: accepting waits.
+void allow_descriptors(std::size_t connections_max) {
+  constexpr std::size_t kOthers = 2048;  // files held open, the catalog's own, listeners, logs
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, connections_max + kOthers);
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = wanted;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // Threads started while it lives inherit a mask without signals.
 class SignalsBlocked {
  public:
@@ -175,6 +188,7 @@ struct Server::State {
   std::unique_ptr<asio::thread_pool> pool;
   std::unique_ptr<SessionContext> context;
   std::vector<std::unique_ptr<Worker>> workers;
+  storage::JobQueue::Watch job_watch;  // calls the workers
 };
 
 Server::Server(ServerOptions options, storage::Store& store)
@@ -185,6 +199,7 @@ Server::~Server() { drain(std::chrono::milliseconds(0)); }
 void Server::start() {
   State& state = *state_;
   const SignalsBlocked blocked;
+  allow_descriptors(state.options.connections_max);
   if (state.endpoint.port() != 0) check_free(state.endpoint);
   state.count.open_max = state.options.connections_max;
   state.pool = std::make_unique<asio::thread_pool>(kPoolThreads);
@@ -206,6 +221,9 @@ void Server::start() {
   }
   state.services.authority = address();
   for (const auto& worker : state.workers) worker->start();
+  state.job_watch = state.services.store.jobs().watch([&state] {
+    for (const auto& worker : state.workers) worker->tell_news();
+  });
 }
 
 std::string Server::address() const { return to_text(state_->endpoint); }
@@ -224,6 +242,7 @@ void Server::drain(std::chrono::milliseconds patience) {
     std::this_thread::sleep_for(kDrainLook);
   }
   for (const auto& worker : state.workers) worker->close_all();
+  state.job_watch.reset();
   // A session that waits for the pool ends when its work is done, so the workers go first.
   state.workers.clear();
   if (state.pool) state.pool->join();

@@ -2,8 +2,6 @@
 // co_await expression is freed too early or twice (GCC bug 95599): every such value is named first.
 #include "web/internal/session.h"
 
-#include <array>
-#include <cerrno>
 #include <cstring>
 #include <optional>
 #include <random>
@@ -22,12 +20,11 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "web/internal/answers.h"
 #include "web/internal/log.h"
+#include "web/internal/outgoing.h"
 #include "web/internal/response_head.h"
 #include "web/metrics.h"
 #include "web/routes.h"
@@ -50,8 +47,6 @@ using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_
 constexpr asio::use_awaitable_t<Executor> use_awaitable;
 
 constexpr std::size_t kReadBytes = 16 * 1024;
-// Up to here copying a file's bytes is cheaper than a second call for them.
-constexpr std::size_t kCopiedBytesMax = 16 * 1024;
 constexpr std::size_t kInputBytesMax = kHeaderBytesMax + kReadBytes;
 
 // Process-wide random start, so that ids of two runs do not meet.
@@ -77,22 +72,12 @@ std::string_view date_now() {
   return text;
 }
 
-// Whether the page at `offset` would have to be read from disk: asks the kernel for one byte
-// without waiting. File systems that cannot say are taken as warm.
-bool is_cold(int fd, std::uint64_t offset) noexcept {
-  char byte = 0;
-  iovec where{.iov_base = &byte, .iov_len = 1};
-  return ::preadv2(fd, &where, 1, static_cast<off_t>(offset), RWF_NOWAIT) < 0 && errno == EAGAIN;
-}
-
 int status_of_parse_error(const error_code& error) noexcept {
   if (error == http::error::header_limit) return 431;
   if (error == http::error::body_limit) return 413;
   if (error == http::error::bad_version) return 505;
   return 400;
 }
-
-bool would_block() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
 using Parser = http::request_parser<http::string_body>;
 
@@ -101,6 +86,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   explicit Connection(const SessionStart& start)
       : context_(start.context),
         socket_(start.io, start.fd),
+        waiting_(start.io),
         trusted_(start.trusted),
         input_(kReadBytes) {}
 
@@ -123,9 +109,15 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   void close() noexcept override {
     error_code ignored;
     socket_.close(ignored);
+    tell_news();
   }
 
   bool idle() const noexcept override { return idle_; }
+
+  void tell_news() noexcept override {
+    has_news_ = true;
+    waiting_.cancel();
+  }
 
  private:
   static void report(const std::exception_ptr& error) noexcept {
@@ -175,8 +167,8 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       }
       if (parser_->is_header_done() && !continued && expects_continue()) {
         continued = true;
-        std::array<iovec, 2> parts{text_part("HTTP/1.1 100 Continue\r\n\r\n"), iovec{}};
-        const bool sent = co_await send_parts(parts, 0);
+        outgoing_.start() = "HTTP/1.1 100 Continue\r\n\r\n";
+        const bool sent = co_await send_rest();
         if (!sent) co_return -1;
       }
       if (!make_room()) co_return 431;
@@ -185,7 +177,17 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     }
     idle_ = false;
     give_all_time();
-    co_return 0;
+    co_return names_one_host() ? 0 : 400;
+  }
+
+  // RFC 9112, section 3.2: what stands before or behind us must not read another host out of it.
+  bool names_one_host() {
+    const auto& message = parser_->get();
+    const auto hosts = message.equal_range(http::field::host);
+    const auto count = std::distance(hosts.first, hosts.second);
+    if (count == 0) return message.version() < 11;
+    const std::string_view host = view(hosts.first->value());
+    return count == 1 && (host.empty() || is_host(host));
   }
 
   bool expects_continue() {
@@ -224,7 +226,10 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   // moment, so that the answer is not lost to a reset.
   awaitable<void> refuse_request(int status) {
     response_ = error_response(status, "", "Bad request");
-    const bool sent = co_await send_response(false, false);
+    request_ = {};
+    prepare(false);
+    give(context_.timeouts.send);
+    const bool sent = co_await send_rest();
     if (!sent) co_return;
     ::shutdown(socket_.native_handle(), SHUT_WR);
     give(context_.timeouts.linger);
@@ -240,10 +245,18 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   awaitable<bool> answer_request(bool keep) {
     const auto started = steady_clock::now();
     take_request();
-    co_await respond();
-    const bool head_only = request_.method == "HEAD";
-    const bool sent = co_await send_response(keep, head_only);
-    finish(head_only || !sent ? 0 : response_.body_bytes(), steady_clock::now() - started);
+    if (auto known = handle_hot(request_, context_.services)) {
+      response_ = *std::move(known);
+    } else {
+      co_await respond();
+    }
+    prepare(keep);
+    give(context_.timeouts.send);
+    // Most answers fit into the socket at once and need no coroutine of their own.
+    bool sent = outgoing_.push(socket_.native_handle()) == Outgoing::Progress::Done;
+    if (!sent) sent = co_await send_rest();
+    const bool has_body = sent && request_.method != "HEAD";
+    finish(has_body ? response_.body_bytes() : 0, steady_clock::now() - started);
     response_ = Response{};  // an idle connection keeps no object open
     co_return sent;
   }
@@ -277,19 +290,19 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
                 request_.method, request_.target, response_.status, bytes, took.count() / 1000);
   }
 
-  // Asks again, every so often, while the answer says that nothing has changed yet.
+  // Asks again after each piece of news while the answer says that nothing has changed yet.
   awaitable<void> respond() {
-    co_await ask();
-    if (response_.wait_max.count() == 0) co_return;
-    const auto until = steady_clock::now() + response_.wait_max;
-    Timer timer(socket_.get_executor());
-    while (response_.wait_max.count() > 0 && steady_clock::now() < until &&
-           !context_.draining.load()) {
-      timer.expires_after(kLongPollInterval);
-      error_code error;
-      co_await timer.async_wait(redirect_error(use_awaitable, error));
+    const auto started = steady_clock::now();
+    do {
+      has_news_ = false;
       co_await ask();
-    }
+      if (response_.wait_max.count() == 0 || context_.draining.load()) co_return;
+      if (!has_news_) {
+        waiting_.expires_at(started + response_.wait_max);
+        error_code woken;
+        co_await waiting_.async_wait(redirect_error(use_awaitable, woken));
+      }
+    } while (has_news_);
   }
 
   awaitable<void> ask() {
@@ -321,128 +334,61 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
                                                                                  use_awaitable);
   }
 
-  awaitable<bool> send_response(bool keep, bool head_only) {
-    head_.clear();
-    HeadOptions options;
-    options.keep_alive = keep;
-    options.date = date_now();
-    append_head(head_, response_, options);
-    give(context_.timeouts.send);
-    const bool has_body =
-        !head_only && status_has_body(response_.status) && response_.body_bytes() > 0;
+  // Puts the whole answer together, so that a stored object which turns out to be damaged is a 500
+  // and not an answer that breaks off.
+  void prepare(bool keep) {
     const auto* slice = std::get_if<ObjectSlice>(&response_.body);
+    const bool has_body = request_.method != "HEAD" && status_has_body(response_.status);
+    std::vector<storage::Extent> extents;
     if (slice != nullptr && has_body) {
-      extents_ = slice->reader->extents(slice->range);
-      if (!append_small_file()) co_return co_await send_extents();
-      std::array<iovec, 2> both{text_part(head_), iovec{}};
-      co_return co_await send_parts(both, 0);
+      try {
+        extents = slice->reader->extents(slice->range);
+      } catch (const std::exception& error) {
+        log_->error("read_failed id={} target=\"{}\" error=\"{}\"", request_.id, request_.target,
+                    error.what());
+        replace_response(error_response(500, "", "The stored file cannot be read"));
+      }
     }
+    append_head(outgoing_.start(), response_, {.keep_alive = keep, .date = date_now()});
+    if (!has_body) return;
     const auto* text = std::get_if<std::string>(&response_.body);
-    const std::string_view body = has_body && text != nullptr ? std::string_view(*text) : "";
-    std::array<iovec, 2> parts{text_part(head_), text_part(body)};
-    co_return co_await send_parts(parts, 0);
-  }
-
-  // Puts a short run of a file behind the head, so that one call sends both; false, and nothing
-  // done, when it is long or not in memory.
-  bool append_small_file() {
-    if (extents_.size() != 1) return false;
-    const auto* file = std::get_if<storage::FileExtent>(&extents_.front());
-    if (file == nullptr || file->length > kCopiedBytesMax) return false;
-    const std::size_t head_bytes = head_.size();
-    head_.resize(head_bytes + file->length);
-    iovec where{.iov_base = head_.data() + head_bytes, .iov_len = file->length};
-    const auto offset = static_cast<off_t>(file->offset);
-    const ssize_t got = ::preadv2(file->fd, &where, 1, offset, RWF_NOWAIT);
-    if (got == static_cast<ssize_t>(file->length)) return true;
-    head_.resize(head_bytes);
-    return false;
-  }
-
-  awaitable<bool> send_extents() {
-    std::string_view pending = head_;  // goes out together with the first bytes of the body
-    for (const storage::Extent& extent : extents_) {
-      const auto* memory = std::get_if<storage::MemoryExtent>(&extent);
-      const auto body = memory == nullptr ? std::string_view() : as_text(memory->bytes);
-      std::array<iovec, 2> parts{text_part(pending), text_part(body)};
-      bool sent = co_await send_parts(parts, memory == nullptr ? MSG_MORE : 0);
-      if (sent && memory == nullptr) {
-        const storage::FileExtent file = std::get<storage::FileExtent>(extent);
-        sent = co_await send_file(file);
-      }
-      if (!sent) co_return false;
-      pending = {};
+    if (text != nullptr) {
+      outgoing_.add_text(*text);
+    } else {
+      outgoing_.add_extents(std::move(extents));
     }
-    co_return true;
   }
 
-  static iovec text_part(std::string_view text) noexcept {
-    return iovec{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
+  void replace_response(Response other) {
+    other.set("X-Request-Id", id_);
+    other.route = response_.route;
+    response_ = std::move(other);
   }
 
-  // Drops `sent` bytes from the front of the parts; true when nothing is left.
-  static bool advance(std::array<iovec, 2>& parts, std::size_t sent) noexcept {
-    for (iovec& part : parts) {
-      const std::size_t taken = std::min(sent, part.iov_len);
-      part.iov_base = static_cast<char*>(part.iov_base) + taken;
-      part.iov_len -= taken;
-      sent -= taken;
-    }
-    return parts[0].iov_len + parts[1].iov_len == 0;
-  }
-
-  awaitable<bool> send_parts(std::array<iovec, 2> parts, int flags) {
-    while (!advance(parts, 0)) {
-      msghdr message{};
-      message.msg_iov = parts.data();
-      message.msg_iovlen = parts.size();
-      const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, flags | MSG_NOSIGNAL);
-      if (sent >= 0) {
-        advance(parts, static_cast<std::size_t>(sent));
-        give(context_.timeouts.send);
-        continue;
-      }
-      if (errno == EINTR) continue;
-      if (!would_block()) co_return false;
-      const bool writable = co_await wait_writable();
-      if (!writable) co_return false;
-    }
-    co_return true;
-  }
-
-  awaitable<bool> send_file(storage::FileExtent extent) {
-    while (extent.length > 0) {
-      const std::size_t asked = std::min<std::uint64_t>(extent.length, kSendfileBytes);
-      ssize_t sent = 0;
-      int error = 0;
-      std::function<void()> send = [&, fd = socket_.native_handle()] {
-        auto offset = static_cast<off_t>(extent.offset);
-        sent = ::sendfile(fd, extent.fd, &offset, asked);
-        error = errno;
-      };
-      if (is_cold(extent.fd, extent.offset)) {
+  // Waits between two pushes; a cold piece of a file is sent by the pool, as the disk would hold up
+  // every connection of this thread.
+  awaitable<bool> send_rest() {
+    while (true) {
+      auto progress = Outgoing::Progress::Failed;
+      const bool of_file = outgoing_.at_file();
+      if (of_file && outgoing_.is_cold()) {
+        std::function<void()> push = [&] { progress = outgoing_.push(socket_.native_handle()); };
         give_all_time();  // the disk's time is not the client's
-        co_await on_pool(std::move(send));
+        co_await on_pool(std::move(push));
       } else {
-        send();
+        progress = outgoing_.push(socket_.native_handle());
       }
-      errno = error;
-      if (sent == 0) co_return false;  // the file is shorter than its record
-      if (sent > 0) {
-        extent.offset += static_cast<std::uint64_t>(sent);
-        extent.length -= static_cast<std::uint64_t>(sent);
-        give(context_.timeouts.send);
-        // A reader as fast as we are would never block: let the thread's other connections in.
-        if (extent.length > 0) co_await asio::post(socket_.get_executor(), use_awaitable);
-        continue;
-      }
-      if (error == EINTR) continue;
-      if (!would_block()) co_return false;
+      if (progress == Outgoing::Progress::Done) co_return true;
+      if (progress == Outgoing::Progress::Failed) co_return false;
       give(context_.timeouts.send);
-      const bool writable = co_await wait_writable();
-      if (!writable) co_return false;
+      if (progress == Outgoing::Progress::Blocked) {
+        const bool writable = co_await wait_writable();
+        if (!writable) co_return false;
+      } else if (of_file) {
+        // A reader as fast as we are would never block: let the thread's other connections in.
+        co_await asio::post(socket_.get_executor(), use_awaitable);
+      }
     }
-    co_return true;
   }
 
   awaitable<bool> wait_writable() {
@@ -453,6 +399,8 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
 
   const SessionContext& context_;
   Descriptor socket_;
+  Timer waiting_;          // the long poll's end
+  bool has_news_ = false;  // since the long poll last looked
   bool trusted_;
   bool idle_ = true;
   SteadyTime deadline_ = SteadyTime::max();
@@ -462,8 +410,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   std::string id_;
   Request request_;
   Response response_;
-  std::string head_;
-  std::vector<storage::Extent> extents_;
+  Outgoing outgoing_;
   std::vector<char> input_;
   std::size_t begin_ = 0, end_ = 0;  // unread bytes of input_
 };

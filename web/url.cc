@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 namespace holdfast::web {
 namespace {
@@ -78,6 +79,13 @@ std::string percent_encode(std::string_view text, bool keep_slashes) {
     encoded += kDigits[byte & 15U];
   }
   return encoded;
+}
+
+bool is_host(std::string_view text) noexcept {
+  constexpr std::string_view kOthers = "-._~:[]";
+  return !text.empty() && std::ranges::all_of(text, [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || kOthers.find(c) != text.npos;
+  });
 }
 
 Parameters Parameters::parse(std::string_view encoded) {

@@ -19,6 +19,9 @@ std::optional<std::string> percent_decode(std::string_view text);
 // Encodes everything but unreserved characters; '/' is kept when `keep_slashes`.
 std::string percent_encode(std::string_view text, bool keep_slashes = false);
 
+// Whether `text` may stand in a Host header or an absolute URL: a name or an address, and a port.
+bool is_host(std::string_view text) noexcept;
+
 // A decoded query or form in order; repeated keys are kept. A key written "x[]" is listed as "x".
 class Parameters {
  public:

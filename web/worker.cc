@@ -52,19 +52,22 @@ void log_end(const std::exception_ptr& error) noexcept {
 
 struct Worker::State {
   State(const SessionContext& session_context, ConnectionCount& connection_count)
-      : context(session_context), count(connection_count), sweep_timer(io) {}
+      : context(session_context), count(connection_count), sweep_timer(io), news_timer(io) {}
 
   awaitable<void> accept_from(Listener& listener);
   awaitable<void> sweep();
   // Takes all connections that wait; false when the process has no descriptor left for one.
   bool accept_waiting(Listener& listener);
   void open_session(int fd, bool trusted);
+  void spread_news();
 
   const SessionContext& context;
   ConnectionCount& count;
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   asio::steady_timer sweep_timer;
+  asio::steady_timer news_timer;
+  std::atomic<bool> news_coming{false};
   std::list<Listener> listeners;
   // Shared with the sessions' own pending operations.
   std::map<std::uint64_t, std::shared_ptr<Session>> sessions;
@@ -134,6 +137,16 @@ awaitable<void> Worker::State::sweep() {
   }
 }
 
+// One look for all the changes of the next moment.
+void Worker::State::spread_news() {
+  news_timer.expires_after(kNewsPause);
+  news_timer.async_wait([this](const error_code& error) {
+    if (error) return;
+    news_coming = false;
+    for (const auto& [number, session] : sessions) session->tell_news();
+  });
+}
+
 Worker::Worker(const SessionContext& context, ConnectionCount& count)
     : state_(std::make_unique<State>(context, count)) {}
 
@@ -142,6 +155,7 @@ Worker::~Worker() {
   asio::post(state_->io, [state = state_.get()] {
     state->stopping = true;
     state->sweep_timer.cancel();
+    state->news_timer.cancel();
     state->work.reset();
   });
   if (!state_->thread.joinable()) return;
@@ -161,6 +175,11 @@ void Worker::start() {
   state_->thread = std::jthread([state = state_.get()] { state->io.run(); });
 }
 
+void Worker::tell_news() {
+  if (state_->news_coming.exchange(true)) return;
+  asio::post(state_->io, [state = state_.get()] { state->spread_news(); });
+}
+
 void Worker::stop_accepting() {
   asio::post(state_->io, [state = state_.get()] {
     for (Listener& listener : state->listeners) {
@@ -173,7 +192,11 @@ void Worker::stop_accepting() {
 void Worker::close_idle() {
   asio::post(state_->io, [state = state_.get()] {
     for (const auto& [number, session] : state->sessions) {
-      if (session->idle()) session->close();
+      if (session->idle()) {
+        session->close();
+      } else {
+        session->tell_news();
+      }
     }
   });
 }

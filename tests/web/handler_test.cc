@@ -98,6 +98,46 @@ TEST_CASE("web/hub_files: ranges") {
   CHECK(hub.ask(stale).status == 200);
 }
 
+TEST_CASE("web/hub_files: who has the file already is told so, but HEAD follows the branch") {
+  const Asking hub;
+  const std::string commit = to_hex(hub.sample.commit("org/tiny"));
+  const std::string branch = "/org/tiny/resolve/main/config.json";
+  const std::string pinned = "/org/tiny/resolve/" + commit + "/config.json";
+  const std::string pointer = "/org/tiny/raw/main/tiny-Q4_0.gguf";
+
+  struct Case {
+    const char* method;
+    std::string target;
+    bool etag;  // asks with the file's own ETag
+    int status;
+  };
+
+  const Case cases[] = {
+      {"GET", branch, true, 304},  {"GET", branch, false, 200},  {"HEAD", branch, true, 200},
+      {"HEAD", pinned, true, 304}, {"HEAD", pinned, false, 200}, {"GET", pinned, true, 304},
+      {"GET", pointer, true, 304}, {"HEAD", pointer, true, 200}, {"GET", pointer, false, 200},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.target);
+    CAPTURE(std::string(c.method));
+    const std::string etag = text(hub.get(c.target).header("ETag"));
+    const std::string asked = c.etag ? "\"x\", W/" + etag : "\"x\"";
+    const Ask ask{.method = c.method,
+                  .target = c.target,
+                  .headers = {{"If-None-Match", asked}, {"Range", "bytes=0-1"}}};
+    const Response got = hub.ask(ask);
+    CHECK(got.status == (c.status == 200 ? 206 : c.status));
+    CHECK(text(got.header("ETag")) == etag);
+    CHECK(text(got.header("X-Repo-Commit")) == commit);
+    CHECK_FALSE(got.header("Cache-Control").empty());
+    if (c.status == 304) CHECK(got.body_bytes() == 0);
+  }
+  const Ask star{.target = branch, .headers = {{"If-None-Match", "*"}}};
+  CHECK(hub.ask(star).status == 304);
+  const Ask missing{.target = "/org/tiny/resolve/main/none", .headers = {{"If-None-Match", "*"}}};
+  CHECK(hub.ask(missing).status == 404);
+}
+
 TEST_CASE("web/handler: what is missing says so in the hub's own words") {
   struct Case {
     const char* target;
@@ -337,28 +377,6 @@ TEST_CASE("web/hub_history: commits name their authors") {
   CHECK(commit.find("title")->as_string() == "Add files");
   CHECK(commit.find("message")->as_string() == "All of them.\n");
   CHECK(commit.find("authors")->as_array()[0].find("user") != nullptr);
-}
-
-TEST_CASE("web/hub_info: lists filter and page") {
-  const Asking hub;
-  const auto ids = [&](const std::string& query) {
-    std::string all;
-    const Json page = json_of(hub.get("/api/models" + query));
-    for (const Json& entry : page.as_array()) all += entry.find("id")->as_string() + " ";
-    return all;
-  };
-  CHECK(ids("") == "Example/CamelCase gpt2 org/tiny ");
-  CHECK(ids("?search=TIN") == "org/tiny ");
-  CHECK(ids("?author=org") == "org/tiny ");
-  CHECK(ids("?filter=gguf") == "org/tiny ");
-  CHECK(ids("?pipeline_tag=none") == "");
-  const Response first = hub.ask({.target = "/api/models?limit=2", .headers = {{"Host", "h:1"}}});
-  CHECK(json_of(first).as_array().size() == 2);
-  CHECK(text(first.header("Link")) == "<http://h:1/api/models?limit=2&cursor=gpt2>; rel=\"next\"");
-  const Response last = hub.get("/api/models?limit=2&cursor=gpt2");
-  CHECK(json_of(last).as_array().size() == 1);
-  CHECK(last.header("Link").empty());
-  CHECK(json_of(hub.get("/api/datasets")).as_array().size() == 1);
 }
 
 TEST_CASE("web/handler: small answers that every client asks for") {

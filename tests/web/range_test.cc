@@ -88,4 +88,35 @@ TEST_CASE("web/range: Content-Range names first, last and size") {
   CHECK(content_range_unsatisfied(1000) == "bytes */1000");
 }
 
+TEST_CASE("web/range: If-None-Match names a version weakly, in a list, or any by a star") {
+  struct Case {
+    const char* header;
+    bool named;
+  };
+
+  constexpr Case kCases[] = {
+      {"\"a1\"", true},
+      {"W/\"a1\"", true},
+      {" \"b\" , \"a1\"", true},
+      {"\"b\",W/\"a1\",\"c\"", true},
+      {"*", true},
+      {" * ", true},
+      {"\"b,\", \"a1\"", true},
+      {",, \"a1\"", true},
+      {"", false},
+      {"a1", false},
+      {"\"a1", false},
+      {"\"a\"", false},
+      {"\"a12\"", false},
+      {"\"b\"", false},
+      {"\"b\" \"a1\"", false},
+      {"w/\"a1\"", false},
+      {"*, \"b\"", false},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(std::string(c.header));
+    CHECK(names_etag(c.header, "\"a1\"") == c.named);
+  }
+}
+
 }  // namespace holdfast::web

@@ -1,139 +1,23 @@
 #include "web/server.h"
 
-#include <charconv>
 #include <thread>
 
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "storage/base/error.h"
-#include "storage/base/file.h"
-#include "tests/web/sample_store.h"
+#include "tests/web/raw_client.h"
 
 namespace holdfast::web {
 namespace {
 
 using namespace std::chrono_literals;
+using tests::RawClient;
+using tests::Running;
 
 constexpr std::string_view kConfig = "{\"model_type\": \"llama\"}\n";
-
-// A client that says exactly what the test says, and waits no longer than a minute for an answer.
-class RawClient {
- public:
-  explicit RawClient(std::uint16_t port, int receive_bytes = 0) : fd_(open_socket(AF_INET)) {
-    if (receive_bytes > 0) {
-      ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
-    }
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_port = htons(port);
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected_ = ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) == 0;
-  }
-
-  explicit RawClient(const std::filesystem::path& socket) : fd_(open_socket(AF_UNIX)) {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    socket.native().copy(name.sun_path, sizeof name.sun_path - 1);
-    connected_ = ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) == 0;
-  }
-
-  bool connected() const { return connected_; }
-
-  bool send(std::string_view text) {
-    return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(text.size());
-  }
-
-  // More of what the server says; false at its end.
-  bool read_more() {
-    char bytes[65536];
-    const ssize_t got = ::recv(fd_.get(), bytes, sizeof bytes, 0);
-    if (got > 0) received_.append(bytes, static_cast<std::size_t>(got));
-    return got > 0;
-  }
-
-  struct Answer {
-    int status = 0;
-    std::string head, body;
-
-    // The value of a header line, "" when absent.
-    std::string header(const std::string& name) const {
-      const auto at = head.find("\r\n" + name + ": ");
-      if (at == std::string::npos) return "";
-      const auto start = at + name.size() + 4;
-      return head.substr(start, head.find("\r\n", start) - start);
-    }
-  };
-
-  // The next answer; status 0 when the server closed the connection instead.
-  Answer next(bool head_only = false) {
-    Answer answer;
-    std::size_t head_end = 0;
-    while ((head_end = received_.find("\r\n\r\n")) == std::string::npos) {
-      if (!read_more()) return answer;
-    }
-    answer.head = received_.substr(0, head_end + 2);
-    received_.erase(0, head_end + 4);
-    answer.status = std::stoi(answer.head.substr(9, 3));
-    const std::string length = answer.header("Content-Length");
-    if (head_only || length.empty()) return answer;
-    const std::size_t size = std::stoull(length);
-    while (received_.size() < size && read_more()) {
-    }
-    answer.body = received_.substr(0, size);
-    received_.erase(0, size);
-    return answer;
-  }
-
-  Answer ask(std::string_view method, std::string_view target, std::string_view headers = "") {
-    send(std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: t\r\n" +
-         std::string(headers) + "\r\n");
-    return next(method == "HEAD");
-  }
-
-  // Whether the server ends the connection without another byte.
-  bool ends() { return received_.empty() && !read_more() && received_.empty(); }
-
- private:
-  static UniqueFd open_socket(int family) {
-    UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval patience{.tv_sec = 60, .tv_usec = 0};
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    return fd;
-  }
-
-  UniqueFd fd_;
-  bool connected_ = false;
-  std::string received_;
-};
-
-struct Running {
-  explicit Running(Timeouts timeouts = {}, std::size_t connections_max = kConnectionsMax)
-      : socket_path(sample.directory.path() / "web.sock"),
-        server(ServerOptions{.listen = "127.0.0.1:0",
-                             .threads = 2,
-                             .socket_path = socket_path,
-                             .version = "test",
-                             .connections_max = connections_max,
-                             .timeouts = timeouts},
-               *sample.store) {
-    server.start();
-  }
-
-  RawClient client() const { return RawClient(server.port()); }
-
-  tests::SampleStore sample;
-  std::filesystem::path socket_path;
-  Server server;
-};
 
 constexpr std::string_view kConfigTarget = "/org/tiny/resolve/main/config.json";
 constexpr std::string_view kWeightsTarget = "/org/tiny/resolve/main/model.safetensors";

@@ -2,21 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 
 #include "web/name_index.h"
 
 namespace holdfast::web {
 namespace {
-
-bool is_host_text(std::string_view host) noexcept {
-  constexpr std::string_view kExtra = ".-_:[]";
-  return !host.empty() && std::ranges::all_of(host, [&](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           kExtra.find(c) != std::string_view::npos;
-  });
-}
 
 // Sends the client to the repository's true name, by a relative Location that keeps the query.
 [[noreturn]] void redirect_repository(const Call& call, const storage::RepoId& id) {
@@ -99,8 +90,8 @@ std::string base_url(const Call& call) {
   std::string_view scheme = call.request.header("X-Forwarded-Proto");
   if (scheme != "http" && scheme != "https") scheme = call.request.scheme;
   std::string_view host = call.request.header("X-Forwarded-Host");
-  if (!is_host_text(host)) host = call.request.header("Host");
-  if (!is_host_text(host)) host = call.services.authority;
+  if (!is_host(host)) host = call.request.header("Host");
+  if (!is_host(host)) host = call.services.authority;
   return std::string(scheme) + "://" + std::string(host);
 }
 

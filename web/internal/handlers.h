@@ -18,6 +18,8 @@ struct Call {
 // hub_files.cc
 Response resolve_file(const Call& call);
 Response raw_file(const Call& call);
+// What resolve_file() answered before to the same target; nothing when it has to look it up.
+std::optional<Response> answer_hot_file(const Request& request, const Services& services);
 // hub_info.cc
 Response repository_info(const Call& call);
 Response list_hub_repositories(const Call& call);

@@ -66,6 +66,7 @@ void append_head(std::string& out, const Response& response, const HeadOptions& 
   for (const auto& [name, value] : response.headers) {
     out.append(name).append(": ").append(value).append("\r\n");
   }
+  if (response.header_lines != nullptr) out.append(*response.header_lines);
   if (status_has_body(response.status)) {
     out.append("Content-Length: ").append(std::to_string(response.body_bytes())).append("\r\n");
   }

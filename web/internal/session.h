@@ -36,6 +36,8 @@ class Session {
   virtual void close() noexcept = 0;
   // Between two requests, or before the first.
   virtual bool idle() const noexcept = 0;
+  // Something that a long poll waits for may have changed.
+  virtual void tell_news() noexcept = 0;
 };
 
 struct SessionStart {

@@ -28,7 +28,11 @@ class Worker {
   void listen(UniqueFd listener, bool trusted);
   void start();
 
+  // A moment later all long polls look again. Cheap, and may be called often.
+  void tell_news();
+
   void stop_accepting();
+  // And ends the waiting of long polls.
   void close_idle();
   void close_all();
 

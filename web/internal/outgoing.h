@@ -1,0 +1,57 @@
+// One answer on its way into a socket: its head, then its body from memory or from open files.
+// Never waits; the session does that between two pushes. One owner at a time.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/blob_store.h"
+
+namespace holdfast::web {
+
+class Outgoing {
+ public:
+  // Forgets the answer before; the caller writes the new head here.
+  std::string& start();
+
+  // The body, after the head is written. Borrowed: it stays valid until all is sent. A short run of
+  // a file that lies in the page cache is copied, so that one call sends it with the head.
+  void add_text(std::string_view text);
+  void add_extents(std::vector<storage::Extent> extents);
+
+  enum class Progress {
+    Done,     // everything is in the kernel's hands
+    More,     // something is left
+    Blocked,  // the socket takes nothing now
+    Failed,   // the client is gone, or a file is shorter than its record says
+  };
+
+  // Sends once what the socket takes: the memory up to the next file, or one piece of a file.
+  Progress push(int socket);
+
+  // Whether the next push sends a piece of a file, and whether that would have to be read from disk
+  // first.
+  bool at_file() const noexcept { return next_file() != nullptr; }
+
+  bool is_cold() const noexcept;
+
+ private:
+  const storage::FileExtent* next_file() const noexcept;
+  bool copy_cached(const storage::FileExtent& file);
+  // As sendmsg(2) and sendfile(2): the bytes sent, or -1 and errno.
+  std::ptrdiff_t send_memory(int socket);
+  std::ptrdiff_t send_file(int socket, const storage::FileExtent& file);
+  void advance(std::size_t sent_bytes);
+
+  std::string head_;
+  std::size_t head_sent_ = 0;
+  std::unique_ptr<std::byte[]> copied_;  // a short run of a file
+  std::size_t copied_max_ = 0;
+  std::vector<storage::Extent> body_;
+  std::size_t next_ = 0;  // the extent of body_ that is not sent yet
+};
+
+}  // namespace holdfast::web

@@ -1,0 +1,134 @@
+#include "web/internal/repository_json.h"
+
+#include <algorithm>
+
+#include "web/internal/answers.h"
+#include "web/internal/listing.h"
+
+namespace holdfast::web {
+namespace {
+
+Json sibling(const storage::FileRecord& file, bool blobs) {
+  Json::Object json{{"rfilename", file.path}};
+  if (!blobs) return json;
+  json.set("blobId", to_hex(file.blob));
+  json.set("size", file.size_bytes);
+  if (file.lfs) {
+    json.set("lfs", Json::Object{{"sha256", to_hex(*file.object)},
+                                 {"size", file.size_bytes},
+                                 {"pointerSize", file.pointer_bytes}});
+  }
+  return json;
+}
+
+Json siblings(const FieldSource& source) {
+  Json::Array list;
+  for (const auto& file : stored_files(source.catalog, source.facts.at())) {
+    list.push_back(sibling(file, source.blobs));
+  }
+  return list;
+}
+
+Json used_storage(const FieldSource& source) {
+  std::uint64_t total = 0;
+  for (const auto& file : stored_files(source.catalog, source.facts.at())) total += file.size_bytes;
+  return total;
+}
+
+Json gated(const FieldSource& source) {
+  const std::string& gated = source.facts.repository.gated;
+  return gated.empty() ? Json(false) : Json(gated);
+}
+
+Json upstream_or_zero(const FieldSource& source, std::string_view key) {
+  const Json found = source.facts.upstream(key);
+  return found.is_number() ? found : Json(0);
+}
+
+enum ShownIn : unsigned { kInfo = 1, kList = 2, kExpandOnly = 0 };
+
+struct Field {
+  std::string_view name;
+  unsigned shown;
+  Json (*value)(const FieldSource&);  // null: the field is left out
+};
+
+Json nothing(const FieldSource&) { return nullptr; }
+
+constexpr Field kFields[] = {
+    {"author", kInfo | kList, [](const FieldSource& s) -> Json { return s.facts.author(); }},
+    {"sha", kInfo, [](const FieldSource& s) -> Json { return s.facts.sha(); }},
+    {"lastModified", kInfo | kList,
+     [](const FieldSource& s) -> Json { return s.facts.last_modified(); }},
+    {"createdAt", kInfo | kList,
+     [](const FieldSource& s) -> Json { return to_text(s.facts.repository.created_at); }},
+    {"private", kInfo | kList, [](const FieldSource&) -> Json { return false; }},
+    {"gated", kInfo | kList, gated},
+    {"disabled", kInfo, [](const FieldSource&) -> Json { return false; }},
+    {"likes", kInfo | kList, [](const FieldSource& s) { return upstream_or_zero(s, "likes"); }},
+    {"downloads", kInfo | kList,
+     [](const FieldSource& s) { return upstream_or_zero(s, "downloads"); }},
+    {"tags", kInfo | kList, [](const FieldSource& s) -> Json { return s.facts.tags(); }},
+    {"pipeline_tag", kInfo | kList,
+     [](const FieldSource& s) { return s.facts.text("pipeline_tag"); }},
+    {"library_name", kInfo | kList,
+     [](const FieldSource& s) { return s.facts.text("library_name"); }},
+    {"mask_token", kInfo, [](const FieldSource& s) { return s.facts.upstream("mask_token"); }},
+    {"config", kInfo, [](const FieldSource& s) { return s.facts.upstream("config"); }},
+    {"transformersInfo", kInfo,
+     [](const FieldSource& s) { return s.facts.upstream("transformersInfo"); }},
+    {"cardData", kInfo, [](const FieldSource& s) { return s.facts.card_data(); }},
+    {"model-index", kInfo, [](const FieldSource& s) { return s.facts.upstream("model-index"); }},
+    {"safetensors", kInfo, [](const FieldSource& s) { return s.facts.safetensors(); }},
+    {"gguf", kInfo, [](const FieldSource& s) { return s.facts.gguf(s.catalog); }},
+    {"siblings", kInfo, siblings},
+    {"usedStorage", kInfo, used_storage},
+    {"description", kInfo, [](const FieldSource& s) { return s.facts.upstream("description"); }},
+    {"citation", kInfo, [](const FieldSource& s) { return s.facts.upstream("citation"); }},
+    {"paperswithcode_id", kExpandOnly, nothing},
+    {"baseModels", kExpandOnly, nothing},
+    {"childrenModelCount", kExpandOnly, nothing},
+    {"downloadsAllTime", kExpandOnly,
+     [](const FieldSource& s) { return upstream_or_zero(s, "downloadsAllTime"); }},
+    {"evalResults", kExpandOnly, nothing},
+    {"inference", kExpandOnly, nothing},
+    {"inferenceProviderMapping", kExpandOnly, nothing},
+    {"resourceGroup", kExpandOnly, nothing},
+    {"spaces", kExpandOnly, nothing},
+    {"trendingScore", kExpandOnly,
+     [](const FieldSource& s) { return upstream_or_zero(s, "trendingScore"); }},
+    {"widgetData", kExpandOnly, nothing},
+    {"securityRepoStatus", kExpandOnly, nothing},
+    {"xetEnabled", kExpandOnly, nothing},
+};
+
+}  // namespace
+
+void check_expand(const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    const bool known =
+        std::ranges::any_of(kFields, [&](const Field& field) { return field.name == name; });
+    if (!known) refuse(400, "", "expand: unknown value \"" + name + "\"");
+  }
+}
+
+Json repository_json(const FieldSource& source, const std::vector<std::string>& expand,
+                     Shown shown) {
+  const unsigned shown_in = shown == Shown::Info ? kInfo : kList;
+  Json::Object json;
+  json.set("_id", source.facts.stable_id());
+  json.set("id", source.facts.repository.id.full_name());
+  if (source.facts.repository.id.kind == storage::RepoKind::Model) {
+    json.set("modelId", source.facts.repository.id.full_name());
+  }
+  for (const Field& field : kFields) {
+    const bool asked = expand.empty() ? (field.shown & shown_in) != 0
+                                      : std::ranges::find(expand, field.name) != expand.end();
+    if (!asked) continue;
+    Json value = field.value(source);
+    if (!value.is_null()) json.set(std::string(field.name), std::move(value));
+  }
+  return json;
+}
+
+}  // namespace holdfast::web
