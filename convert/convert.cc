@@ -4,9 +4,11 @@
 #include <array>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <optional>
 #include <span>
 
+#include "convert/agreement.h"
 #include "convert/execute.h"
 #include "convert/general_metadata.h"
 #include "convert/imatrix.h"
@@ -34,36 +36,12 @@ struct Model {
 Model read_model(const ModelFiles& files, bool no_mtp) {
   ModelConfig config = read_config(files);
   if (no_mtp) config.drop_next_layers();
-  const Architecture& architecture = find_architecture(config);
+  Checkpoint checkpoint = read_checkpoint(files);
+  const Architecture& architecture = find_architecture(config, checkpoint);
+  check_rope_scaling(architecture, config);
   return {.config = std::move(config),
           .architecture = architecture,
-          .checkpoint = read_checkpoint(files)};
-}
-
-[[noreturn]] void fail_field(ErrorKind kind, std::string_view field, const std::string& what) {
-  fail(kind, "config.json: " + std::string(field) + ": " + what);
-}
-
-// A file whose keys promise what its tensors do not hold cannot be loaded.
-void check_agreement(const ModelConfig& config, std::span<const DraftTensor> drafts) {
-  const auto starts = [&](const std::string& prefix) {
-    return std::ranges::any_of(
-        drafts, [&](const DraftTensor& draft) { return draft.name.starts_with(prefix); });
-  };
-  const std::uint64_t blocks = config.uint_or("num_hidden_layers", 0);
-  for (std::uint64_t i = 0; starts("blk.") && i < blocks; ++i) {
-    if (starts("blk." + std::to_string(i) + ".")) continue;
-    fail_field(ErrorKind::Corrupt, "num_hidden_layers",
-               "expected tensors of " + std::to_string(blocks) + " blocks, found none of block " +
-                   std::to_string(i));
-  }
-  const auto embedding = std::ranges::find(drafts, "token_embd.weight", &DraftTensor::name);
-  const std::uint64_t width = config.uint_or("hidden_size", 0);
-  if (width != 0 && embedding != drafts.end() && embedding->ne.front() != width) {
-    fail_field(ErrorKind::Corrupt, "hidden_size",
-               "expected " + std::to_string(embedding->ne.front()) +
-                   ", the width of the token embeddings, found " + std::to_string(width));
-  }
+          .checkpoint = std::move(checkpoint)};
 }
 
 PlanInput plan_input(const ConvertRequest& request, const OpenedSource& source, const Model& model,
@@ -78,7 +56,7 @@ PlanInput plan_input(const ConvertRequest& request, const OpenedSource& source, 
       .checkpoint = model.checkpoint,
       .drafts = draft_tensors(model.architecture, model.config, model.checkpoint,
                               {.vocabulary = tokenizer.tokens, .fuse_qkv = request.fuse_qkv})};
-  check_agreement(model.config, input.drafts);
+  check_agreement(model.architecture, model.config, model.checkpoint, input.drafts);
   input.metadata.general = general_metadata(
       *source.files, model.config.root(), count_parameters(input.drafts),
       {.model_name = request.model_name, .metadata_override = request.metadata_override});
@@ -325,7 +303,25 @@ class Conversion {
         {.path = path, .size_bytes = size, .force = request_.force, .resume = resume});
   }
 
+  // Everything must fit together: each output alone would find room that the others take. What the
+  // store has staged for an earlier run has its room already.
+  void check_room_for_all(bool resume) const {
+    constexpr std::uint64_t kRowBytesMax = 2048;  // of a tensor, in journal and ledger together
+    std::uint64_t needed = 0;
+    for (const Target& target : targets_) {
+      needed += target.plan.tensors.size() * kRowBytesMax;
+      for (std::size_t i = 0; i < target.paths.size(); ++i) {
+        const std::uint64_t size = target.plan.files[i].size_bytes;
+        if (!publishes()) needed += bytes_to_take({.path = target.paths[i], .size_bytes = size});
+        if (publishes() && !resume) needed += size;
+      }
+    }
+    const fs::path folder = fs::path(targets_.front().paths.front()).parent_path();
+    check_room(publishes() ? store_->directory() : folder.empty() ? fs::path(".") : folder, needed);
+  }
+
   void create_outputs(bool resume) {
+    check_room_for_all(resume);
     for (Target& target : targets_) {
       for (std::size_t i = 0; i < target.paths.size(); ++i) {
         target.outputs.push_back(
@@ -345,13 +341,14 @@ class Conversion {
       create_outputs(!journal.finished().empty());
       started = true;
       move_weights(journal);
-      for (Target& target : targets_) seal(target);
+      seal_all();
       for (Target& target : targets_) finish(target);
     } catch (const Error& error) {
-      if (is_resumable(error.kind())) {
+      // Until all outputs are ours the journal may be another process's, which is writing them.
+      const bool known = started || !journal.finished().empty();
+      if (known && (!started || is_resumable(error.kind()))) {
         keep_outputs();
       } else if (started) {
-        // Before that the journal may be another process's, which is writing these outputs.
         journal.remove();
       }
       throw;
@@ -380,8 +377,16 @@ class Conversion {
     for (std::size_t i = 0; i < targets_.size(); ++i) targets_[i].records = std::move(records[i]);
   }
 
-  static void seal(Target& target) {
-    for (const auto& output : target.outputs) target.digests.push_back(output->seal());
+  // Beside each other: each waits for the disk, and may have to hash what it wrote out of order.
+  void seal_all() {
+    std::vector<std::future<void>> sealing;
+    for (Target& target : targets_) {
+      sealing.push_back(std::async(std::launch::async, [&target] {
+        for (const auto& output : target.outputs) target.digests.push_back(output->seal());
+      }));
+    }
+    for (std::future<void>& one : sealing) one.wait();
+    for (std::future<void>& one : sealing) one.get();
   }
 
   void finish(Target& target) {

@@ -1,14 +1,19 @@
 #include "convert/execute.h"
 
 #include <algorithm>
+#include <array>
 #include <exception>
+#include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 
 #include "convert/ggml_type.h"
 #include "convert/gguf_writer.h"
 #include "convert/slab.h"
+#include "convert/source_digests.h"
 #include "storage/base/error.h"
 #include "storage/base/sync.h"
 
@@ -26,19 +31,43 @@ std::vector<std::size_t> match_tensors(const Plan& lead, const Plan& plan) {
   return matched;
 }
 
-// A slab after encoding, waiting for its turn to be written.
-struct Finished {
+// A slab after encoding, on its way through the lanes.
+struct InFlight {
+  ViewValues values;             // dropped once the source is hashed
   std::vector<Encoded> encoded;  // one for each output
   std::uint64_t memory = 0;
 };
 
+// What happens to encoded slabs: in slab order, one at a time. Hashing the source; for each output
+// hashing the tensor and writing the file; at last retiring the slab, when all others have seen it.
+// A hash cannot be cut, so lanes are what several threads can share of the work on one slab.
+using LaneWork = std::function<void(const Slab& slab, InFlight& in_flight)>;
+
+struct Lane {
+  std::size_t next = 0;  // slab
+  bool busy = false;
+};
+
+// What a worker does next.
+struct Step {
+  std::optional<std::size_t> lane;  // nothing: read and encode
+  std::size_t slab = 0;
+  std::uint64_t memory = 0;  // of a slab to encode
+  // Shared by the workers whose lanes have the slab; each lane has its own part of it.
+  std::shared_ptr<InFlight> in_flight;
+};
+
+struct Queued {
+  std::shared_ptr<InFlight> in_flight;  // shared as in Step
+  std::size_t pending = 0;              // lanes that have not seen it
+};
+
 // Shared by the workers; everything is reached through Sync.
 struct State {
-  std::size_t next = 0;         // slab to take
-  std::size_t written = 0;      // slabs written, in order
+  std::size_t next = 0;         // slab to read and encode
   std::uint64_t in_flight = 0;  // bytes
-  bool writing = false;         // one worker writes at a time
-  std::map<std::size_t, Finished> finished;
+  std::map<std::size_t, Queued> slabs;
+  std::vector<Lane> lanes;
   std::exception_ptr error;
 };
 
@@ -53,7 +82,8 @@ class Pipeline {
         options_(options),
         context_(context),
         lead_(*outputs.front().plan),
-        slabs_(cut(lead_, checkpoint)) {
+        slabs_(cut(lead_, checkpoint)),
+        source_digests_(checkpoint, files_) {
     for (const std::string& name : checkpoint.files) files_.push_back(files.open(name));
     for (const PlannedOutput& output : outputs) {
       targets_.push_back(match_tensors(lead_, *output.plan));
@@ -63,6 +93,7 @@ class Pipeline {
     hashers_.resize(outputs.size());
     progress_.phase = "converting";
     progress_.total_items = lead_.tensors.size();
+    add_lanes();
     skip_finished();
   }
 
@@ -104,7 +135,22 @@ class Pipeline {
     progress_.done_items = finished.size();
     const auto first = std::ranges::lower_bound(slabs_, finished.size(), {}, &Slab::tensor);
     auto state = state_.lock();
-    state->next = state->written = static_cast<std::size_t>(first - slabs_.begin());
+    state->next = static_cast<std::size_t>(first - slabs_.begin());
+    state->lanes.assign(lane_work_.size(), Lane{.next = state->next});
+  }
+
+  void add_lanes() {
+    lane_work_.emplace_back(
+        [this](const Slab& slab, InFlight& in_flight) { hash_source(slab, in_flight.values); });
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      lane_work_.emplace_back([this, i](const Slab& slab, const InFlight& in_flight) {
+        hash_target(i, slab, in_flight.encoded[i]);
+      });
+      lane_work_.emplace_back([this, i](const Slab& slab, const InFlight& in_flight) {
+        write(i, slab, in_flight.encoded[i]);
+      });
+    }
+    lane_work_.emplace_back([this](const Slab& slab, const InFlight&) { retire(slab); });
   }
 
   const PlannedTensor& target(std::size_t output, const Slab& slab) const {
@@ -119,8 +165,13 @@ class Pipeline {
 
   void work() noexcept {
     try {
-      while (const auto taken = take()) {
-        finish(taken->first, process(slabs_[taken->first], taken->second));
+      while (const auto step = next_step()) {
+        if (step->lane) {
+          lane_work_[*step->lane](slabs_[step->slab], *step->in_flight);
+          leave_lane(*step);
+        } else {
+          enter_lanes(step->slab, process(slabs_[step->slab], step->memory));
+        }
       }
     } catch (...) {
       auto state = state_.lock();
@@ -129,84 +180,128 @@ class Pipeline {
     state_.notify_all();
   }
 
-  // The next slab and its memory, once there is room. Slabs are taken in order, so the one that has
-  // to be written next is never the one that waits for room: the pipeline cannot lock up.
-  std::optional<std::pair<std::size_t, std::uint64_t>> take() {
+  // Waits for something to do; nothing when all is done or another worker failed. Slabs are taken
+  // in order and the oldest one can always move on, so waiting for room cannot lock up.
+  std::optional<Step> next_step() {
     auto state = state_.lock();
     if (context_.stop().stop_requested()) {
       fail(ErrorKind::Cancelled, "conversion stopped");
     }
-    std::uint64_t memory = 0;
+    std::optional<Step> step;
     state.wait([&](State& s) {
-      if (s.error || s.next == slabs_.size()) return true;
-      const Slab& slab = slabs_[s.next];
-      memory = memory_bytes(slab, lead_.tensors[slab.tensor], checkpoint_, formats(slab));
-      return s.in_flight == 0 || s.in_flight + memory <= options_.memory_bytes;
+      if (s.error || s.lanes.back().next == slabs_.size()) return true;
+      step = lane_step(s);
+      if (!step) step = encode_step(s);
+      return step.has_value();
     });
-    if (state->error || state->next == slabs_.size()) return std::nullopt;
-    state->in_flight += memory;
-    return std::pair(state->next++, memory);
+    if (state->error || !step) return std::nullopt;
+    if (step->lane) {
+      state->lanes[*step->lane].busy = true;
+    } else {
+      state->in_flight += step->memory;
+      ++state->next;
+    }
+    return step;
   }
 
-  Finished process(const Slab& slab, std::uint64_t memory) const {
-    const ViewValues values = read_slab(slab, lead_.tensors[slab.tensor], checkpoint_, files_);
-    Finished result{.memory = memory};
+  // What is encoded goes on first: it is still in the cache, and holds memory.
+  static std::optional<Step> lane_step(State& state) {
+    for (std::size_t i = 0; i < state.lanes.size(); ++i) {
+      const Lane& lane = state.lanes[i];
+      const auto slab = state.slabs.find(lane.next);
+      if (lane.busy || slab == state.slabs.end()) continue;
+      const bool last_lane = i + 1 == state.lanes.size();
+      if (last_lane && slab->second.pending > 0) continue;
+      return Step{.lane = i, .slab = lane.next, .in_flight = slab->second.in_flight};
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Step> encode_step(const State& state) const {
+    if (state.next == slabs_.size()) return std::nullopt;
+    const Slab& slab = slabs_[state.next];
+    const std::uint64_t memory =
+        memory_bytes(slab, lead_.tensors[slab.tensor], checkpoint_, formats(slab));
+    if (state.in_flight != 0 && state.in_flight + memory > options_.memory_bytes) {
+      return std::nullopt;
+    }
+    return Step{.slab = state.next, .memory = memory};
+  }
+
+  InFlight process(const Slab& slab, std::uint64_t memory) const {
+    InFlight result{.memory = memory};
+    result.values = read_slab(slab, lead_.tensors[slab.tensor], checkpoint_, files_);
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      result.encoded.push_back(encode_slab(slab, target(i, slab), checkpoint_, values));
+      result.encoded.push_back(encode_slab(slab, target(i, slab), checkpoint_, result.values));
     }
     return result;
   }
 
-  // Queues the slab; whoever brings the next one in order writes it and all that follow.
-  void finish(std::size_t index, Finished finished) {
-    state_.lock()->finished.emplace(index, std::move(finished));
-    while (auto ready = next_to_write()) {
-      const Slab& slab = slabs_[ready->first];
-      for (std::size_t i = 0; i < outputs_.size(); ++i) write(i, slab, ready->second.encoded[i]);
-      report(slab);
-      written(ready->second.memory);
-    }
+  void enter_lanes(std::size_t index, InFlight slab) {
+    auto in_flight = std::make_shared<InFlight>(std::move(slab));
+    state_.lock()->slabs.emplace(
+        index, Queued{.in_flight = std::move(in_flight), .pending = lane_work_.size() - 1});
+    state_.notify_all();
   }
 
-  std::optional<std::pair<std::size_t, Finished>> next_to_write() {
-    auto state = state_.lock();
-    const auto found = state->finished.find(state->written);
-    if (state->writing || state->error || found == state->finished.end()) return std::nullopt;
-    state->writing = true;
-    std::pair ready(found->first, std::move(found->second));
-    state->finished.erase(found);
-    return ready;
-  }
-
-  void written(std::uint64_t memory) {
+  void leave_lane(const Step& step) {
     {
       auto state = state_.lock();
-      state->writing = false;
-      ++state->written;
-      state->in_flight -= memory;
+      Lane& lane = state->lanes[*step.lane];
+      lane.busy = false;
+      ++lane.next;
+      if (&lane == &state->lanes.back()) {
+        state->in_flight -= step.in_flight->memory;
+        state->slabs.erase(step.slab);
+      } else {
+        --state->slabs.at(step.slab).pending;
+      }
     }
     state_.notify_all();
   }
 
-  // Called by one thread at a time, in slab order.
-  void write(std::size_t index, const Slab& slab, Encoded& encoded) {
-    const PlannedTensor& tensor = target(index, slab);
+  void hash_source(const Slab& slab, ViewValues& values) {
+    const PlannedTensor& tensor = lead_.tensors[slab.tensor];
+    if (!tensor.draft.parts.empty()) {
+      source_digests_.add(view_of(slab, tensor), values.file_bytes());
+    }
+    values = {};
+    if (!slab.last) return;
+    const std::vector<Digest> sources = source_digests_.take();
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      records_[i][targets_[i][slab.tensor]].sources = sources;
+    }
+  }
+
+  void hash_target(std::size_t index, const Slab& slab, const Encoded& encoded) {
     TensorRecord& record = records_[index][targets_[index][slab.tensor]];
     Sha256& hasher = hashers_[index];
     record.sums.add(encoded.sums);
     hasher.update(encoded.bytes);
-    const GgmlType& type = ggml_type(tensor.format);
-    const std::uint64_t offset = slab.first_element / type.block_values * type.block_bytes;
-    if (slab.last) {
-      record.target = hasher.finish();
-      hasher = Sha256();
-      encoded.bytes.resize(aligned(tensor.size_bytes) - offset);
-    }
-    outputs_[index].files[tensor.file]->write(tensor.offset + offset, encoded.bytes);
-    progress_.done_bytes += encoded.bytes.size();
+    if (!slab.last) return;
+    record.target = hasher.finish();
+    hasher = Sha256();
   }
 
-  void report(const Slab& slab) {
+  void write(std::size_t index, const Slab& slab, const Encoded& encoded) {
+    constexpr std::array<std::byte, kGgufAlignment> kPadding{};
+    const PlannedTensor& tensor = target(index, slab);
+    Output& file = *outputs_[index].files[tensor.file];
+    const GgmlType& type = ggml_type(tensor.format);
+    const std::uint64_t offset = slab.first_element / type.block_values * type.block_bytes;
+    file.write(tensor.offset + offset, encoded.bytes);
+    if (!slab.last) return;
+    file.write(tensor.offset + tensor.size_bytes,
+               std::span(kPadding).first(aligned(tensor.size_bytes) - tensor.size_bytes));
+  }
+
+  void retire(const Slab& slab) {
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      const PlannedTensor& tensor = target(i, slab);
+      const GgmlType& type = ggml_type(tensor.format);
+      progress_.done_bytes += slab.elements / type.block_values * type.block_bytes;
+      if (slab.last) progress_.done_bytes += aligned(tensor.size_bytes) - tensor.size_bytes;
+    }
     if (slab.last) {
       ++progress_.done_items;
       std::vector<TensorRecord> records;
@@ -226,6 +321,8 @@ class Pipeline {
   const Plan& lead_;
   std::vector<Slab> slabs_;
   SourceFiles files_;
+  SourceDigests source_digests_;
+  std::vector<LaneWork> lane_work_;
   std::vector<std::vector<std::size_t>> targets_;
   std::vector<std::vector<TensorRecord>> records_;
   std::vector<Sha256> hashers_;

@@ -106,7 +106,7 @@ class LegacyForm {
     for (std::uint32_t i = 0; i < entries; ++i) {
       const std::string tensor = text(count("length of a name", 1, kTensorNameMax), "name");
       const std::uint32_t calls = count(tensor, 0, INT32_MAX);
-      std::vector<float> values(count(tensor, 1, remaining() / sizeof(float)));
+      std::vector<float> values(count(tensor, 1, after_count() / sizeof(float)));
       take(std::as_writable_bytes(std::span(values)), tensor);
       for (float& value : values) value = calls > 0 ? value / static_cast<float>(calls) : value;
       check_finite(name_, tensor, values);
@@ -115,13 +115,18 @@ class LegacyForm {
     if (remaining() >= sizeof(std::int32_t)) matrix.chunks = count("chunks", 0, INT32_MAX);
     if (remaining() > sizeof(std::int32_t)) {
       matrix.datasets.push_back(
-          text(count("length of the data set's name", 0, remaining()), "data set"));
+          text(count("length of the data set's name", 0, after_count()), "data set"));
     }
     return matrix;
   }
 
  private:
   std::uint64_t remaining() const noexcept { return bytes_.size() - position_; }
+
+  // What is left behind a number that is about to be read.
+  std::uint64_t after_count() const noexcept {
+    return remaining() - std::min<std::uint64_t>(remaining(), sizeof(std::int32_t));
+  }
 
   void take(std::span<std::byte> out, std::string_view what) {
     if (out.size() > remaining()) {

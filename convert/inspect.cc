@@ -48,7 +48,12 @@ std::string ledger_text(const Json& ledger) {
   if (tensors == nullptr) return text;
   for (const Json& row : tensors->as_array("ledger: tensors")) {
     text += "  " + plain(*row.find("name")) + " rmse " + to_text(*row.find("rmse")) + " cosine " +
-            to_text(*row.find("cosine")) + ", " + plain(*row.find("rule")) + "\n";
+            to_text(*row.find("cosine")) + ", " + plain(*row.find("rule")) +
+            line(" sha256", row.find("sha256"));
+    for (const Json& source : row.find("from")->as_array("ledger: from")) {
+      text += "    from " + plain(*source.find("name")) + " " + plain(*source.find("dtype")) + " " +
+              to_text(*source.find("shape")) + line(" sha256", source.find("sha256"));
+    }
   }
   return text;
 }

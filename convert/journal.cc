@@ -18,27 +18,37 @@ constexpr std::uint64_t kJournalBytesMax = 1ULL << 30;
 
 Json to_json(const TensorRecord& record) {
   const quantize::ErrorSums& sums = record.sums;
+  Json::Array sources;
+  for (const Digest& source : record.sources) sources.emplace_back(to_hex(source));
   return Json::Array{Json(to_hex(record.target)),
                      Json(sums.count),
                      Json(sums.squared_error),
                      Json(sums.squared_source),
                      Json(sums.squared_decoded),
                      Json(sums.product),
-                     Json(static_cast<double>(sums.max_abs_error))};
+                     Json(static_cast<double>(sums.max_abs_error)),
+                     Json(std::move(sources))};
+}
+
+Digest parse_sha256(const Json& json) {
+  const auto digest = parse_digest(json.as_string());
+  if (!digest) fail(ErrorKind::Corrupt, "journal: expected a digest");
+  return *digest;
 }
 
 TensorRecord parse_record(const Json& json) {
   const Json::Array& fields = json.as_array();
-  if (fields.size() != 7) fail(ErrorKind::Corrupt, "journal: expected 7 fields");
-  const auto digest = parse_digest(fields[0].as_string());
-  if (!digest) fail(ErrorKind::Corrupt, "journal: expected a digest");
-  return {.target = *digest,
+  if (fields.size() != 8) fail(ErrorKind::Corrupt, "journal: expected 8 fields");
+  std::vector<Digest> sources;
+  for (const Json& source : fields[7].as_array()) sources.push_back(parse_sha256(source));
+  return {.target = parse_sha256(fields[0]),
           .sums = {.count = fields[1].as_uint(),
                    .squared_error = fields[2].as_double(),
                    .squared_source = fields[3].as_double(),
                    .squared_decoded = fields[4].as_double(),
                    .product = fields[5].as_double(),
-                   .max_abs_error = static_cast<float>(fields[6].as_double())}};
+                   .max_abs_error = static_cast<float>(fields[6].as_double())},
+          .sources = std::move(sources)};
 }
 
 std::string line_of(std::span<const TensorRecord> records) {
@@ -62,7 +72,7 @@ std::optional<std::vector<TensorRecord>> parse_line(std::string_view line, std::
 }  // namespace
 
 Journal::Journal(std::filesystem::path path, const Digest& identity, std::size_t outputs)
-    : path_(std::move(path)), first_line_("holdfast-conversion 1 " + to_hex(identity) + "\n") {
+    : path_(std::move(path)), first_line_("holdfast-conversion 2 " + to_hex(identity) + "\n") {
   read(outputs);
 }
 

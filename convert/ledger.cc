@@ -5,21 +5,32 @@
 namespace holdfast::convert {
 namespace {
 
-Json::Array sources_of(const PlannedTensor& tensor, const Checkpoint& checkpoint) {
-  Json::Array sources;
-  std::uint32_t before = 0;
+Json::Object source_row(const SourceTensor& source, const Checkpoint& checkpoint,
+                        const Digest& sha256) {
+  return {{"name", source.name},
+          {"file", checkpoint.files[source.file]},
+          {"dtype", source.dtype->name},
+          {"shape", Json::Array(source.shape.begin(), source.shape.end())},
+          {"sha256", to_hex(sha256)}};
+}
+
+Json::Array sources_of(const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                       std::span<const Digest> digests) {
+  std::vector<std::uint32_t> sources;
+  const TensorView* before = nullptr;
   for (const TensorView& part : tensor.draft.parts) {
     // Several parts of one source are one origin.
-    if (!sources.empty() && part.source == before) continue;
-    before = part.source;
-    const SourceTensor& source = checkpoint.tensors[part.source];
-    sources.push_back(
-        Json::Object{{"name", source.name},
-                     {"file", checkpoint.files[source.file]},
-                     {"dtype", source.dtype->name},
-                     {"shape", Json::Array(source.shape.begin(), source.shape.end())}});
+    if (before == nullptr || before->source != part.source) {
+      sources.push_back(part.source);
+      if (part.has_scales()) sources.push_back(part.scales);
+    }
+    before = &part;
   }
-  return sources;
+  Json::Array rows;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    rows.emplace_back(source_row(checkpoint.tensors[sources[i]], checkpoint, digests[i]));
+  }
+  return rows;
 }
 
 Json::Object tensor_row(const PlannedTensor& tensor, const Checkpoint& checkpoint,
@@ -36,7 +47,7 @@ Json::Object tensor_row(const PlannedTensor& tensor, const Checkpoint& checkpoin
           {"rmse", record.sums.rmse()},
           {"max_error", static_cast<double>(record.sums.max_abs_error)},
           {"cosine", record.sums.cosine()},
-          {"from", sources_of(tensor, checkpoint)}};
+          {"from", sources_of(tensor, checkpoint, record.sources)}};
 }
 
 }  // namespace
@@ -55,7 +66,7 @@ Json::Object make_ledger(const LedgerInfo& info, const Plan& plan, const Checkpo
     tensors.push_back(tensor_row(plan.tensors[i], checkpoint, records[i]));
     all.add(records[i].sums);
   }
-  return {{"version", 1},
+  return {{"version", 2},
           {"source", info.source},
           {"commit", info.commit.empty() ? Json() : Json(info.commit)},
           {"type", plan.file_type->name},

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "storage/base/error.h"
@@ -19,26 +20,39 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kBlockBytes = 1 << 20;
 constexpr std::uint64_t kWritebackBytes = 16 << 20;
+constexpr std::size_t kPieceBytes = 256 << 10;
+
+fs::path part_of(const fs::path& path) { return path.string() + ".part"; }
+
+// What a file of that size, a part of which may have its blocks already, still takes.
+std::uint64_t missing_bytes(const fs::path& path, std::uint64_t size_bytes) {
+  constexpr std::uint64_t kStatBlock = 512;
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return size_bytes;
+  return size_bytes -
+         std::min(size_bytes, static_cast<std::uint64_t>(status.st_blocks) * kStatBlock);
+}
 
 class FileOutput final : public Output {
  public:
   explicit FileOutput(const OutputFileOptions& options)
       : path_(options.path),
-        part_(options.path.string() + ".part"),
+        part_(part_of(options.path)),
         size_(options.size_bytes),
         force_(options.force) {
     check_free_name();
-    fd_ = open_file(part_, O_RDWR | O_CREAT);
-    if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
-      fail(ErrorKind::Conflict, part_.string() + ": another process is writing it");
-    }
-    owned_ = true;
+    lock_part();
+    // Of nothing there is nothing to keep.
+    const bool fresh = !options.resume || file_size(fd_.get(), part_) == 0;
     try {
+      // Whoever held the lock before may have finished meanwhile.
+      check_free_name();
       allocate(options.resume);
     } catch (const Error&) {
-      if (!options.resume) ::unlink(part_.c_str());
+      if (fresh) ::unlink(part_.c_str());
       throw;
     }
+    owned_ = true;
   }
 
   FileOutput(const FileOutput&) = delete;
@@ -55,12 +69,15 @@ class FileOutput final : public Output {
     return hasher.finish() == sha256;
   }
 
+  // In pieces: each is hashed while it is in the cache, and the page cache finds memory for small
+  // writes where for large ones it clears memory out of use, which costs four times as much.
   void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
-    write_at(fd_.get(), offset, bytes, part_);
-    start_writeback(offset, bytes.size());
-    if (offset != hashed_) return;
-    hasher_.update(bytes);
-    hashed_ += bytes.size();
+    while (!bytes.empty()) {
+      const std::size_t length = std::min(bytes.size(), kPieceBytes - offset % kPieceBytes);
+      write_piece(offset, bytes.first(length));
+      offset += length;
+      bytes = bytes.subspan(length);
+    }
   }
 
   Digest seal() override {
@@ -102,18 +119,39 @@ class FileOutput final : public Output {
     if (!force_ && fs::exists(path_, error)) fail_exists();
   }
 
+  // Opens the part and locks it. Between the two another process may have renamed or removed the
+  // file: then its lock says nothing about the name, and writing would hit a finished output.
+  void lock_part() {
+    constexpr int kTriesMax = 100;
+    for (int i = 0; i < kTriesMax; ++i) {
+      UniqueFd fd = open_file(part_, O_RDWR | O_CREAT);
+      if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) break;
+      struct stat opened{}, named{};
+      if (::fstat(fd.get(), &opened) != 0) fail_errno("stat", part_.string(), errno);
+      const bool is_there = ::stat(part_.c_str(), &named) == 0;
+      if (is_there && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+        fd_ = std::move(fd);
+        return;
+      }
+    }
+    fail(ErrorKind::Conflict, part_.string() + ": another process is writing it");
+  }
+
   // Says that the disk is full before hours of work, not after.
   void allocate(bool resume) {
     if (!resume && ::ftruncate(fd_.get(), 0) != 0) fail_errno("truncate", part_.string(), errno);
-    const std::uint64_t there = std::min(file_size(fd_.get(), part_), size_);
-    const std::uint64_t free = free_bytes(directory());
-    if (free < size_ - there) {
-      fail(ErrorKind::NoSpace, path_.string() + ": needs " + std::to_string(size_ - there) +
-                                   " bytes, " + std::to_string(free) + " are free");
-    }
+    check_room(directory(), missing_bytes(part_, size_));
     if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) {
       fail_errno("allocate", part_.string(), errno);
     }
+  }
+
+  void write_piece(std::uint64_t offset, std::span<const std::byte> bytes) {
+    write_at(fd_.get(), offset, bytes, part_);
+    start_writeback(offset, bytes.size());
+    if (offset != hashed_) return;
+    hasher_.update(bytes);
+    hashed_ += bytes.size();
   }
 
   // The disk works while the next tensors are encoded, so that seal() finds little left to do. Only
@@ -209,6 +247,17 @@ class ObjectOutput final : public Output {
 
 std::unique_ptr<Output> create_output_file(const OutputFileOptions& options) {
   return std::make_unique<FileOutput>(options);
+}
+
+std::uint64_t bytes_to_take(const OutputFileOptions& options) {
+  return missing_bytes(part_of(options.path), options.size_bytes);
+}
+
+void check_room(const fs::path& folder, std::uint64_t needed_bytes) {
+  const std::uint64_t free = free_bytes(folder);
+  if (needed_bytes <= free) return;
+  fail(ErrorKind::NoSpace, folder.string() + ": " + std::to_string(needed_bytes) +
+                               " more bytes are needed, " + std::to_string(free) + " are free");
 }
 
 std::unique_ptr<Output> create_output_object(storage::BlobStore& blobs,

@@ -51,6 +51,12 @@ struct OutputFileOptions {
 // first.
 std::unique_ptr<Output> create_output_file(const OutputFileOptions& options);
 
+// Bytes that this file's "<name>.part" still has to take from the disk.
+std::uint64_t bytes_to_take(const OutputFileOptions& options);
+
+// Error(NoSpace) when `folder` has less than that free.
+void check_room(const std::filesystem::path& folder, std::uint64_t needed_bytes);
+
 struct OutputObjectOptions {
   std::string lease_key;
   std::uint64_t size_bytes = 0;

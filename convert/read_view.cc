@@ -15,21 +15,26 @@ using quantize::SourceType;
 constexpr std::uint64_t kMxSourceBytes = 16;  // of a block without its scale
 constexpr std::uint64_t kMxBlockBytes = 17;   // as ggml stores it: scale first
 
-std::vector<std::byte> read_elements(const TensorView& view, std::uint64_t bytes_each,
-                                     const Checkpoint& checkpoint, const SourceFiles& files) {
+Bytes read_elements(const TensorView& view, std::uint64_t bytes_each, const Checkpoint& checkpoint,
+                    const SourceFiles& files) {
   const SourceTensor& source = checkpoint.tensors[view.source];
   const ElementRun run = run_of(view);
-  std::vector<std::byte> bytes(run.count * bytes_each);
+  Bytes bytes(run.count * bytes_each);
   files[source.file]->read(source.offset + run.first * bytes_each, bytes);
   return bytes;
 }
 
-std::vector<std::byte> in_order(const TensorView& view, std::uint64_t bytes_each,
-                                std::vector<std::byte> run) {
-  if (view.is_contiguous()) return run;
-  std::vector<std::byte> ordered(view.elements() * bytes_each);
+Bytes in_order(const TensorView& view, std::uint64_t bytes_each, std::span<const std::byte> run) {
+  Bytes ordered(view.elements() * bytes_each);
   gather(view, bytes_each, run, ordered);
   return ordered;
+}
+
+// The elements of a run of the file, in output order.
+ViewValues ordered_values(const TensorView& view, std::uint64_t bytes_each, Bytes run) {
+  if (view.is_contiguous()) return {.bytes = std::move(run)};
+  Bytes ordered = in_order(view, bytes_each, run);
+  return {.bytes = std::move(ordered), .run = std::move(run)};
 }
 
 // OCP 8-bit floating point: 1 sign, `exponent_bits`, the rest mantissa. E4M3 has no infinity.
@@ -86,12 +91,12 @@ ViewValues read_scaled(const TensorView& view, const Checkpoint& checkpoint,
   const Fp8Table& table = fp8_values(*source.dtype->numeric);
   const ElementRun run = run_of(view);
   if (run.count == 0) return {};
-  const std::vector<std::byte> codes = read_elements(view, 1, checkpoint, files);
+  Bytes codes = read_elements(view, 1, checkpoint, files);
   const std::uint64_t columns = source.shape.back();
   const std::uint64_t first_row = run.first / columns;
   const std::uint64_t last_row = (run.first + run.count - 1) / columns;
   const auto scales = read_scales(view, first_row, last_row + 1, checkpoint, files);
-  std::vector<std::byte> floats(run.count * sizeof(float));
+  Bytes floats(run.count * sizeof(float));
   for (std::uint64_t i = 0; i < run.count; ++i) {
     const std::uint64_t row = (run.first + i) / columns, column = (run.first + i) % columns;
     const std::uint64_t block_row = row / view.scale_rows - first_row / view.scale_rows;
@@ -99,7 +104,8 @@ ViewValues read_scaled(const TensorView& view, const Checkpoint& checkpoint,
     const float value = table[std::to_integer<unsigned>(codes[i])] * scale;
     std::memcpy(floats.data() + i * sizeof(float), &value, sizeof(float));
   }
-  return {.bytes = in_order(view, sizeof(float), std::move(floats))};
+  if (!view.is_contiguous()) floats = in_order(view, sizeof(float), floats);
+  return {.bytes = std::move(floats), .run = std::move(codes)};
 }
 
 // Checkpoints put neighbours into one byte, ggml numbers that are 16 apart.
@@ -115,13 +121,14 @@ void repack_nibbles(std::span<const std::byte, kMxSourceBytes> source, std::byte
 
 ViewValues read_mx_blocks(const TensorView& view, const Checkpoint& checkpoint,
                           const SourceFiles& files) {
-  const auto blocks =
-      in_order(view, kMxSourceBytes, read_elements(view, kMxSourceBytes, checkpoint, files));
+  Bytes run = read_elements(view, kMxSourceBytes, checkpoint, files);
+  const Bytes blocks = in_order(view, kMxSourceBytes, run);
   TensorView scale_view = view;
   scale_view.source = view.scales;
-  const auto scales = in_order(scale_view, 1, read_elements(scale_view, 1, checkpoint, files));
-  ViewValues values{.bytes = std::vector<std::byte>(view.elements() * kMxBlockBytes),
-                    .encoded = Format::MXFP4};
+  const Bytes scales = in_order(scale_view, 1, read_elements(scale_view, 1, checkpoint, files));
+  ViewValues values{.bytes = Bytes(view.elements() * kMxBlockBytes),
+                    .encoded = Format::MXFP4,
+                    .run = std::move(run)};
   for (std::uint64_t i = 0; i < view.elements(); ++i) {
     std::byte* const out = values.bytes.data() + i * kMxBlockBytes;
     out[0] = scales[i];
@@ -135,15 +142,19 @@ ViewValues read_mx_blocks(const TensorView& view, const Checkpoint& checkpoint,
 ViewValues read_ggml_blocks(const TensorView& view, const Checkpoint& checkpoint,
                             const SourceFiles& files) {
   const std::uint64_t bytes_each = view.blocks.bytes;
-  return {.bytes = in_order(view, bytes_each, read_elements(view, bytes_each, checkpoint, files)),
-          .encoded = view.blocks.format};
+  ViewValues values =
+      ordered_values(view, bytes_each, read_elements(view, bytes_each, checkpoint, files));
+  values.encoded = view.blocks.format;
+  return values;
 }
 
 ViewValues read_plain(const TensorView& view, const Checkpoint& checkpoint,
                       const SourceFiles& files) {
   const std::uint64_t bytes_each = element_bytes(view, checkpoint);
-  return {.bytes = in_order(view, bytes_each, read_elements(view, bytes_each, checkpoint, files)),
-          .type = *checkpoint.tensors[view.source].dtype->numeric};
+  ViewValues values =
+      ordered_values(view, bytes_each, read_elements(view, bytes_each, checkpoint, files));
+  values.type = *checkpoint.tensors[view.source].dtype->numeric;
+  return values;
 }
 
 }  // namespace

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
+#include "convert/bytes.h"
 #include "convert/model_files.h"
 #include "convert/safetensors.h"
 #include "convert/tensor_view.h"
@@ -20,9 +22,12 @@ namespace holdfast::convert {
 using SourceFiles = std::vector<std::unique_ptr<ModelFile>>;
 
 struct ViewValues {
-  std::vector<std::byte> bytes;
+  Bytes bytes;
   quantize::SourceType type = quantize::SourceType::F32;
   std::optional<quantize::Format> encoded;  // then `bytes` are its blocks, and `type` says nothing
+  Bytes run;  // the view's run as it lies in the file, unless `bytes` is just that
+
+  std::span<const std::byte> file_bytes() const noexcept { return run.empty() ? bytes : run; }
 };
 
 ViewValues read_view(const TensorView& view, const Checkpoint& checkpoint,

@@ -220,8 +220,8 @@ void check_against_index(const Checkpoint& checkpoint, const Shards& shards) {
 // in `__metadata__` as {dropped name: kept name}.
 void add_aliases(SafetensorsHeader& header) {
   const auto find = [&](std::string_view name) -> const SourceTensor* {
-    const auto found = std::ranges::find(header.tensors, name, &SourceTensor::name);
-    return found == header.tensors.end() ? nullptr : &*found;
+    const auto found = std::ranges::lower_bound(header.tensors, name, {}, &SourceTensor::name);
+    return found == header.tensors.end() || found->name != name ? nullptr : &*found;
   };
   std::vector<SourceTensor> aliases;
   for (const auto& [name, target] : header.metadata) {

@@ -22,10 +22,6 @@ const SourceTensor& source_of(const TensorView& view, const Checkpoint& checkpoi
   return checkpoint.tensors[view.source];
 }
 
-TensorView view_of(const Slab& slab, const PlannedTensor& tensor) {
-  return units(tensor.draft.parts[slab.part], slab.unit_begin, slab.unit_end);
-}
-
 // Units per slab. A one-dimensional tensor is never cut: its row is the whole
 // of it.
 std::uint64_t units_per_slab(const TensorView& view, const DraftTensor& draft,
@@ -73,14 +69,14 @@ void cut_part(std::vector<Slab>& slabs, const PlannedTensor& tensor, const Check
 }
 
 // Every value as float32. Exact for all types but F64.
-std::vector<std::byte> to_float32(const ViewValues& values, std::uint64_t elements) {
-  std::vector<std::byte> floats(elements * sizeof(float));
+Bytes to_float32(const ViewValues& values, std::uint64_t elements) {
+  Bytes floats(elements * sizeof(float));
   quantize::encode_rows(Format::F32, values.type, values.bytes, 1, elements, {}, floats, nullptr);
   return floats;
 }
 
 ViewValues decoded(const ViewValues& values, std::uint64_t elements) {
-  ViewValues floats{.bytes = std::vector<std::byte>(elements * sizeof(float))};
+  ViewValues floats{.bytes = Bytes(elements * sizeof(float))};
   std::vector<float> numbers(elements);
   quantize::decode_rows(*values.encoded, values.bytes, numbers);
   std::memcpy(floats.bytes.data(), numbers.data(), floats.bytes.size());
@@ -98,14 +94,17 @@ ViewValues add_one(const ViewValues& values, std::uint64_t elements) {
     std::memcpy(result.bytes.data() + i * sizeof(float), &value, sizeof(float));
   }
   if (values.type != SourceType::F16) return result;
-  ViewValues half{.bytes = std::vector<std::byte>(elements * 2), .type = SourceType::F16};
+  ViewValues half{.bytes = Bytes(elements * 2), .type = SourceType::F16};
   quantize::encode_rows(Format::F16, SourceType::F32, result.bytes, 1, elements, {}, half.bytes,
                         nullptr);
   return half;
 }
 
 ViewValues apply(ValueOp op, ViewValues values, std::uint64_t elements) {
-  return op == ValueOp::AddOne ? add_one(values, elements) : std::move(values);
+  if (op != ValueOp::AddOne) return values;
+  ViewValues result = add_one(values, elements);
+  result.run = std::move(values.run.empty() ? values.bytes : values.run);
+  return result;
 }
 
 // Consecutive rows of a slab that share their importance weights: those of one
@@ -154,6 +153,10 @@ void encode_rows_of(const Slab& slab, const PlannedTensor& tensor, const Checkpo
 }
 
 }  // namespace
+
+TensorView view_of(const Slab& slab, const PlannedTensor& tensor) {
+  return units(tensor.draft.parts[slab.part], slab.unit_begin, slab.unit_end);
+}
 
 std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint) {
   std::vector<Slab> slabs;

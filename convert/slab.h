@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "convert/bytes.h"
 #include "convert/plan.h"
 #include "convert/read_view.h"
 #include "convert/safetensors.h"
@@ -29,13 +30,16 @@ std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint);
 
 // An encoding of a slab.
 struct Encoded {
-  std::vector<std::byte> bytes;
+  Bytes bytes;
   quantize::ErrorSums sums;
 };
 
 // Memory that reading and encoding a slab into `formats` takes at its peak.
 std::uint64_t memory_bytes(const Slab& slab, const PlannedTensor& tensor,
                            const Checkpoint& checkpoint, std::span<const quantize::Format> formats);
+
+// The part of a tensor's view that a slab is of.
+TensorView view_of(const Slab& slab, const PlannedTensor& tensor);
 
 // The slab's values as they come from the source, after reordering and the
 // tensor's ValueOp. Error(Corrupt) naming file and tensor for a value that is

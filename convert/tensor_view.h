@@ -59,6 +59,10 @@ struct TensorView {
 
   std::uint64_t values() const noexcept { return elements() * element_values(); }
 
+  bool has_scales() const noexcept {
+    return packing == Packing::Scaled || packing == Packing::MxBlocks;
+  }
+
   // Whether the elements lie in the source in output order.
   bool is_contiguous() const noexcept;
 };

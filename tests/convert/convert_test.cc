@@ -1,5 +1,6 @@
 #include "convert/convert.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -11,6 +12,7 @@
 
 #include "convert/gguf_reader.h"
 #include "convert/plan.h"
+#include "convert/safetensors.h"
 #include "convert/sample.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -106,7 +108,8 @@ TEST_CASE("convert/convert: a config that disagrees with the tensors is refused"
       {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3",
        "config.json: num_hidden_layers: expected tensors of 3 blocks, found none of block 2"},
       {"\"hidden_size\": 64", "\"hidden_size\": 65",
-       "config.json: hidden_size: expected 64, the width of the token embeddings, found 65"},
+       "config.json: hidden_size: expected 64, as in model.safetensors: model.embed_tokens.weight "
+       "[538, 64], found 65"},
   };
   for (const Row& row : kRows) {
     CAPTURE(row.to);
@@ -324,6 +327,8 @@ TEST_CASE("convert/convert: the ledger accounts for every tensor") {
   CHECK(ledger.find("files")->as_array()[0].find("sha256")->as_string() ==
         output.find("sha256")->as_string());
   const std::string bytes = read_file(sample.out());
+  const std::string source = read_file(sample.model() / "model.safetensors");
+  const Checkpoint checkpoint = read_checkpoint(*open_directory(sample.model().string()));
   CHECK(ledger.find("tensors")->as_array().size() == 21);
   for (const Json& row : ledger.find("tensors")->as_array()) {
     CAPTURE(row.find("name")->as_string());
@@ -333,7 +338,13 @@ TEST_CASE("convert/convert: the ledger accounts for every tensor") {
     const bool exact = row.find("type")->as_string() == "F32";
     CHECK((row.find("rmse")->as_double() == 0) == exact);
     CHECK(row.find("cosine")->as_double() > 0.99);
-    CHECK(row.find("from")->as_array().size() == 1);
+    REQUIRE(row.find("from")->as_array().size() == 1);
+    const Json& from = row.find("from")->as_array()[0];
+    const auto origin =
+        std::ranges::find(checkpoint.tensors, from.find("name")->as_string(), &SourceTensor::name);
+    REQUIRE(origin != checkpoint.tensors.end());
+    CHECK(from.find("sha256")->as_string() ==
+          to_hex(sha256(as_bytes(source).subspan(origin->offset, origin->size_bytes))));
   }
 }
 

@@ -55,12 +55,18 @@ void write_text(const fs::path& path, std::string_view text) {
   write_file_atomically(path, as_bytes(text));
 }
 
-void write_safetensors(const fs::path& path, std::string_view json,
-                       std::span<const std::byte> data) {
+std::string safetensors_bytes(std::string_view json, std::size_t data_bytes) {
   const std::uint64_t length = json.size();
   std::string bytes(sizeof(length), '\0');
   std::memcpy(bytes.data(), &length, sizeof(length));
   bytes += json;
+  bytes.append(data_bytes, '\0');
+  return bytes;
+}
+
+void write_safetensors(const fs::path& path, std::string_view json,
+                       std::span<const std::byte> data) {
+  std::string bytes = safetensors_bytes(json, 0);
   bytes += as_text(data);
   write_text(path, bytes);
 }

@@ -59,6 +59,9 @@ std::optional<std::filesystem::path> reference_folder();
 // Prints "SKIPPED: reason", which ctest counts.
 void skip(std::string_view reason);
 
+// A safetensors file whose data are zeros.
+std::string safetensors_bytes(std::string_view json, std::size_t data_bytes);
+
 // A safetensors file: header length, `json`, then `data`.
 void write_safetensors(const std::filesystem::path& path, std::string_view json,
                        std::span<const std::byte> data);

@@ -1,11 +1,14 @@
 #include "tests/convert/fuzz_properties.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
+#include "convert/agreement.h"
 #include "convert/config.h"
 #include "convert/gguf_reader.h"
 #include "convert/hyperparameters.h"
+#include "convert/imatrix.h"
 #include "convert/limits.h"
 #include "convert/plan_tensors.h"
 #include "convert/safetensors.h"
@@ -75,9 +78,13 @@ void check_config(std::string_view bytes) {
     const MemoryFiles files({{"config.json", std::string(bytes)}, {"model.safetensors", weights}});
     const ModelConfig config = read_config(files);
     const Architecture& architecture = find_architecture(config);
+    check_rope_scaling(architecture, config);
     Metadata metadata;
     add_hyperparameters(architecture, config, 0, metadata);
-    for (const DraftTensor& draft : draft_tensors(architecture, config, read_checkpoint(files))) {
+    const Checkpoint checkpoint = read_checkpoint(files);
+    const std::vector<DraftTensor> drafts = draft_tensors(architecture, config, checkpoint);
+    check_agreement(architecture, config, checkpoint, drafts);
+    for (const DraftTensor& draft : drafts) {
       std::uint64_t elements = draft.values.size();
       for (const TensorView& part : draft.parts) elements += part.elements();
       require(elements == draft.elements());
@@ -93,6 +100,20 @@ void check_index(std::string_view bytes) {
     const MemoryFiles files(
         {{"model.safetensors.index.json", std::string(bytes)}, {"a.safetensors", shard}});
     require(read_checkpoint(files).files == std::vector<std::string>{"a.safetensors"});
+  } catch (const Error&) {
+  }
+}
+
+void check_imatrix(std::string_view bytes) {
+  try {
+    const ImportanceMatrix matrix = read_importance(MemoryFile(bytes), "fuzz.imatrix");
+    std::size_t values = 0;
+    for (const auto& [name, weights] : matrix.weights) {
+      for (const float weight : weights) require(std::isfinite(weight));
+      values += weights.size();
+    }
+    require(!matrix.weights.empty() && values <= bytes.size() / sizeof(float));
+    require(importance_metadata(matrix, "fuzz.imatrix").entries().size() >= 2);
   } catch (const Error&) {
   }
 }

@@ -13,5 +13,7 @@ void check_gguf(std::string_view bytes);
 void check_config(std::string_view bytes);
 // The bytes as model.safetensors.index.json beside one good shard.
 void check_index(std::string_view bytes);
+// The bytes as an importance matrix, in either form.
+void check_imatrix(std::string_view bytes);
 
 }  // namespace holdfast::convert::test

@@ -33,7 +33,8 @@ TEST_CASE("convert/fuzz_seeds: every seed, and every seed cut or bent, is read o
   constexpr Target kTargets[] = {{"convert_safetensors", test::check_safetensors},
                                  {"convert_gguf", test::check_gguf},
                                  {"convert_config", test::check_config},
-                                 {"convert_index", test::check_index}};
+                                 {"convert_index", test::check_index},
+                                 {"convert_imatrix", test::check_imatrix}};
   for (const Target& target : kTargets) {
     CAPTURE(target.name);
     int seeds = 0;

@@ -1,5 +1,6 @@
 // Whole files against the official quantizer in this process: safetensors to a quantized GGUF in
 // one pass equals the checkpoint's own precision as GGUF followed by llama_model_quantize.
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -61,6 +62,27 @@ TEST_CASE("convert/oracle: a mixture of experts too") {
   check_types(
       {.hidden = 256, .feed_forward = 512, .layers = 2, .heads = 8, .key_heads = 2, .experts = 8},
       {"Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ4_XS", "MXFP4_MOE"});
+}
+
+// Large enough that every tensor is many slabs and several are in flight.
+TEST_CASE("convert/oracle: a Llama and a mixture of 1 GB, in the long run") {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): tests set no environment variables
+  if (std::getenv("HOLDFAST_LONG") == nullptr) return test::skip("HOLDFAST_LONG is not set");
+  check_types({.hidden = 2048,
+               .feed_forward = 5632,
+               .layers = 9,
+               .heads = 32,
+               .key_heads = 8,
+               .vocabulary = 32000},
+              {"Q4_K_M"});
+  check_types({.hidden = 1024,
+               .feed_forward = 3584,
+               .layers = 6,
+               .heads = 16,
+               .key_heads = 8,
+               .vocabulary = 32000,
+               .experts = 8},
+              {"Q4_K_M"});
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 #include "convert/publish.h"
 
 #include <filesystem>
+#include <optional>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -15,8 +18,8 @@
 #include "convert/scan.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
-#include "storage/git/objects.h"
 #include "tests/convert/fixtures.h"
+#include "tests/convert/stored_model.h"
 
 namespace holdfast::convert {
 namespace {
@@ -25,7 +28,6 @@ namespace fs = std::filesystem;
 
 const storage::RepoId kRepo{.owner = "example", .name = "tiny"};
 const storage::RepoId kDerived{.owner = "example", .name = "tiny-GGUF"};
-constexpr Time kTime{std::chrono::seconds(1'000'000'000)};
 
 // A store that holds the sample as example/tiny.
 class Stored {
@@ -46,30 +48,7 @@ class Stored {
   }
 
   GitOid publish_folder(const fs::path& folder) {
-    storage::Publication publication{
-        .repository = {.id = kRepo, .origin = "local", .default_branch = "main"}};
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      const std::string bytes = read_file(entry.path());
-      publication.files.push_back({.path = entry.path().filename().string(),
-                                   .size_bytes = bytes.size(),
-                                   .blob = git_object_id("blob", as_bytes(bytes)),
-                                   .object = store_->blobs().put(as_bytes(bytes))});
-    }
-    const auto snapshot =
-        storage::git::make_snapshot(publication.files, {.time = kTime, .message = "x\n"});
-    publication.revision = {.commit = snapshot.commit,
-                            .git_commit = snapshot.commit,
-                            .tree = snapshot.tree,
-                            .time = kTime,
-                            .title = "x"};
-    for (const auto& [oid, object] : snapshot.objects) {
-      publication.git_objects.emplace_back(
-          oid, storage::GitObjectRecord{.type = std::string(to_text(object.type)),
-                                        .bytes = object.bytes});
-    }
-    publication.refs = {{.name = "refs/heads/main", .commit = snapshot.commit}};
-    store_->catalog().publish(publication);
-    return snapshot.commit;
+    return test::publish_folder(*store_, kRepo, folder);
   }
 
   std::vector<std::string> derived_paths() {
@@ -107,7 +86,7 @@ TEST_CASE("convert/publish: a conversion becomes a file of the derived repositor
   CHECK(to_hex(*file->object) == result.find("outputs")->as_array()[0].find("sha256")->as_string());
   const auto revision = stored.store().catalog().find_revision(kDerived, *commit);
   REQUIRE(revision);
-  CHECK(revision->time == kTime);
+  CHECK(revision->time == test::kCommitTime);
   CHECK(stored.store().catalog().find_git_object(*commit).has_value());
   CHECK(stored.store().catalog().find_repository(kDerived)->origin == "derived:example/tiny");
 }
@@ -172,6 +151,26 @@ TEST_CASE("convert/publish: another split takes the place of the files of its ty
   CHECK(stored.run({.types = {"F16"}, .split = {.tensors_max = 11}})
             .find("already_current")
             ->as_bool());
+}
+
+TEST_CASE("convert/publish: nobody ever sees a revision without its recipes") {
+  Stored stored;
+  const storage::Catalog& catalog = stored.store().catalog();
+  std::optional<Json> seen;
+  // Looks at the revision the moment that it appears.
+  std::jthread observer([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      const auto commit = catalog.resolve(kDerived, "main");
+      if (!commit) continue;
+      seen = catalog.find_fact(kDerived, *commit, "recipe/tiny.Q8_0.gguf");
+      return;
+    }
+  });
+  const Json result = stored.run({.types = {"Q8_0"}});
+  observer.join();
+  REQUIRE(seen);
+  CHECK(seen->find("type")->as_string() == "Q8_0");
+  CHECK(seen->find("commit")->as_string() == to_hex(stored.commit()));
 }
 
 TEST_CASE("convert/publish: the commit follows from the content") {

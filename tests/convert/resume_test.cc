@@ -16,34 +16,14 @@
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "tests/convert/fixtures.h"
+#include "tests/convert/interrupter.h"
 
 namespace holdfast::convert {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Asks to stop, or kills the process, once so many tensors are finished.
-class Interrupter final : public storage::JobContext {
- public:
-  enum class Manner { Stop, Kill };
-
-  Interrupter(std::uint64_t after, Manner manner) : after_(after), manner_(manner) {}
-
-  void report(const storage::Progress& progress) override {
-    if (progress.phase != "converting" || progress.done_items < after_) return;
-    if (manner_ == Manner::Kill) ::kill(::getpid(), SIGKILL);
-    source_.request_stop();
-  }
-
-  void log(std::string_view) override {}
-
-  std::stop_token stop() const override { return source_.get_token(); }
-
- private:
-  std::uint64_t after_;
-  Manner manner_;
-  std::stop_source source_;
-};
+using test::Interrupter;
 
 struct Place {
   test::Scratch scratch;
@@ -150,11 +130,76 @@ TEST_CASE("convert/resume: an output that cannot be opened leaves the others to 
   CHECK(complete(place).at(0) == "going on after 10 finished tensors");
 }
 
-TEST_CASE("convert/resume: what does not fit on the disk leaves nothing behind") {
-  const test::Scratch scratch;
-  CHECK_THROWS_AS(create_output_file({.path = scratch.path() / "a.gguf", .size_bytes = 1ULL << 60}),
-                  Error);
-  CHECK(scratch.names().empty());
+TEST_CASE("convert/resume: an output that is busy leaves the others to take up") {
+  const Place place;
+  run_and_die(place, 10);
+  {
+    const auto busy = create_output_file(
+        {.path = place.folder / "tiny.Q4_0.gguf", .size_bytes = 0, .resume = true});
+    test::Context context;
+    CHECK_THROWS_AS(convert(place.request(), nullptr, context), Error);
+    busy->keep();
+  }
+  const std::vector<std::string> names = place.names();
+  CHECK(std::ranges::count(names, "tiny.Q8_0.gguf.part") == 1);
+  CHECK(std::ranges::count(names, "tiny.Q8_0.gguf.journal") == 1);
+  complete(place);
+}
+
+// Waits inside the run until it is told to go on.
+class Waiter final : public storage::JobContext {
+ public:
+  Waiter(int ready, int go) : ready_(ready), go_(go) {}
+
+  void report(const storage::Progress& progress) override {
+    if (waited_ || progress.phase != "converting" || progress.done_items < 5) return;
+    waited_ = true;
+    char byte = 0;
+    if (::write(ready_, &byte, 1) != 1 || ::read(go_, &byte, 1) != 1) ::_exit(3);
+  }
+
+  void log(std::string_view) override {}
+
+  std::stop_token stop() const override { return {}; }
+
+ private:
+  int ready_, go_;
+  bool waited_ = false;
+};
+
+TEST_CASE("convert/resume: a run beside another process's leaves its journal and parts alone") {
+  const Place place;
+  std::array<int, 2> ready{}, go{};
+  REQUIRE(::pipe(ready.data()) == 0);
+  REQUIRE(::pipe(go.data()) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    Waiter waiter(ready[1], go[0]);
+    convert(place.request(), nullptr, waiter);
+    ::_exit(0);
+  }
+  char byte = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  const std::vector<std::string> before = place.names();
+  test::Context context;
+  std::string error;
+  try {
+    convert(place.request(), nullptr, context);
+  } catch (const Error& found) {
+    error = found.what();
+  }
+  CHECK(error.ends_with("tiny.Q8_0.gguf.part: another process is writing it"));
+  CHECK(place.names() == before);
+  CHECK(before == std::vector<std::string>{"tiny.Q4_0.gguf.part", "tiny.Q8_0.gguf.journal",
+                                           "tiny.Q8_0.gguf.part"});
+  REQUIRE(::write(go[1], &byte, 1) == 1);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  for (const int fd : {ready[0], ready[1], go[0], go[1]}) ::close(fd);
+  CHECK(place.bytes("Q8_0") == undisturbed()[0]);
+  CHECK(place.names() == std::vector<std::string>{"tiny.Q4_0.gguf", "tiny.Q8_0.gguf"});
 }
 
 TEST_CASE("convert/resume: bytes that are not what the journal says are made again") {
