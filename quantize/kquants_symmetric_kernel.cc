@@ -35,15 +35,6 @@ struct Found {
   bool wild[kSupers];
 };
 
-void MarkWild(FloatMask wild, std::size_t first, Found& found) {
-  if (hn::AllFalse(kFloat, wild)) return;
-  alignas(64) float flags[kLanes];
-  hn::Store(hn::IfThenElseZero(wild, Splat(1.0f)), kFloat, flags);
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    if (flags[lane] != 0) found.wild[(first + lane) / kSubs] = true;
-  }
-}
-
 // Calls body(values, importance or null, index of the tile's first sub-block) tile by tile; a last
 // tile that is not full is padded with zeros.
 template <std::size_t kTileValues, class Body>
@@ -64,23 +55,44 @@ void ForTiles(const Strip& strip, const Body& body) {
   }
 }
 
-// Groups side by side where every step waits for the one before.
-inline constexpr std::size_t kRefineGroups = 4;
 inline constexpr std::size_t kGroups = kLanes == 16 ? 1 : 2;
 
+// The starts of a chunk's searches, by sub-block, and the sub-blocks that are not done.
+struct Starts {
+  alignas(64) float inverse[kChunk / kSub], xl[kChunk / kSub], ll[kChunk / kSub];
+  std::uint32_t open[kChunk / kSub + 1];
+  std::size_t open_count = 0;
+
+  void put(std::size_t first, const RefineStart& start) {
+    hn::StoreU(start.inverse, kFloat, inverse + first);
+    hn::StoreU(start.xl, kFloat, xl + first);
+    hn::StoreU(start.ll, kFloat, ll + first);
+    alignas(64) float done[kLanes];
+    hn::Store(hn::IfThenElseZero(start.done, Splat(1)), kFloat, done);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {  // no branch: half of them are, at random
+      open[open_count] = static_cast<std::uint32_t>(first + lane);
+      open_count += done[lane] == 0;
+    }
+  }
+};
+
 void RefineChunk(const Strip& strip, Found& found) {
-  ForTiles<kRefineGroups * kLanes * kSub>(
-      strip, [&](const float* values, const float*, std::size_t first) {
-        Tile<kSub, kRefineGroups> x;
-        LoadTile(values, x);
-        Floats scale[kRefineGroups];
-        FloatMask wild[kRefineGroups];
-        RefineLanes<kSub, kRefineGroups>(x, 4).run(scale, wild);
-        for (std::size_t g = 0; g < kRefineGroups; ++g) {
-          hn::StoreU(scale[g], kFloat, found.scale + first + g * kLanes);
-          MarkWild(wild[g], first + g * kLanes, found);
-        }
-      });
+  Starts starts;
+  ForTiles<kLanes * kSub>(strip, [&](const float* values, const float*, std::size_t first) {
+    Tile<kSub, 1> x;
+    LoadTile(values, x);
+    const RefineStart start = StartRefining(x, 4);
+    const auto usable = hn::Gt(start.ll, hn::Zero(kFloat));
+    hn::StoreU(hn::IfThenElseZero(usable, start.xl / start.ll), kFloat, found.scale + first);
+    starts.put(first, start);
+  });
+  for (std::size_t k = 0; k < starts.open_count; ++k) {
+    const std::size_t j = starts.open[k];
+    RefineRow<kSub> row(strip.values + j * kSub, 4, starts.inverse[j], starts.xl[j], starts.ll[j]);
+    row.run();
+    found.scale[j] = row.scale();
+    found.wild[j / kSubs] = found.wild[j / kSubs] || row.wild();
+  }
 }
 
 // weigh(x, variance of the lanes' super-blocks, weights) turns importance into weights.

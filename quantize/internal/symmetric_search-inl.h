@@ -6,8 +6,13 @@
 #define HOLDFAST_SYMMETRIC_SEARCH_INL_H
 #endif
 
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
 #include <hwy/highway.h>
 
+#include "quantize/internal/numbers.h"
 #include "quantize/internal/search.h"
 #include "quantize/internal/tile-inl.h"
 
@@ -129,104 +134,123 @@ class SymmetricLanes {
   Floats extreme_[kGroups], scale_[kGroups], best_[kGroups], inverse_[kGroups];
 };
 
-// refine_symmetric: weights are x². Several groups go on side by side, because every step of one
-// waits for the sums of the step before.
-template <std::size_t kValues, std::size_t kGroups>
-class RefineLanes {
- public:
-  RefineLanes(const Tile<kValues, kGroups>& x, int levels)
-      : x_(x), levels_(static_cast<float>(levels)) {}
+// refine_symmetric, weights are x²: where it starts, one sub-block a lane.
+struct RefineStart {
+  Floats inverse, xl, ll;
+  FloatMask done;  // nothing will change
+};
 
-  // Scales; `wild` lanes left nearest()'s domain.
-  void run(Floats (&scale)[kGroups], FloatMask (&wild)[kGroups]) {
-    FloatMask empty[kGroups];
-    for (std::size_t g = 0; g < kGroups; ++g) {
-      wild_[g] = hn::MaskFromVec(hn::Zero(kFloat));
-      empty[g] = start(g);
-    }
-    for (int sweep = 0; sweep < 5 && sweep_changes(); ++sweep) {
-    }
-    for (std::size_t g = 0; g < kGroups; ++g) {
-      const auto usable = hn::AndNot(empty[g], hn::Gt(ll_[g], hn::Zero(kFloat)));
-      scale[g] = hn::IfThenElseZero(usable, xl_[g] / ll_[g]);
-      wild[g] = hn::AndNot(empty[g], wild_[g]);
+// Half of the sub-blocks are done at once: where the extreme value is positive, the codes have the
+// opposite sign of their values, hence no term of xl is positive. A rounded sum of such terms is
+// not above any of them, and xl without one of them is not positive, which stops every step.
+template <std::size_t kValues>
+HWY_INLINE RefineStart StartRefining(const Tile<kValues, 1>& tile, float levels) {
+  const Floats extreme = FirstExtreme(tile, 0);
+  RefineStart start{Splat(-levels) / extreme, hn::Zero(kFloat), hn::Zero(kFloat), {}};
+  for (std::size_t i = 0; i < kValues; ++i) {
+    const Floats x = tile.v[i][0], w = x * x;
+    const Floats code =
+        hn::Max(Splat(-levels), hn::Min(Splat(levels - 1), Nearest(start.inverse * x)));
+    start.xl = start.xl + w * x * code;
+    start.ll = start.ll + w * code * code;
+  }
+  const auto tiny = hn::Lt(hn::Abs(extreme), Splat(kGroupEpsilon));
+  start.xl = hn::IfThenZeroElse(tiny, start.xl);
+  start.ll = hn::IfThenZeroElse(tiny, start.ll);
+  start.done = hn::Or(tiny, hn::Gt(extreme, hn::Zero(kFloat)));
+  return start;
+}
+
+// The steps of refine_symmetric for one sub-block, one value a lane. Most steps leave the sums as
+// they are, so all of them are worked out with the sums as they stand, and only the first that
+// moves its code is taken; then all are worked out again. That also tells the first move of the
+// next sweep, or that there is none.
+template <std::size_t kValues>
+class RefineRow {
+ public:
+  static constexpr int kSweeps = 5;
+
+  RefineRow(const float* x, float levels, float inverse, float xl, float ll)
+      : levels_(levels), xl_(xl), ll_(ll) {
+    for (std::size_t p = 0; p < kParts; ++p) {
+      x_[p] = hn::LoadU(kFloat, x + p * kLanes);
+      w_[p] = x_[p] * x_[p];
+      wx_[p] = w_[p] * x_[p];
+      codes_[p] = clamp_code(Nearest(Splat(inverse) * x_[p]));
     }
   }
 
+  void run() {
+    std::uint32_t ahead = ~0u;  // the steps of this sweep that are still to come
+    for (int sweep = 0; const std::uint32_t moves = work_out();) {
+      std::uint32_t next = moves & ahead;
+      if (next == 0) {
+        if (++sweep == kSweeps) return;
+        next = moves;
+      }
+      const auto i = static_cast<unsigned>(std::countr_zero(next));
+      take(i);
+      ahead = ~1u << i;
+    }
+  }
+
+  float scale() const { return ll_ > 0 ? xl_ / ll_ : 0.0f; }
+
+  // A quotient left nearest()'s domain.
+  bool wild() const { return !hn::AllFalse(kFloat, wild_); }
+
  private:
+  static constexpr std::size_t kParts = kValues / kLanes;
+
   Floats clamp_code(Floats code) const {
     return hn::Max(Splat(-levels_), hn::Min(Splat(levels_ - 1), code));
   }
 
-  FloatMask start(std::size_t g) {
-    const Floats extreme = FirstExtreme(x_, g);
-    const Floats inverse = Splat(-levels_) / extreme;
-    xl_[g] = ll_[g] = hn::Zero(kFloat);
-    for (std::size_t i = 0; i < kValues; ++i) {
-      const Floats x = x_.v[i][g], code = clamp_code(Nearest(inverse * x));
-      const Floats w = x * x;
-      codes_.v[i][g] = code;
-      xl_[g] = xl_[g] + w * x * code;
-      ll_[g] = ll_[g] + w * code * code;
+  // The steps that would move their code now, one bit each.
+  HWY_INLINE std::uint32_t work_out() {
+    std::uint32_t moves = 0;
+    for (std::size_t p = 0; p < kParts; ++p) {
+      std::uint8_t bits[8] = {};
+      hn::StoreMaskBits(kFloat, work_out(p), bits);
+      moves |= load<std::uint32_t>(reinterpret_cast<const std::byte*>(bits)) << (p * kLanes);
     }
-    return hn::Lt(hn::Abs(extreme), Splat(kGroupEpsilon));
+    return moves;
   }
 
-  // A lane that a sweep leaves alone would be left alone by the next one too, so that lanes need
-  // not stop one by one.
-  bool sweep_changes() {
-    FloatMask changed[kGroups];
-    for (std::size_t g = 0; g < kGroups; ++g) changed[g] = hn::MaskFromVec(hn::Zero(kFloat));
-    for (std::size_t i = 0; i < kValues; ++i) {
-#pragma GCC unroll 4
-      for (std::size_t g = 0; g < kGroups; ++g) changed[g] = hn::Or(changed[g], refine_one(i, g));
-    }
-    bool any = false;
-    for (std::size_t g = 0; g < kGroups; ++g) any = any || !hn::AllFalse(kFloat, changed[g]);
-    return any;
-  }
-
-  // Lanes where product / divisor certainly rounds to the old code, or past an end where that code
-  // is; `rest` is product - old * divisor. Most codes stay in most sweeps, and a vector of them
-  // needs no division; as the sums stay too, the next step does not have to wait for this one.
-  HWY_INLINE FloatMask stays(Floats rest, Floats divisor, Floats old) const {
-    const auto close = hn::Lt(hn::Abs(rest), Splat(0.4999f) * divisor);
-    const auto above = hn::And(hn::Eq(old, Splat(levels_ - 1)), hn::Gt(rest, hn::Zero(kFloat)));
-    const auto below = hn::And(hn::Eq(old, Splat(-levels_)), hn::Lt(rest, hn::Zero(kFloat)));
-    return hn::Or(close, hn::Or(above, below));
-  }
-
-  HWY_INLINE FloatMask refine_one(std::size_t i, std::size_t g) {
-    const Floats zero = hn::Zero(kFloat);
-    const Floats x = x_.v[i][g], old = codes_.v[i][g];
-    const Floats w = x * x, wx = w * x;
-    const Floats other_xl = xl_[g] - wx * old;
-    const Floats other_ll = ll_[g] - w * old * old;
+  HWY_INLINE FloatMask work_out(std::size_t p) {
+    const Floats zero = hn::Zero(kFloat), xl = Splat(xl_), ll = Splat(ll_), old = codes_[p];
+    const Floats other_xl = xl - wx_[p] * old;
+    const Floats other_ll = ll - w_[p] * old * old;
     const auto usable = hn::Gt(other_xl, zero);
-    const Floats product = x * other_ll;
-    if (hn::AllFalse(kFloat, hn::AndNot(stays(product - old * other_xl, other_xl, old), usable))) {
-      return hn::MaskFromVec(zero);
-    }
-    const Floats ideal = product / other_xl;
+    const Floats ideal = x_[p] * other_ll / other_xl;
     const auto tame = hn::Lt(hn::Abs(ideal), Splat(kNearestLimit));
-    wild_[g] = hn::Or(wild_[g], hn::AndNot(tame, usable));
+    wild_ = hn::Or(wild_, hn::AndNot(tame, usable));
     const Floats code = clamp_code(Nearest(ideal));
-    const Floats new_xl = other_xl + wx * code;
-    const Floats new_ll = other_ll + w * code * code;
+    const Floats new_xl = other_xl + wx_[p] * code;
+    const Floats new_ll = other_ll + w_[p] * code * code;
+    hn::Store(code, kFloat, new_codes_ + p * kLanes);
+    hn::Store(new_xl, kFloat, new_xl_ + p * kLanes);
+    hn::Store(new_ll, kFloat, new_ll_ + p * kLanes);
     const auto better =
-        hn::And(hn::Gt(new_ll, zero), hn::Gt(new_xl * new_xl * ll_[g], xl_[g] * xl_[g] * new_ll));
-    const auto moved = hn::And(hn::And(usable, hn::Ne(code, old)), better);
-    codes_.v[i][g] = hn::IfThenElse(moved, code, old);
-    xl_[g] = hn::IfThenElse(moved, new_xl, xl_[g]);
-    ll_[g] = hn::IfThenElse(moved, new_ll, ll_[g]);
-    return moved;
+        hn::And(hn::Gt(new_ll, zero), hn::Gt(new_xl * new_xl * ll, xl * xl * new_ll));
+    return hn::And(hn::And(usable, hn::Ne(code, old)), better);
   }
 
-  const Tile<kValues, kGroups>& x_;
+  HWY_INLINE void take(unsigned i) {
+    xl_ = new_xl_[i];
+    ll_ = new_ll_[i];
+    for (std::size_t p = 0; p < kParts; ++p) {
+      const Floats index = hn::Iota(kFloat, static_cast<float>(p * kLanes));
+      const auto here = hn::Eq(index, Splat(static_cast<float>(i)));
+      codes_[p] = hn::IfThenElse(here, Splat(new_codes_[i]), codes_[p]);
+    }
+  }
+
   const float levels_;
-  Tile<kValues, kGroups> codes_;
-  Floats xl_[kGroups], ll_[kGroups];
-  FloatMask wild_[kGroups];
+  float xl_, ll_;
+  Floats x_[kParts], w_[kParts], wx_[kParts], codes_[kParts];
+  FloatMask wild_ = hn::MaskFromVec(hn::Zero(kFloat));
+  alignas(64) float new_codes_[kValues], new_xl_[kValues], new_ll_[kValues];
 };
 
 }  // namespace HWY_NAMESPACE
