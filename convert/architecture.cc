@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <tuple>
 #include <vector>
 
 #include "convert/limits.h"
@@ -29,32 +30,63 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+std::size_t common_start(std::string_view a, std::string_view b) {
+  return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
+// Families share the start of their classes' names; within one, the fewest edits.
 std::string nearest_names(std::string_view name) {
-  std::vector<std::pair<std::size_t, std::string_view>> known;
+  std::vector<std::tuple<std::size_t, std::size_t, std::string_view>> known;
   for (const Architecture* architecture : architectures()) {
     for (const std::string_view hf_name : architecture->hf_names) {
-      known.emplace_back(edit_distance(name.substr(0, 256), hf_name), hf_name);
+      known.emplace_back(name.size() - common_start(name, hf_name),
+                         edit_distance(name.substr(0, 256), hf_name), hf_name);
     }
   }
   std::ranges::sort(known);
+  const auto repeats = std::ranges::unique(known);
+  known.erase(repeats.begin(), repeats.end());
   std::string text;
   for (std::size_t i = 0; i < std::min(kSuggestions, known.size()); ++i) {
-    text += (i == 0 ? "" : ", ") + std::string(known[i].second);
+    text += (i == 0 ? "" : ", ") + std::string(std::get<2>(known[i]));
   }
   return text;
 }
 
+bool is_for(const Architecture& architecture, std::string_view hf_name) {
+  return std::ranges::find(architecture.hf_names, hf_name) != architecture.hf_names.end();
+}
+
 }  // namespace
 
+const Architecture* known_architecture(const ModelConfig& config) {
+  const auto found = std::ranges::find_if(architectures(), [&](const Architecture* architecture) {
+    return is_for(*architecture, config.architecture()) &&
+           (architecture->applies == nullptr || architecture->applies(config));
+  });
+  return found == architectures().end() ? nullptr : *found;
+}
+
 const Architecture& find_architecture(const ModelConfig& config) {
-  const std::string& hf_name = config.architecture();
-  for (const Architecture* architecture : architectures()) {
-    const auto& names = architecture->hf_names;
-    if (std::ranges::find(names, hf_name) == names.end()) continue;
-    if (architecture->applies == nullptr || architecture->applies(config)) return *architecture;
+  if (const Architecture* known = known_architecture(config)) return *known;
+  fail(ErrorKind::Unsupported, unknown_architecture_text(config));
+}
+
+std::string unknown_architecture_text(const ModelConfig& config) {
+  const std::string& name = config.architecture();
+  const std::string where = "config.json: architectures[0]: ";
+  const bool has_name = std::ranges::any_of(
+      architectures(), [&](const Architecture* table) { return is_for(*table, name); });
+  if (has_name) return where + "\"" + name + "\" is known, but not with such a config.json";
+  return where + "unknown model class \"" + name + "\"; nearest names: " + nearest_names(name);
+}
+
+std::size_t likeness(const Architecture& architecture, std::string_view hf_name) noexcept {
+  std::size_t most = 0;
+  for (const std::string_view known : architecture.hf_names) {
+    most = std::max(most, common_start(known, hf_name));
   }
-  fail(ErrorKind::Unsupported, "config.json: architectures[0]: unknown model class \"" + hf_name +
-                                   "\"; nearest known: " + nearest_names(hf_name));
+  return most;
 }
 
 std::uint64_t block_count(const Architecture& architecture, const ModelConfig& config) {

@@ -126,8 +126,19 @@ struct Architecture {
 
 std::span<const Architecture* const> architectures() noexcept;
 
-// By the class name of config.json. Error(Unsupported) with the nearest names that are known.
+// By the class name of config.json; nullptr where no table is for it, or none for such a config.
+const Architecture* known_architecture(const ModelConfig& config);
+
+// The same. Error(Unsupported) with the nearest names that are known; plan_tensors.h has one that
+// looks at the tensors too.
 const Architecture& find_architecture(const ModelConfig& config);
+
+// What that error says.
+std::string unknown_architecture_text(const ModelConfig& config);
+
+// How many characters `hf_name` and one of the architecture's class names begin with in common:
+// families share them.
+std::size_t likeness(const Architecture& architecture, std::string_view hf_name) noexcept;
 
 // Layers in the output, with those that predict further tokens where they are kept.
 std::uint64_t block_count(const Architecture& architecture, const ModelConfig& config);

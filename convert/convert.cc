@@ -49,13 +49,15 @@ PlanInput plan_input(const ConvertRequest& request, const OpenedSource& source, 
   Tokenizer tokenizer = read_tokenizer(*source.files, model.config.root(),
                                        {.kind = model.architecture.vocabulary,
                                         .architecture = model.architecture.name,
-                                        .vocabulary_size = model.config.uint_or("vocab_size", 0)});
-  PlanInput input{
-      .architecture = model.architecture,
-      .config = model.config,
-      .checkpoint = model.checkpoint,
-      .drafts = draft_tensors(model.architecture, model.config, model.checkpoint,
-                              {.vocabulary = tokenizer.tokens, .fuse_qkv = request.fuse_qkv})};
+                                        .vocabulary_size = model.config.uint_or("vocab_size", 0),
+                                        .scores_from_merges = !request.plain});
+  PlanInput input{.architecture = model.architecture,
+                  .config = model.config,
+                  .checkpoint = model.checkpoint,
+                  .drafts = draft_tensors(model.architecture, model.config, model.checkpoint,
+                                          {.vocabulary = tokenizer.tokens,
+                                           .fuse_qkv = request.fuse_qkv,
+                                           .fp8_as_q8 = request.fp8_as_q8})};
   check_agreement(model.architecture, model.config, model.checkpoint, input.drafts);
   input.metadata.general = general_metadata(
       *source.files, model.config.root(), count_parameters(input.drafts),

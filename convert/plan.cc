@@ -78,7 +78,8 @@ std::vector<PlannedTensor> converter_tensors(const PlanInput& input, quantize::F
   std::vector<PlannedTensor> tensors;
   for (const DraftTensor& draft : input.drafts) {
     const TypeChoice choice =
-        draft.encoded ? kept(draft) : converter_type(draft.name, draft.ne, target);
+        draft.encoded ? kept(draft)
+                      : converter_type(draft.name, draft.ne, draft.preferred.value_or(target));
     tensors.push_back({.draft = draft, .format = choice.format, .rule = choice.rule});
   }
   return tensors;

@@ -92,26 +92,49 @@ std::vector<std::string_view> unmatched_names(const Architecture& architecture,
   return names;
 }
 
-[[noreturn]] void fail_unmatched(const Architecture& architecture, const Checkpoint& checkpoint) {
-  const std::vector<std::string_view> names = unmatched_names(architecture, checkpoint);
-  std::string text = std::to_string(names.size()) + " of " +
-                     std::to_string(checkpoint.tensors.size()) +
-                     " tensors are unknown to architecture " + std::string(architecture.name) + ":";
+struct Relative {
+  const Architecture* architecture = nullptr;
+  std::vector<std::string_view> unknown;
+};
+
+// The one to which the fewest tensors are unknown; of several, the most alike in name.
+Relative nearest_relative(const ModelConfig& config, const Checkpoint& checkpoint) {
+  Relative nearest;
+  std::size_t most_alike = 0;
+  for (const Architecture* architecture : architectures()) {
+    std::vector<std::string_view> names = unmatched_names(*architecture, checkpoint);
+    const std::size_t alike = likeness(*architecture, config.architecture());
+    const bool is_nearer = nearest.architecture == nullptr ||
+                           names.size() < nearest.unknown.size() ||
+                           (names.size() == nearest.unknown.size() && alike > most_alike);
+    if (!is_nearer) continue;
+    nearest = {architecture, std::move(names)};
+    most_alike = alike;
+  }
+  return nearest;
+}
+
+std::string joined(std::span<const std::string_view> names) {
+  std::string text;
   for (std::size_t i = 0; i < std::min(names.size(), kNamesInError); ++i) {
     text += " " + std::string(names[i]);
   }
   if (names.size() > kNamesInError) text += " …";
-  const Architecture* nearest = &architecture;
-  std::size_t fewest = names.size();
-  for (const Architecture* other : architectures()) {
-    const std::size_t count = unmatched_names(*other, checkpoint).size();
-    if (count < fewest) {
-      fewest = count;
-      nearest = other;
-    }
+  return text;
+}
+
+[[noreturn]] void fail_unmatched(const Architecture& architecture, const ModelConfig& config,
+                                 const Checkpoint& checkpoint) {
+  const std::vector<std::string_view> names = unmatched_names(architecture, checkpoint);
+  std::string text = std::to_string(names.size()) + " of " +
+                     std::to_string(checkpoint.tensors.size()) +
+                     " tensors are unknown to architecture " + std::string(architecture.name) +
+                     ":" + joined(names);
+  const Relative nearest = nearest_relative(config, checkpoint);
+  if (nearest.unknown.size() < names.size()) {
+    text += "; nearest known: " + std::string(nearest.architecture->name) + " (" +
+            std::to_string(nearest.unknown.size()) + " unknown)";
   }
-  text += "; nearest known: " + std::string(nearest->name) + " (" + std::to_string(fewest) +
-          " unknown)";
   fail(ErrorKind::Unsupported, text);
 }
 
@@ -186,7 +209,7 @@ class Drafter {
       auto matched = match_rules(architecture_, tensor.name);
       if (!matched) {
         if (tensor.alias_of.empty() && !is_left_out(architecture_, tensor.name)) {
-          fail_unmatched(architecture_, checkpoint_);
+          fail_unmatched(architecture_, config_, checkpoint_);
         }
         continue;
       }
@@ -287,7 +310,13 @@ class Drafter {
     }
   }
 
+  bool is_fp8_matrix(const DraftTensor& draft) const {
+    return draft.ne.size() > 1 && !draft.parts.empty() &&
+           draft.parts.front().packing == Packing::Scaled;
+  }
+
   void push(DraftTensor draft, std::string_view from) {
+    if (options_.fp8_as_q8 && is_fp8_matrix(draft)) draft.preferred = quantize::Format::Q8_0;
     if (draft.name.size() > kGgufNameMax || draft.ne.size() > kGgufRankMax) {
       fail(ErrorKind::Unsupported, std::string(from) + ": becomes \"" + draft.name + "\" with " +
                                        std::to_string(draft.ne.size()) +
@@ -356,6 +385,16 @@ std::uint64_t DraftTensor::elements() const noexcept {
   std::uint64_t product = 1;
   for (const std::uint64_t dimension : ne) product *= dimension;
   return product;
+}
+
+const Architecture& find_architecture(const ModelConfig& config, const Checkpoint& checkpoint) {
+  if (const Architecture* known = known_architecture(config)) return *known;
+  const Relative nearest = nearest_relative(config, checkpoint);
+  fail(ErrorKind::Unsupported, unknown_architecture_text(config) + "; nearest by its tensors: " +
+                                   std::string(nearest.architecture->name) + ", to which " +
+                                   std::to_string(nearest.unknown.size()) + " of " +
+                                   std::to_string(checkpoint.tensors.size()) + " are unknown" +
+                                   (nearest.unknown.empty() ? "" : ":") + joined(nearest.unknown));
 }
 
 std::vector<DraftTensor> draft_tensors(const Architecture& architecture, const ModelConfig& config,

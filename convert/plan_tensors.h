@@ -31,6 +31,7 @@ struct DraftTensor {
   std::vector<float> values;  // of a tensor that no checkpoint holds; then `parts` is empty
   // The checkpoint holds it in this block format, in which it stays whatever is asked for.
   std::optional<quantize::Format> encoded;
+  std::optional<quantize::Format> preferred;  // by the converter, to the one that is asked for
 
   std::uint64_t elements() const noexcept;
 };
@@ -38,7 +39,12 @@ struct DraftTensor {
 struct DraftOptions {
   std::uint64_t vocabulary = 0;  // tokens of the tokenizer; 0 when unknown
   bool fuse_qkv = false;         // attn_q, attn_k and attn_v become attn_qkv
+  bool fp8_as_q8 = false;        // FP8 matrices become Q8_0, whatever the type of the others
 };
+
+// As find_architecture of the config alone, and the error for an unknown class lists the tensors
+// that its nearest relative by tensor names does not know.
+const Architecture& find_architecture(const ModelConfig& config, const Checkpoint& checkpoint);
 
 // In the order in which the peer's converter writes them.
 std::vector<DraftTensor> draft_tensors(const Architecture& architecture, const ModelConfig& config,

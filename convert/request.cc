@@ -116,6 +116,7 @@ ConvertRequest parse_request(const Json::Object& object) {
   request.dry_run = parameters.flag("dry_run");
   request.no_mtp = parameters.flag("no_mtp");
   request.fuse_qkv = parameters.flag("fuse_qkv");
+  request.fp8_as_q8 = parameters.flag("fp8_as_q8");
   request.threads = static_cast<unsigned>(parameters.number("threads", 0, 0, kThreadsMax));
   request.memory_bytes = parameters.number("memory", kMemoryDefault, kMemoryMin,
                                            std::numeric_limits<std::uint64_t>::max());
@@ -139,6 +140,7 @@ Json::Object to_parameters(const ConvertRequest& request) {
                       {"dry_run", request.dry_run},
                       {"no_mtp", request.no_mtp},
                       {"fuse_qkv", request.fuse_qkv},
+                      {"fp8_as_q8", request.fp8_as_q8},
                       {"threads", request.threads},
                       {"memory", request.memory_bytes}};
   if (!request.out.empty()) object.set("out", request.out);

@@ -44,6 +44,10 @@ TypeChoice converter_type(std::string_view name, std::span<const std::uint64_t> 
   for (const std::string_view ending : kAlwaysF32) {
     if (name.ends_with(ending)) return {Format::F32, "small and sensitive"};
   }
+  const bool ternary = target == Format::TQ1_0 || target == Format::TQ2_0;
+  if (ternary && (name == "token_embd.weight" || name == "output.weight")) {
+    return {Format::F16, "too sensitive for three values"};
+  }
   if (row_values(ne) % ggml_type(target).block_values != 0) {
     return {Format::F16, "row is no whole number of blocks"};
   }

@@ -27,6 +27,10 @@ struct TokenizerOptions {
   std::string_view architecture;      // GGUF name, tie-break between pre-tokenizers of one family
   std::uint64_t vocabulary_size = 0;  // of config.json; 0 = as the tokenizer says
   std::optional<std::string> forced_pre;  // tokenizer.ggml.pre to use instead of detection
+  // A SentencePiece BPE that is there as tokenizer.json only has merges and no scores, without
+  // which the runtime joins pieces in another order. The peer writes the same score for all of
+  // them; this makes scores of the order of the merges.
+  bool scores_from_merges = false;
 };
 
 struct Tokenizer {

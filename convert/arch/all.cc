@@ -12,11 +12,12 @@ extern const Architecture kGemma, kGemma2, kGemma3, kGemmaEmbedding;
 extern const Architecture kGlm4, kGlm4Moe;
 extern const Architecture kGranite, kGraniteMoe;
 extern const Architecture kGrok;
-extern const Architecture kLlama, kMistral3;
+extern const Architecture kLlama, kMiniCpmV25, kMistral3, kSmolLm3;
 extern const Architecture kMiniCpm, kMiniCpm3;
 extern const Architecture kOlmo, kOlmo2, kOlmoe;
 extern const Architecture kPhi2, kPhi3;
-extern const Architecture kQwen2, kQwen2Moe, kQwen2Vl, kQwen3, kQwen3Moe, kQwen3Vl, kQwen3VlMoe;
+extern const Architecture kMiniCpmV26, kMiniCpmV45, kQwen2, kQwen2Moe, kQwen2Vl, kQwen3, kQwen3Moe,
+    kQwen3Vl, kQwen3VlMoe;
 extern const Architecture kStableLm;
 extern const Architecture kT5, kT5Encoder;
 
@@ -25,7 +26,8 @@ namespace {
 // Where several describe the same class, the first whose `applies` agrees counts.
 // clang-format off: a line for each file, or part of one
 constexpr const Architecture* kAll[] = {
-    &kLlama, &kMistral3,
+    &kLlama, &kMistral3, &kSmolLm3, &kMiniCpmV25,
+    &kMiniCpmV26, &kMiniCpmV45,
     &kQwen2, &kQwen2Vl, &kQwen2Moe, &kQwen3, &kQwen3Vl, &kQwen3Moe, &kQwen3VlMoe,
     &kGemma, &kGemma2, &kGemma3, &kGemmaEmbedding,
     &kPhi2, &kPhi3,

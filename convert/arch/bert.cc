@@ -153,8 +153,13 @@ std::optional<MetadataValue> distilbert_epsilon(const ModelConfig&) { return 1e-
 
 // DistilBERT's own names of the shared keys.
 constexpr MetadataRule kDistilBertMetadata[] = {
-    {"hidden_dim", "feed_forward_length"},
     {"", "attention.layer_norm_epsilon", kF32, kOptional, distilbert_epsilon},
+    {"n_layers", "block_count"},
+    {"max_position_embeddings", "context_length"},
+    {"dim", "embedding_length"},
+    {"hidden_dim", "feed_forward_length"},
+    {"n_heads", "attention.head_count"},
+    {"", "general.file_type"},
     {"", "attention.causal", kBool, kOptional, not_causal},
     {"", "pooling_type", kU32, kOptional, pooling_type},
     {"", "classifier.output_labels", kString, kOptional, classifier_labels},
@@ -231,6 +236,7 @@ constinit const Architecture kDistilBert{.name = "bert",
                                          .shared_tensors = kBertTensors,
                                          .left_out = kHeads,
                                          .metadata = kDistilBertMetadata,
+                                         .own_keys = true,
                                          .vocabulary = VocabularyKind::WordPiece};
 
 // In front of RoBERTa, whose class it shares.

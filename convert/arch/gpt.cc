@@ -69,8 +69,10 @@ constexpr TensorRule kNeoxTensors[] = {
     {"layers.{}.mlp.dense_4h_to_h.{}", "blk.{}.ffn_down.{}"},
 };
 
+// The share of a head that rotates, under the name that it has had longest.
 std::optional<MetadataValue> neox_rotary_size(const ModelConfig& config) {
-  return partial_rotary_size(config, 1.0);
+  constexpr double kUsual = 0.25;
+  return partial_rotary_size(config, config.number_or("rotary_pct", kUsual));
 }
 
 std::optional<MetadataValue> parallel_residual(const ModelConfig&) { return true; }

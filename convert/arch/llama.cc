@@ -1,4 +1,6 @@
-// Llama 1 to 3.x, Mistral, Mixtral and Mistral 3, and the many models that reuse their classes.
+// Llama 1 to 3.x, Mistral, Mixtral, Mistral 3 and SmolLM3, and the many models that reuse their
+// classes.
+#include "convert/arch/minicpm_v.h"
 #include "convert/arch/usual.h"
 #include "convert/architecture.h"
 #include "storage/base/error.h"
@@ -25,6 +27,8 @@ constexpr MetadataRule kMetadata[] = {
     {"vocab_size", "vocab_size"},
     {"head_dim", "rope.dimension_count", ValueType::U32, Need::Required, head_size_value},
 };
+
+constexpr std::string_view kSmolLm3Names[] = {"SmolLM3ForCausalLM"};
 
 constexpr std::string_view kMistral3Names[] = {"Mistral3ForConditionalGeneration",
                                                "Ministral3ForCausalLM"};
@@ -66,6 +70,26 @@ constinit const Architecture kLlama{.name = "llama",
                                     .shared_tensors = kUsualDecoder,
                                     .metadata = kMetadata,
                                     .rope_factors = RopeFactors::Llama3};
+
+extern const Architecture kSmolLm3;
+constinit const Architecture kSmolLm3{.name = "smollm3",
+                                      .hf_names = kSmolLm3Names,
+                                      .tensors = kTensors,
+                                      .shared_tensors = kUsualDecoder,
+                                      .metadata = kMetadata,
+                                      .rope_factors = RopeFactors::Llama3};
+
+// Around Llama 3: MiniCPM-Llama3-V 2.5.
+extern const Architecture kMiniCpmV25;
+constinit const Architecture kMiniCpmV25{.name = "llama",
+                                         .hf_names = kMiniCpmVNames,
+                                         .applies = is_minicpm_v<kMiniCpmV25Version>,
+                                         .prefixes = kMiniCpmVPrefixes,
+                                         .tensors = kTensors,
+                                         .shared_tensors = kUsualDecoder,
+                                         .left_out = kMiniCpmVOthers,
+                                         .metadata = kMetadata,
+                                         .rope_factors = RopeFactors::Llama3};
 
 extern const Architecture kMistral3;
 constinit const Architecture kMistral3{.name = "mistral3",

@@ -1,5 +1,6 @@
 // Qwen 2 to 3 and what shares their layers, with and without experts, and the text models of the
 // Qwen-VL family. Rotary order is the checkpoint's own.
+#include "convert/arch/minicpm_v.h"
 #include "convert/arch/usual.h"
 #include "convert/architecture.h"
 
@@ -70,6 +71,23 @@ constinit const Architecture kQwen2{.name = "qwen2",
                                     .hf_names = kQwen2Names,
                                     .shared_tensors = kUsualDecoder,
                                     .metadata = kQwen2Metadata};
+
+// Around Qwen 2 and Qwen 3.
+extern const Architecture kMiniCpmV26;
+constinit const Architecture kMiniCpmV26{.name = "qwen2",
+                                         .hf_names = kMiniCpmVNames,
+                                         .applies = is_minicpm_v<kMiniCpmV26Version>,
+                                         .prefixes = kMiniCpmVPrefixes,
+                                         .shared_tensors = kUsualDecoder,
+                                         .left_out = kMiniCpmVOthers};
+
+extern const Architecture kMiniCpmV45;
+constinit const Architecture kMiniCpmV45{.name = "qwen3",
+                                         .hf_names = kMiniCpmVNames,
+                                         .applies = is_minicpm_v<kMiniCpmV45Version>,
+                                         .prefixes = kMiniCpmVPrefixes,
+                                         .shared_tensors = kUsualDecoder,
+                                         .left_out = kMiniCpmVOthers};
 
 extern const Architecture kQwen2Vl;
 constinit const Architecture kQwen2Vl{.name = "qwen2vl",

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <set>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "convert/tokenizers/kinds.h"
@@ -91,6 +93,20 @@ Vocabulary sentencepiece_bpe_vocabulary(const TokenizerSource& source) {
     if (is_byte_token(row.text)) row.type = TokenType::Byte;
   }
   return rows;
+}
+
+void score_by_merges(const std::vector<std::string>& merges, Vocabulary& vocabulary) {
+  std::unordered_map<std::string, std::size_t> ranks;
+  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+    std::string joined = merges[rank];
+    joined.erase(std::min(joined.find(' '), joined.size()), 1);
+    ranks.emplace(std::move(joined), rank);
+  }
+  for (Token& token : vocabulary) {
+    const auto found = ranks.find(token.text);
+    // What no merge makes comes last.
+    token.score = 0.0F - static_cast<float>(found == ranks.end() ? merges.size() : found->second);
+  }
 }
 
 Vocabulary hub_vocabulary(const HubTokenizer& tokenizer, const TokenizerSource& source,

@@ -34,6 +34,9 @@ bool is_sentencepiece_bpe(const TokenizerSource& source);
 // Its vocabulary; such a file has merges but no scores.
 Vocabulary sentencepiece_bpe_vocabulary(const TokenizerSource& source);
 
+// Scores that make a runtime join pieces in the order of `merges` ("a b"): the earlier the higher.
+void score_by_merges(const std::vector<std::string>& merges, Vocabulary& vocabulary);
+
 // Byte-level BPE and WordPiece before its rewriting: model vocabulary, added tokens, padding.
 // `size` 0 = as many as there are ids.
 Vocabulary hub_vocabulary(const HubTokenizer& tokenizer, const TokenizerSource& source,

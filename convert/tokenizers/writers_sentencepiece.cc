@@ -14,12 +14,24 @@ void write_scored(const TokenizerJob& job, const Vocabulary& vocabulary) {
   put_special(job, read_special_tokens(job.source, Merges::Ignored, vocabulary.size()));
 }
 
-void write_sentencepiece_with(const TokenizerJob& job, Overlay overlay) {
-  const SentencePieceModel model = read_sentencepiece_model(job.source.files, kSentencePieceFile);
-  write_scored(job, sentencepiece_vocabulary(job.source, model, job.vocabulary_size, overlay));
+// Of tokenizer.json, with an unused row for each embedding that has no token.
+void write_scored_merges(const TokenizerJob& job) {
+  Vocabulary vocabulary = sentencepiece_bpe_vocabulary(job.source);
+  score_by_merges(read_special_tokens(job.source, Merges::Loaded).merges, vocabulary);
+  Vocabulary rows = padded_vocabulary(
+      std::max<std::uint64_t>(job.vocabulary_size, vocabulary.size()), "config.json: vocab_size");
+  std::ranges::move(vocabulary, rows.begin());
+  write_scored(job, rows);
 }
 
 bool has_sentencepiece(const TokenizerJob& job) { return job.source.files.has(kSentencePieceFile); }
+
+void write_sentencepiece_with(const TokenizerJob& job, Overlay overlay) {
+  // The peer stops where tokenizer.model is missing.
+  if (!has_sentencepiece(job) && is_sentencepiece_bpe(job.source)) return write_scored_merges(job);
+  const SentencePieceModel model = read_sentencepiece_model(job.source.files, kSentencePieceFile);
+  write_scored(job, sentencepiece_vocabulary(job.source, model, job.vocabulary_size, overlay));
+}
 
 // Code Llama and the small Granite models are told apart by the size of their vocabulary.
 constexpr std::uint64_t kCodeLlamaTokens = 32016;
@@ -50,7 +62,11 @@ void write_llama(const TokenizerJob& job) {
   if (has_sentencepiece(job)) {
     write_sentencepiece(job);
   } else if (is_sentencepiece_bpe(job.source)) {
-    write_scored(job, sentencepiece_bpe_vocabulary(job.source));
+    if (job.options.scores_from_merges) {
+      write_scored_merges(job);
+    } else {
+      write_scored(job, sentencepiece_bpe_vocabulary(job.source));
+    }
   } else {
     write_byte_pairs(job);
   }
@@ -79,7 +95,8 @@ void write_gemma(const TokenizerJob& job) {
 }
 
 void write_gemma3(const TokenizerJob& job) {
-  (has_sentencepiece(job) ? write_gemma2 : write_byte_pairs)(job);
+  const bool merges = job.options.scores_from_merges && is_sentencepiece_bpe(job.source);
+  (has_sentencepiece(job) || merges ? write_gemma2 : write_byte_pairs)(job);
 }
 
 void write_phi3(const TokenizerJob& job) {

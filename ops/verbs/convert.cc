@@ -177,6 +177,7 @@ void add_options(CLI::App& verb, ConvertOptions& options) {
   verb.add_flag("--ledger", options.request.ledger, "Write NAME.ledger.json beside --out");
   verb.add_flag("--no-mtp", options.request.no_mtp, "Without layers that predict further tokens");
   verb.add_flag("--fuse-qkv", options.request.fuse_qkv, "attn_q, attn_k, attn_v become attn_qkv");
+  verb.add_flag("--fp8-as-q8", options.request.fp8_as_q8, "Q8_0 for matrices that are FP8");
   verb.add_flag("--plain", options.request.plain, "Exactly the keys of llama.cpp's converter");
   verb.add_flag("--dry-run", options.request.dry_run, "Print the plan");
   verb.add_flag("--list", options.list, "Architectures and types");

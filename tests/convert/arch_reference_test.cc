@@ -50,5 +50,9 @@ TEST_CASE("convert/arch: MiniCPM equals the peer's files") { check({"minicpm"});
 
 TEST_CASE("convert/arch: Grok equals the peer's files") { check({"grok1", "grok2-experts"}); }
 
+TEST_CASE("convert/arch: FP8 with a scale for each row equals the peer's files") {
+  check({"llama-ct-fp8-channel"});
+}
+
 }  // namespace
 }  // namespace holdfast::convert

@@ -79,6 +79,9 @@ TEST_CASE("convert/architecture: the config decides between tables of one class"
       {R"({"architectures": ["XLMRobertaModel"]})", "bert"},
       {R"({"architectures": ["XLMRobertaModel"], "lora_adaptations": ["x"]})", "jina-bert-v3"},
       {R"({"architectures": ["MistralForCausalLM"]})", "llama"},
+      {R"({"architectures": ["MiniCPMV"], "version": 2.5})", "llama"},
+      {R"({"architectures": ["MiniCPMV"], "version": 2.6})", "qwen2"},
+      {R"({"architectures": ["MiniCPMV"], "version": 4.5})", "qwen3"},
       {R"({"architectures": ["Gemma3ForConditionalGeneration"]})", "gemma3"},
   };
   for (const Case& c : kCases) {
@@ -97,6 +100,13 @@ TEST_CASE("convert/architecture: an unknown class is refused with the nearest kn
     CHECK(text.find("\"Qwen9ForCausalLM\"") != text.npos);
     CHECK(text.find("Qwen3ForCausalLM") != text.npos);
   }
+}
+
+TEST_CASE("convert/architecture: a known class with a config that no table is for says so") {
+  CHECK_THROWS_WITH_AS(
+      find_architecture(config_of(R"({"architectures": ["MiniCPMV"], "version": 2.0})")),
+      "config.json: architectures[0]: \"MiniCPMV\" is known, but not with such a config.json",
+      Error);
 }
 
 Checkpoint checkpoint_of(std::initializer_list<const char*> names) {
@@ -136,6 +146,27 @@ TEST_CASE("convert/plan_tensors: unknown tensors are listed with the nearest arc
   }
 }
 
+TEST_CASE("convert/plan_tensors: an unknown class is compared by its tensors too") {
+  const Checkpoint checkpoint = checkpoint_of(
+      {"model.layers.0.self_attn.q_norm.weight", "model.layers.0.self_attn.oddity.weight"});
+  const auto text = [&](const char* hf_name) {
+    try {
+      find_architecture(config_of(R"({"architectures": [")" + std::string(hf_name) + R"("]})"),
+                        checkpoint);
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::Unsupported);
+      return std::string(error.what());
+    }
+    return std::string("was accepted");
+  };
+  CHECK(
+      text("Qwen9ForCausalLM") ==
+      "config.json: architectures[0]: unknown model class \"Qwen9ForCausalLM\"; nearest names: "
+      "Qwen2ForCausalLM, Qwen3ForCausalLM, Qwen2MoeForCausalLM; nearest by its tensors: qwen2, to "
+      "which 1 of 2 are unknown: model.layers.0.self_attn.oddity.weight");
+  CHECK(text("Gemma9ForCausalLM").find("nearest by its tensors: gemma, ") != std::string::npos);
+}
+
 TEST_CASE("convert/plan_tensors: text models leave other modalities and their wrapper behind") {
   const ModelConfig config = config_of(
       R"({"architectures": ["Qwen2_5_VLForConditionalGeneration"], "num_hidden_layers": 1,
@@ -144,6 +175,12 @@ TEST_CASE("convert/plan_tensors: text models leave other modalities and their wr
                                             "model.embed_tokens.weight",
                                             "model.language_model.layers.0.mlp.up_proj.weight"})) ==
         std::vector<std::string>{"output.weight", "token_embd.weight", "blk.0.ffn_up.weight"});
+  const ModelConfig minicpm =
+      config_of(R"({"architectures": ["MiniCPMV"], "version": 2.6, "num_hidden_layers": 1})");
+  CHECK(output_names(minicpm, checkpoint_of({"vpm.post_layernorm.weight", "resampler.query",
+                                             "llm.model.layers.0.mlp.up_proj.weight",
+                                             "llm.lm_head.weight"})) ==
+        std::vector<std::string>{"blk.0.ffn_up.weight", "output.weight"});
 }
 
 TEST_CASE("convert/plan_tensors: a block beyond the model is refused unless it predicts further") {

@@ -37,14 +37,24 @@ std::vector<std::string> words_of(const std::string& command) {
   return words;
 }
 
+// Types that the peer's two programs make differently have a name of ours for the less usual way.
+std::string converter_name(const std::string& type) {
+  return type.starts_with("tq") ? type + "_converter" : type;
+}
+
+std::string quantizer_name(const std::string& type) {
+  return type == "Q8_0" ? "Q8_0_QUANTIZER" : type;
+}
+
 ConvertRequest request_of(const fs::path& folder, const std::string& command) {
   ConvertRequest request{.source = folder.string(), .plain = true, .threads = 2};
   const std::vector<std::string> words = words_of(command);
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-    if (words[i] == "--outtype") request.types = {words[i + 1]};
+    if (words[i] == "--outtype") request.types = {converter_name(words[i + 1])};
     if (words[i] == "--no-mtp") request.no_mtp = true;
     if (words[i] == "--fuse-qkv") request.fuse_qkv = true;
     if (words[i] == "--split-max-tensors") request.split.tensors_max = std::stoull(words[i + 1]);
+    if (words[i] == "--fp8-as-q8") request.fp8_as_q8 = true;
     if (words[i] == "--model-name") request.model_name = words[i + 1];
     if (words[i] == "--metadata") {
       request.metadata_override =
@@ -54,11 +64,8 @@ ConvertRequest request_of(const fs::path& folder, const std::string& command) {
   return request;
 }
 
-// Left out: configs with defaults that only a Python library knows, and ternary types, which the
-// peer's two programs make differently; ours are the quantizer's.
-bool is_covered(const std::string& name) {
-  return name.find("_autoconfig") == name.npos && !name.starts_with("tq");
-}
+// Left out: configs with defaults that only a Python library knows.
+bool is_covered(const std::string& name) { return name.find("_autoconfig") == name.npos; }
 
 std::vector<Json> files_of(const Json& record) {
   const Json* files = record.find("files");
@@ -87,10 +94,9 @@ std::vector<Run> runs_of(const fs::path& folder) {
   const Json* results = expected.find_path({"quantize", "results"});
   if (results == nullptr) return runs;
   for (const auto& [name, record] : results->as_object()) {
-    // Our Q8_0 is the converter's.
-    if (name == "Q8_0" || files_of(record).empty() || !types_have_kernels(record)) continue;
+    if (files_of(record).empty() || !types_have_kernels(record)) continue;
     ConvertRequest request{.source = folder.string(),
-                           .types = {name.substr(0, name.find('+'))},
+                           .types = {quantizer_name(name.substr(0, name.find('+')))},
                            .plain = true,
                            .threads = 2};
     if (name.ends_with("+imatrix")) request.imatrix = (folder / "imatrix.gguf").string();

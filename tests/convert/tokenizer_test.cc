@@ -311,6 +311,23 @@ TEST_CASE("convert/tokenizer: vocabularies of each kind") {
   }
 }
 
+TEST_CASE("convert/tokenizer: merges give scores in their order, also without tokenizer.model") {
+  const FileMap files{
+      {"tokenizer.json",
+       R"({"model":{"type":"BPE","byte_fallback":true,"vocab":{"a":0,"b":1,"bab":2,"ab":3},)"
+       R"("merges":["a b",["b","ab"]]},"decoder":{"type":"Sequence","decoders":[]}})"}};
+  const test::MemoryFiles model(files);
+  for (const std::string_view architecture : {"llama", "gemma", "gemma3", "phi3", "minicpm"}) {
+    CAPTURE(architecture);
+    const Tokenizer tokenizer = read_tokenizer(
+        model, Json(Json::Object{}),
+        {.architecture = architecture, .vocabulary_size = 5, .scores_from_merges = true});
+    const auto* scores = tokenizer.metadata.find("tokenizer.ggml.scores");
+    REQUIRE(scores != nullptr);
+    CHECK(std::get<std::vector<float>>(*scores) == std::vector<float>{-2, -2, -1, 0, -10000});
+  }
+}
+
 TEST_CASE("convert/tokenizer: added tokens that are not normalized stand decoded") {
   struct Case {
     std::string_view name;
