@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include <openssl/evp.h>
+
 #include "mirror/internal/curl_loop.h"
 #include "mirror/limits.h"
 #include "storage/base/error.h"
@@ -14,6 +16,15 @@ namespace {
 
 bool is_redirect(int status) noexcept {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+std::string base64(const std::string& text) {
+  std::string out((text.size() + 2) / 3 * 4 + 1, '\0');  // and the NUL that OpenSSL writes
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                  reinterpret_cast<const unsigned char*>(text.data()),
+                  static_cast<int>(text.size()));
+  out.pop_back();
+  return out;
 }
 
 // Ends an exchange that its caller leaves early, however it leaves.
@@ -92,8 +103,12 @@ ExchangeRequest HttpClient::State::exchange_for(const HttpRequest& request, cons
                           !current_policy().endpoint_is_private;
   if (!request.compressed) out.header_lines.emplace_back("Accept-Encoding: identity");
   if (!config.token.empty() && same_origin(url, config.endpoint)) {
-    out.header_lines.push_back("Authorization: Bearer " + config.token);
+    out.header_lines.push_back("Authorization: " + (request.token_as_password
+                                                        ? "Basic " + base64("user:" + config.token)
+                                                        : "Bearer " + config.token));
   }
+  for (const std::string& line : request.header_lines) out.header_lines.push_back(line);
+  out.post = request.post;
   if (request.range) {
     out.header_lines.push_back("Range: bytes=" + std::to_string(request.range->offset) + "-" +
                                std::to_string(request.range->offset + request.range->length - 1));
@@ -140,6 +155,10 @@ HttpResponse HttpClient::State::follow(const HttpRequest& request, BodySink& sin
     if (!location) {
       fail(ErrorKind::Corrupt, without_query(response.url) + ": status " +
                                    std::to_string(response.status) + " without a Location");
+    }
+    if (request.post && response.status != 307 && response.status != 308) {
+      fail(ErrorKind::Unsupported, without_query(response.url) + ": status " +
+                                       std::to_string(response.status) + " to a POST");
     }
     Url next = resolve(response.url, *location);
     check_redirect(current_policy(), response.url, next);

@@ -1,4 +1,4 @@
-// GET requests to one upstream: values go in, bodies stream out to a sink in the caller's thread.
+// Requests to one upstream: values go in, bodies stream out to a sink in the caller's thread.
 //
 // One background thread owns all sockets; any number of threads may call get(), of which
 // kRequestsMax run at once and the others wait. Redirects are followed here, by redirect_policy.h.
@@ -47,6 +47,9 @@ struct HttpRequest {
   std::optional<storage::ByteRange> range;
   bool compressed = false;
   std::uint64_t body_max = 0;
+  std::vector<std::string> header_lines = {};  // further ones
+  std::optional<std::string> post = {};        // a body makes it a POST
+  bool token_as_password = false;              // Basic instead of Bearer, as git servers want it
 };
 
 // One answer on the way: a redirect, or the last one.
@@ -88,7 +91,8 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
   ~HttpClient();
 
-  // Any status is an answer; only 2xx bodies reach the sink.
+  // Any status is an answer; only 2xx bodies reach the sink. A POST follows 307 and 308 only, else
+  // Unsupported.
   HttpResponse get(const HttpRequest& request, BodySink& sink, const std::stop_token& stop);
 
   // Throws Error(Denied) when an address that came from upstream may not be asked.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mirror/download.h"
+#include "mirror/git_history.h"
 #include "mirror/history.h"
 #include "mirror/hub_upstream.h"
 #include "mirror/internal/revision_choice.h"
@@ -104,7 +105,9 @@ class SyncRun {
   bool is_current();
   Json::Object keep_current();
   void list();
+  void take_git();
   void fetch();
+  History history_from_listing(Json::Object& evidence);
   void publish();
   storage::RepositoryRecord repository() const;
   StoredObjects stored_objects() const;
@@ -122,6 +125,9 @@ class SyncRun {
   RevisionChoice choice_;
   RemoteRevision revision_;
   RemoteCommit commit_;
+  std::vector<RemoteEntry> listing_;
+  std::optional<RemoteGit> git_;
+  std::string why_no_git_;
   SyncPlan plan_;
   std::vector<storage::FileRecord> files_;
   DownloadResult downloaded_;
@@ -155,7 +161,13 @@ void SyncRun::choose() {
 
 bool SyncRun::is_current() {
   const storage::Catalog& catalog = store_.catalog();
-  if (!catalog.find_revision(request_.repo, choice_.commit)) return false;
+  const auto revision = catalog.find_revision(request_.repo, choice_.commit);
+  if (!revision) return false;
+  // It came by the listing alone: brought up to upstream's own history as soon as there is one.
+  if (revision->git_commit != revision->commit && !request_.dry_run) {
+    git_ = upstream_->git(request_.repo, choice_.commit, why_no_git_);
+    if (git_) return false;
+  }
   files_ = catalog.files(request_.repo, choice_.commit, "");
   return std::ranges::all_of(files_, [&](const storage::FileRecord& file) {
     return file.object || !request_.selection.selects(file.path);
@@ -201,8 +213,32 @@ void SyncRun::list() {
   if (!revision_.name.empty() && revision_.name != request_.repo.full_name()) {
     context_.log("upstream calls the repository " + revision_.name);
   }
-  const std::vector<RemoteEntry> listing = upstream_->tree(request_.repo, choice_.commit);
-  plan_ = make_sync_plan(listing, request_.selection, stored_objects());
+  listing_ = upstream_->tree(request_.repo, choice_.commit);
+  if (!request_.dry_run) take_git();
+  plan_ = make_sync_plan(listing_, request_.selection, stored_objects());
+}
+
+// Upstream's own git objects; the small files among them need not be asked for one by one.
+void SyncRun::take_git() {
+  if (!git_) git_ = upstream_->git(request_.repo, choice_.commit, why_no_git_);
+  if (!git_) {
+    context_.log("git: " + why_no_git_ + "; the listing has to do");
+    return;
+  }
+  std::vector<GitOid> blobs;
+  std::vector<std::span<const std::byte>> contents;
+  for (const RemoteEntry& entry : listing_) {
+    const auto blob = git_->objects.find(entry.oid);
+    if (entry.directory || entry.lfs || blob == git_->objects.end()) continue;
+    if (!request_.selection.selects(entry.path)) continue;
+    blobs.push_back(entry.oid);
+    contents.push_back(as_bytes(blob->second.bytes));
+  }
+  if (blobs.empty()) return;
+  const std::vector<Digest> digests = store_.blobs().put_all(contents);
+  std::vector<std::pair<GitOid, Digest>> known;
+  for (std::size_t i = 0; i < blobs.size(); ++i) known.emplace_back(blobs[i], digests[i]);
+  store_.catalog().remember_blobs(known);
 }
 
 void SyncRun::fetch() {
@@ -248,18 +284,26 @@ storage::RepositoryRecord SyncRun::repository() const {
   return record;
 }
 
-void SyncRun::publish() {
+// What can be made again where upstream offers no git.
+History SyncRun::history_from_listing(Json::Object& evidence) {
   commit_ = upstream_->commit(request_.repo, choice_.commit);
   const auto unexplained = settle_modes(files_, plan_.directories);
-  History history = rebuild_history(files_, revision_, commit_);
-  Json::Object evidence = upstream_->evidence();
-  evidence.set("commit", to_hex(choice_.commit));
-  evidence.set("git_objects", history.genuine ? "genuine" : "rebuilt");
-  Json::Array trees(unexplained.begin(), unexplained.end());
   for (const std::string& path : unexplained) {
     context_.log("tree id of '" + path + "' does not follow from the listing");
   }
-  evidence.set("trees_unexplained", std::move(trees));
+  evidence.set("git_not_fetched", why_no_git_);
+  evidence.set("trees_unexplained", Json::Array(unexplained.begin(), unexplained.end()));
+  return rebuild_history(files_, revision_, commit_);
+}
+
+void SyncRun::publish() {
+  Json::Object git_evidence;
+  History history =
+      git_ ? history_from_git(*git_, choice_.commit, files_) : history_from_listing(git_evidence);
+  Json::Object evidence = upstream_->evidence();
+  evidence.set("commit", to_hex(choice_.commit));
+  evidence.set("git_objects", git_ ? "fetched" : history.genuine ? "genuine" : "rebuilt");
+  for (auto& [key, value] : git_evidence) evidence.set(key, std::move(value));
   storage::Publication publication;
   publication.repository = repository();
   publication.revision = {.commit = choice_.commit,

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -55,6 +56,12 @@ struct RemoteCommit {
   std::vector<GitOid> parents;
 };
 
+// Upstream's own git objects of one commit: the commit, its trees and its small blobs, each under
+// the id that its bytes have.
+struct RemoteGit {
+  std::map<GitOid, storage::GitObjectRecord> objects;
+};
+
 struct RemoteFile {
   storage::RepoId repo;
   GitOid commit;
@@ -73,6 +80,10 @@ class Upstream {
   virtual RemoteRevision revision(const storage::RepoId& repo, std::string_view revision) = 0;
   virtual RemoteCommit commit(const storage::RepoId& repo, const GitOid& commit) = 0;
   virtual std::vector<RemoteEntry> tree(const storage::RepoId& repo, const GitOid& commit) = 0;
+
+  // Nothing, and the reason in `why_not`, where upstream offers no git or refuses.
+  virtual std::optional<RemoteGit> git(const storage::RepoId& repo, const GitOid& commit,
+                                       std::string& why_not) = 0;
 
   // Gives the bytes of `range` to `sink` in order, each exactly once, whatever happens on the way.
   // Unsupported, before any byte, when upstream cannot give a part of this file: then ask for all.

@@ -147,6 +147,11 @@ void set_options(CURL* easy, const ExchangeRequest& request) {
                    static_cast<long>(request.connect_timeout.count()));
   if (!request.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, request.ca_file.c_str());
   if (request.compressed) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+  if (request.post) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(request.post->size()));
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.post->data());
+  }
 }
 
 }  // namespace

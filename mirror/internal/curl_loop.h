@@ -32,6 +32,7 @@ struct ExchangeRequest {
   std::uint64_t body_max = 0;
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds stall_window{30'000};
+  std::optional<std::string> post;   // the body of a POST
   std::uint64_t stall_bytes = 1024;  // fewer in a window: the other side is silent
 };
 

@@ -73,7 +73,10 @@ Content content_of(std::string text) {
   return {.owner = owner, .bytes = *owner};
 }
 
-HubImposter::HubImposter(ImposterOptions options) : options_(std::move(options)) {
+HubImposter::HubImposter(ImposterOptions options)
+    : options_(std::move(options)),
+      git_(options_.git_root),
+      offers_git_(!options_.git_root.empty()) {
   cdn_ = std::make_unique<WireServer>(
       [this](const WireRequest& request, Wire& wire) { handle(request, wire, true); });
   hub_ = std::make_unique<WireServer>(
@@ -93,6 +96,7 @@ std::string HubImposter::endpoint() const {
 GitOid HubImposter::add_revision(const std::string& repo, const std::vector<ImposterFile>& files,
                                  const std::string& ref) {
   Revision revision;
+  std::vector<std::pair<std::string, std::string>> in_git;
   auto world = world_.lock();
   for (const ImposterFile& file : files) {
     const std::span<const std::byte> bytes = as_bytes(file.content.bytes);
@@ -105,6 +109,7 @@ GitOid HubImposter::add_revision(const std::string& repo, const std::vector<Impo
     if (file.lfs) pointer = storage::git::lfs_pointer(*record.object, bytes.size());
     record.pointer_bytes = pointer.size();
     record.blob = git_object_id("blob", file.lfs ? as_bytes(pointer) : bytes);
+    in_git.emplace_back(file.path, file.lfs ? pointer : std::string(file.content.bytes));
     revision.contents[file.path] = file.content;
     world->by_digest[to_hex(*record.object)] = file.content;
     revision.files.push_back(std::move(record));
@@ -117,6 +122,7 @@ GitOid HubImposter::add_revision(const std::string& repo, const std::vector<Impo
       storage::git::make_snapshot(revision.files, {.time = revision.time, .message = message});
   if (!options_.genuine_commits)
     snapshot.commit = git_object_id("commit", as_bytes(message + to_hex(snapshot.tree)));
+  if (!options_.git_root.empty()) snapshot.commit = git_.add(repo, in_git, ref);
   // Directory ids: walk the trees from the root.
   std::map<GitOid, std::string> trees;
   for (const auto& [oid, object] : snapshot.objects) {
@@ -208,8 +214,10 @@ void HubImposter::handle(const WireRequest& request, Wire& wire, bool on_cdn) {
 }
 
 HubImposter::Answer HubImposter::answer_hub(const WireRequest& request) {
-  const bool knows_token = request.headers.find("authorization") ==
-                           std::optional<std::string_view>("Bearer " + options_.token);
+  const std::string authorization(request.headers.find("authorization").value_or(""));
+  const bool is_git = GitBackend::is_git(request.target);
+  const bool knows_token = authorization == "Bearer " + options_.token ||
+                           (is_git && authorization.starts_with("Basic "));
   const std::size_t mark = std::min(request.target.find('?'), request.target.size());
   const std::string_view path = std::string_view(request.target).substr(0, mark);
   const std::string_view query = std::string_view(request.target).substr(mark);
@@ -227,6 +235,11 @@ HubImposter::Answer HubImposter::answer_hub(const WireRequest& request) {
   }
   if (path.starts_with("/api/resolve-cache/models/")) {
     return answer_resolve("cache/" + std::string(path.substr(26)), request);
+  }
+  if (is_git && offers_git_) {
+    GitBackend::Reply reply = git_.answer(request);
+    return {
+        .status = reply.status, .headers = std::move(reply.headers), .text = std::move(reply.text)};
   }
   if (path.starts_with("/api/models/")) return answer_api(path.substr(12), query);
   return answer_resolve(path.substr(1), request);

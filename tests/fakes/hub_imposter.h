@@ -5,8 +5,10 @@
 // Thread-safe. Listens on 127.0.0.1 until destroyed. Real git ids throughout.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +20,7 @@
 #include "storage/base/digest.h"
 #include "storage/base/sync.h"
 #include "storage/catalog.h"
+#include "tests/fakes/git_backend.h"
 #include "tests/fakes/hub_imposter_http.h"
 
 namespace holdfast::fakes {
@@ -88,7 +91,8 @@ struct ImposterOptions {
   std::uint64_t bytes_per_second = 0;  // per answer; 0 = as fast as it goes
   std::chrono::milliseconds latency{0};
   std::uint16_t port = 0;
-  bool genuine_commits = true;  // commits as a holdfast makes them from a folder
+  bool genuine_commits = true;     // commits as a holdfast makes them from a folder
+  std::filesystem::path git_root;  // not empty: a folder for real git repositories, served as such
 };
 
 struct LoggedRequest {
@@ -114,7 +118,10 @@ class HubImposter {
 
   void script(Script script);
   void clear_scripts();  // an action that runs already goes on
-  void expire_links();   // links handed out so far answer 403
+
+  void offer_git(bool offers) { offers_git_ = offers; }  // true at first, if there is a git_root
+
+  void expire_links();  // links handed out so far answer 403
 
   std::vector<LoggedRequest> log() const;
   std::size_t requests() const;
@@ -170,6 +177,8 @@ class HubImposter {
                  const std::optional<Script>& script);
 
   ImposterOptions options_;
+  GitBackend git_;
+  std::atomic<bool> offers_git_;
   mutable Sync<World> world_;
   std::unique_ptr<WireServer> cdn_;
   std::unique_ptr<WireServer> hub_;  // last: it serves as soon as it stands

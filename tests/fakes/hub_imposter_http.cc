@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -39,6 +40,21 @@ WireRequest parse_head(std::string_view head) {
     at = end + 2;
   }
   return request;
+}
+
+// The body that Content-Length announces; what came with the head is taken from `buffer`.
+std::string read_body(int fd, const WireRequest& request, std::string& buffer) {
+  const auto length = request.headers.find("content-length");
+  const std::size_t size = length ? std::strtoull(std::string(*length).c_str(), nullptr, 10) : 0;
+  while (buffer.size() < size) {
+    char bytes[65536];
+    const ssize_t got = ::recv(fd, bytes, sizeof bytes, 0);
+    if (got <= 0) break;
+    buffer.append(bytes, static_cast<std::size_t>(got));
+  }
+  std::string body = buffer.substr(0, size);
+  buffer.erase(0, body.size());
+  return body;
 }
 
 }  // namespace
@@ -122,8 +138,9 @@ void WireServer::serve(int fd) {
   std::string head;
   while (wire.open() && read_head(fd, head)) {
     const std::size_t end = head.find("\r\n\r\n") + 4;
-    const WireRequest request = parse_head(std::string_view(head).substr(0, end));
+    WireRequest request = parse_head(std::string_view(head).substr(0, end));
     head.erase(0, end);
+    request.body = read_body(fd, request, head);
     handler_(request, wire);
   }
   auto connections = connections_.lock();

@@ -17,6 +17,7 @@ namespace holdfast::fakes {
 struct WireRequest {
   std::string method, target;
   mirror::Headers headers;
+  std::string body;
 };
 
 // The open connection, for a handler to write its answer to. Writing to a peer that left does

@@ -209,7 +209,7 @@ TEST_CASE("mirror/sync: a used up rate limit closes the gate for all requests") 
   SyncFixture fixture;
   fixture.hub.script({.fault = Fault::RateLimited, .match = "/refs", .amount = 30});
   fixture.run();
-  CHECK(fixture.hub.requests("/refs") == 2);
+  CHECK(fixture.hub.requests("/m/refs") == 2);
   CHECK(fixture.pauser.waited() >= std::chrono::seconds(31));
   CHECK(fixture.pauser.waited() < std::chrono::seconds(63));
 }

@@ -1,0 +1,32 @@
+// The answer to a git fetch on its way into a pack that can be read.
+#pragma once
+
+#include "mirror/git_protocol.h"
+#include "mirror/http_client.h"
+#include "mirror/limits.h"
+#include "mirror/upstream.h"
+#include "storage/git/pack_reader.h"
+
+namespace holdfast::mirror {
+
+class PackBody final : public BodySink {
+ public:
+  void begin(const HttpResponse&) override {}
+
+  void write(std::span<const std::byte> bytes) override { reader_.add(bytes); }
+
+  // Corrupt when the answer or the pack is not whole.
+  void finish() {
+    reader_.finish();
+    pack_.finish();
+  }
+
+  // All but the large blobs. LimitExceeded when they are more than kGitObjectBytesMax together.
+  RemoteGit small_objects() const;
+
+ private:
+  storage::git::PackReader pack_{kGitPackMax};
+  GitFetchReader reader_{[this](std::span<const std::byte> bytes) { pack_.add(bytes); }};
+};
+
+}  // namespace holdfast::mirror

@@ -1,0 +1,41 @@
+// A pack as it arrives from another git: libgit2 checks every id, resolves deltas and indexes it in
+// a directory of its own, which goes away with the object.
+//
+// Errors: Corrupt (damaged, an object whose id is wrong, a delta without its base), LimitExceeded,
+// Io. Not thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "storage/git/objects.h"
+
+namespace holdfast::storage::git {
+
+class PackReader {
+ public:
+  // Accepts a pack of at most `bytes_max`.
+  explicit PackReader(std::uint64_t bytes_max);
+  PackReader(const PackReader&) = delete;
+  PackReader& operator=(const PackReader&) = delete;
+  ~PackReader();
+
+  void add(std::span<const std::byte> bytes);
+  // All bytes came. Reading starts here.
+  void finish();
+
+  std::vector<GitOid> objects() const;
+  // Nothing when the pack does not hold it, or it is a blob larger than `size_max_bytes`;
+  // LimitExceeded for anything else as large.
+  std::optional<Object> read(const GitOid& oid, std::uint64_t size_max_bytes) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace holdfast::storage::git

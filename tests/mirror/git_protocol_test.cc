@@ -1,0 +1,147 @@
+#include "mirror/git_protocol.h"
+
+#include <functional>
+
+#include <doctest/doctest.h>
+
+#include "storage/base/error.h"
+#include "storage/git/pack.h"
+#include "storage/git/pack_reader.h"
+#include "storage/git/pkt_line.h"
+
+namespace holdfast::mirror {
+namespace {
+
+using storage::git::ObjectType;
+using storage::git::PackReader;
+using storage::git::PackWriter;
+using storage::git::pkt;
+
+ErrorKind kind_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  FAIL("expected an error");
+  return ErrorKind::Io;
+}
+
+std::string pack_of(const std::vector<std::string>& blobs) {
+  std::string pack;
+  PackWriter writer(static_cast<std::uint32_t>(blobs.size()),
+                    [&](std::span<const std::byte> bytes) { pack += as_text(bytes); });
+  for (const std::string& blob : blobs) {
+    writer.begin(ObjectType::Blob, blob.size());
+    writer.add(as_bytes(blob));
+  }
+  writer.finish();
+  return pack;
+}
+
+}  // namespace
+
+TEST_CASE("mirror/git_protocol: what a server can do is read from its first answer") {
+  struct Row {
+    const char* name;
+    std::string text;
+    bool version2, shallow, filter;
+  };
+
+  const Row rows[] = {
+      {"git",
+       pkt("version 2\n") + pkt("agent=git/2.39\n") + pkt("ls-refs=unborn\n") +
+           pkt("fetch=shallow wait-for-done filter\n") + "0000",
+       true, true, true},
+      {"with the service line",
+       pkt("# service=git-upload-pack\n") + "0000" + pkt("version 2\n") + pkt("fetch=shallow\n") +
+           "0000",
+       true, true, false},
+      {"words that only begin alike",
+       pkt("version 2\n") + pkt("fetch=shallower filters\n") + "0000", true, false, false},
+      {"protocol 0",
+       pkt("# service=git-upload-pack\n") + "0000" +
+           pkt(std::string(40, 'a') + " HEAD" + std::string(1, '\0') + "shallow filter\n") + "0000",
+       false, false, false}};
+  for (const Row& row : rows) {
+    CAPTURE(row.name);
+    const GitServer server = parse_git_server(row.text);
+    CHECK(server.version2 == row.version2);
+    CHECK(server.shallow == row.shallow);
+    CHECK(server.filter == row.filter);
+  }
+  CHECK(kind_of([] { parse_git_server("<html>"); }) == ErrorKind::Corrupt);
+}
+
+TEST_CASE("mirror/git_protocol: a pack comes through in pieces of any size") {
+  const std::string pack = pack_of({"one\n", std::string(100'000, 'x')});
+  std::string answer = pkt("shallow-info\n") + pkt("shallow " + std::string(40, 'b')) + "0001" +
+                       pkt("packfile\n") + pkt("\2Counting objects\n");
+  for (std::size_t at = 0; at < pack.size(); at += 50) {
+    answer += pkt("\1" + pack.substr(at, 50));
+  }
+  answer += "0000";
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, answer.size()}) {
+    std::string got;
+    GitFetchReader reader([&](std::span<const std::byte> bytes) { got += as_text(bytes); });
+    for (std::size_t at = 0; at < answer.size(); at += piece) {
+      reader.add(as_bytes(std::string_view(answer).substr(at, piece)));
+    }
+    reader.finish();
+    CHECK(got == pack);
+  }
+}
+
+TEST_CASE("mirror/git_protocol: an answer that is cut, refused or no git is told apart") {
+  const auto read = [](const std::string& answer) {
+    GitFetchReader reader([](std::span<const std::byte>) {});
+    reader.add(as_bytes(answer));
+    reader.finish();
+  };
+  const std::string head = pkt("packfile\n");
+  CHECK_NOTHROW(read(head + pkt("\1PACK") + "0000"));
+  CHECK(kind_of([&] { read(head + pkt("\1PACK")); }) == ErrorKind::Corrupt);
+  CHECK(kind_of([&] { read(head + pkt("\1PACK") + "00"); }) == ErrorKind::Corrupt);
+  CHECK(kind_of([&] { read(head + pkt("") + "0000"); }) == ErrorKind::Corrupt);
+  CHECK(kind_of([&] { read("0000"); }) == ErrorKind::Corrupt);
+  CHECK(kind_of([&] { read("<html>"); }) == ErrorKind::Corrupt);
+  CHECK(kind_of([&] { read(head + "0000" + pkt("more")); }) == ErrorKind::Corrupt);
+  CHECK(kind_of([&] { read(pkt("ERR not our ref\n")); }) == ErrorKind::Unsupported);
+  CHECK(kind_of([&] { read(head + pkt("\3out of memory\n") + "0000"); }) == ErrorKind::Unsupported);
+}
+
+TEST_CASE("storage/git/pack_reader: a pack reads back, by the ids of its bytes") {
+  PackReader reader(1 << 20);
+  reader.add(as_bytes(pack_of({"one\n", std::string(5000, 'x')})));
+  reader.finish();
+  CHECK(reader.objects().size() == 2);
+  const auto one = reader.read(git_object_id("blob", as_bytes(std::string_view("one\n"))), 100);
+  REQUIRE(one);
+  CHECK(one->bytes == "one\n");
+  CHECK(one->type == ObjectType::Blob);
+  const GitOid large = git_object_id("blob", as_bytes(std::string(5000, 'x')));
+  CHECK_FALSE(reader.read(large, 100));
+  CHECK(reader.read(large, 5000));
+  CHECK_FALSE(reader.read(GitOid{}, 100));
+}
+
+TEST_CASE("storage/git/pack_reader: a damaged pack is refused") {
+  const std::string pack = pack_of({std::string(5000, 'x')});
+  const auto read = [](const std::string& bytes, std::uint64_t bytes_max = 1 << 20) {
+    PackReader reader(bytes_max);
+    reader.add(as_bytes(bytes));
+    reader.finish();
+  };
+  CHECK_NOTHROW(read(pack));
+  CHECK(kind_of([&] { read(pack.substr(0, pack.size() - 1)); }) == ErrorKind::Corrupt);
+  CHECK(kind_of([&] { read(""); }) == ErrorKind::Corrupt);
+  CHECK(kind_of([&] { read(pack, 30); }) == ErrorKind::LimitExceeded);
+  for (std::size_t at = 0; at < pack.size(); ++at) {
+    CAPTURE(at);
+    std::string bent = pack;
+    bent[at] = static_cast<char>(bent[at] ^ 0x10);
+    CHECK(kind_of([&] { read(bent); }) == ErrorKind::Corrupt);
+  }
+}
+
+}  // namespace holdfast::mirror

@@ -1,0 +1,144 @@
+// Syncs from an upstream whose repositories are real git's, behind git's own server program.
+#include <cstdlib>
+#include <iostream>
+
+#include <doctest/doctest.h>
+
+#include "storage/git/objects.h"
+#include "storage/git/pack_plan.h"
+#include "tests/mirror/sync_fixture.h"
+
+namespace holdfast::mirror {
+namespace {
+
+const storage::RepoId kRepo{.owner = "org", .name = "m"};
+
+bool have_git() {
+  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") == 0) {
+    return true;
+  }
+  std::cout << "SKIPPED: git does not run\n";
+  return false;
+}
+
+// The folder must be there before the imposter.
+struct GitSite {
+  TempDir git;
+  SyncFixture fixture{{.git_root = git.path()}};
+};
+
+std::string git_objects(SyncFixture& fixture) {
+  const auto evidence = fixture.store->catalog().find_evidence(kRepo, fixture.commit);
+  REQUIRE(evidence);
+  return text_of(evidence->record, "git_objects");
+}
+
+// What a clone of the revision would take; throws when anything is missing.
+std::size_t objects_for_clone(SyncFixture& fixture) {
+  storage::git::PackRequest request;
+  request.wants = {fixture.commit};
+  return make_pack_plan(fixture.store->catalog(), fixture.store->blobs(), request).objects.size();
+}
+
+}  // namespace
+
+TEST_CASE("mirror/sync_git: upstream's own commit, trees and small files come by git") {
+  if (!have_git()) return;
+  GitSite site;
+  SyncFixture& fixture = site.fixture;
+  fixture.run();
+  CHECK(check_mirrored(*fixture.store, fixture.commit, sample_files()) == "");
+  const auto revision = fixture.store->catalog().find_revision(kRepo, fixture.commit);
+  REQUIRE(revision);
+  CHECK(revision->git_commit == fixture.commit);
+  const auto commit = fixture.store->catalog().find_git_object(fixture.commit);
+  REQUIRE(commit);
+  CHECK(git_object_id("commit", as_bytes(commit->bytes)) == fixture.commit);
+  CHECK(storage::git::parse_commit(commit->bytes).author == "Ada Example <ada@example.org>");
+  CHECK(git_objects(fixture) == "fetched");
+  // One commit, three trees, nine files of which two share a pointer.
+  CHECK(objects_for_clone(fixture) == 12);
+  CHECK(fixture.hub.requests("/resolve/" + to_hex(fixture.commit) + "/README.md") == 0);
+  CHECK(fixture.hub.requests("git-upload-pack") == 2);
+}
+
+TEST_CASE("mirror/sync_git: a clone is whole even where the selection is not") {
+  if (!have_git()) return;
+  GitSite site;
+  SyncRequest request = site.fixture.request();
+  request.selection.include = {"config.json"};
+  site.fixture.run(request);
+  CHECK(objects_for_clone(site.fixture) == 12);
+  const auto file =
+      site.fixture.store->catalog().find_file(kRepo, site.fixture.commit, "README.md");
+  REQUIRE(file);
+  CHECK_FALSE(file->object);
+}
+
+TEST_CASE("mirror/sync_git: a revision that came by the listing is upgraded once git is offered") {
+  if (!have_git()) return;
+  GitSite site;
+  SyncFixture& fixture = site.fixture;
+  fixture.hub.offer_git(false);
+  fixture.run();
+  CHECK(git_objects(fixture) == "rebuilt");
+  const auto before = fixture.store->catalog().find_revision(kRepo, fixture.commit);
+  REQUIRE(before);
+  CHECK(before->git_commit != fixture.commit);
+  const auto evidence = fixture.store->catalog().find_evidence(kRepo, fixture.commit);
+  CHECK(text_of(evidence->record, "git_not_fetched").find("404") != std::string::npos);
+
+  fixture.hub.offer_git(true);
+  fixture.hub.reset_counters();
+  fixture.run();
+  CHECK(fixture.hub.file_bytes_sent() == 0);
+  CHECK(fixture.store->catalog().find_revision(kRepo, fixture.commit)->git_commit ==
+        fixture.commit);
+  CHECK(git_objects(fixture) == "fetched");
+  fixture.hub.reset_counters();
+  fixture.run();
+  CHECK(fixture.hub.requests() <= 2);
+}
+
+TEST_CASE("mirror/sync_git: whatever git does wrong, the revision arrives whole") {
+  if (!have_git()) return;
+
+  struct Row {
+    const char* name;
+    fakes::Fault fault;
+    int count;
+    const char* expected;
+  };
+
+  for (const Row& row : {Row{"reset once", fakes::Fault::Reset, 1, "fetched"},
+                         Row{"truncated once", fakes::Fault::Truncate, 1, "fetched"},
+                         Row{"busy once", fakes::Fault::Busy, 1, "fetched"},
+                         Row{"wrong bytes", fakes::Fault::WrongBytes, -1, "rebuilt"},
+                         Row{"always truncated", fakes::Fault::Truncate, -1, "rebuilt"},
+                         Row{"a page", fakes::Fault::Html, -1, "rebuilt"},
+                         Row{"refused", fakes::Fault::Expired, -1, "rebuilt"}}) {
+    CAPTURE(row.name);
+    GitSite site;
+    fakes::Script script;
+    script.fault = row.fault;
+    script.match = "/git-upload-pack";
+    script.count = row.count;
+    script.amount = 200;
+    site.fixture.hub.script(script);
+    site.fixture.run();
+    CHECK(check_mirrored(*site.fixture.store, site.fixture.commit, sample_files()) == "");
+    CHECK(git_objects(site.fixture) == row.expected);
+  }
+}
+
+TEST_CASE("mirror/sync_git: a listing that contradicts git's trees publishes nothing") {
+  if (!have_git()) return;
+  GitSite site;
+  const std::string readme = "---\nlicense: mit\n---\n# A model\n";
+  site.fixture.hub.edit_tree_text(to_hex(git_object_id("blob", as_bytes(readme))),
+                                  to_hex(git_object_id("blob", as_bytes(std::string_view("{}")))));
+  CHECK_THROWS_AS(site.fixture.run(), Error);
+  CHECK_FALSE(site.fixture.store->catalog().find_revision(kRepo, site.fixture.commit));
+}
+
+}  // namespace holdfast::mirror
