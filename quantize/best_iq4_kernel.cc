@@ -42,29 +42,36 @@ class Fit {
   HWY_INLINE Floats error(std::size_t g, Floats scale) const {
     const Floats inverse = reciprocal(scale);
     Floats sum = hn::Zero(kFloat);
-    for (std::size_t i = 0; i < kBlock; ++i) {
-      const Floats x = x_.v[i][g];
-      const Floats difference = scale * nearest_.of(x * inverse) - x;
+    for_values(g, inverse, [&](std::size_t i, Floats x, Floats q) {
+      const Floats difference = scale * q - x;
       const Floats square = difference * difference;
       sum = sum + (weights_ == nullptr ? square : weights_->v[i][g] * square);
-    }
+    });
     return sum;
   }
 
   // Sums of w·q·q and w·q·x for the codes nearest under `scale`.
   HWY_INLINE void sums(std::size_t g, Floats scale, Floats& qq, Floats& qx) const {
-    const Floats inverse = reciprocal(scale);
     qq = qx = hn::Zero(kFloat);
-    for (std::size_t i = 0; i < kBlock; ++i) {
-      const Floats x = x_.v[i][g];
-      const Floats q = nearest_.of(x * inverse);
+    for_values(g, reciprocal(scale), [&](std::size_t i, Floats x, Floats q) {
       const Floats wq = weights_ == nullptr ? q : weights_->v[i][g] * q;
       qq = qq + wq * q;
       qx = qx + wq * x;
-    }
+    });
   }
 
  private:
+  // body(index, value, nearest table value) in order, looked up four at a time.
+  template <class Body>
+  HWY_INLINE void for_values(std::size_t g, Floats inverse, const Body& body) const {
+    for (std::size_t i = 0; i < kBlock; i += 4) {
+      Floats t[4], q[4];
+      for (std::size_t k = 0; k < 4; ++k) t[k] = x_.v[i + k][g] * inverse;
+      nearest_.of(t, q);
+      for (std::size_t k = 0; k < 4; ++k) body(i + k, x_.v[i + k][g], q[k]);
+    }
+  }
+
   const SubTile& x_;
   const SubTile* weights_;
   const NearestValue nearest_{};
@@ -282,21 +289,11 @@ HWY_EXPORT(ImproveIQ4_NL);
 HWY_EXPORT(ImproveIQ4_XS);
 
 void iq4_nl_encode_best(const Strip& strip, std::byte* blocks) noexcept {
-  encode_best(
-      Format::IQ4_NL,
-      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
-        HWY_DYNAMIC_DISPATCH(ImproveIQ4_NL)(part, identical, candidates);
-      },
-      strip, blocks);
+  encode_best(Format::IQ4_NL, HWY_DYNAMIC_DISPATCH(ImproveIQ4_NL), strip, blocks);
 }
 
 void iq4_xs_encode_best(const Strip& strip, std::byte* blocks) noexcept {
-  encode_best(
-      Format::IQ4_XS,
-      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
-        HWY_DYNAMIC_DISPATCH(ImproveIQ4_XS)(part, identical, candidates);
-      },
-      strip, blocks);
+  encode_best(Format::IQ4_XS, HWY_DYNAMIC_DISPATCH(ImproveIQ4_XS), strip, blocks);
 }
 
 }  // namespace holdfast::quantize

@@ -75,14 +75,17 @@ class SearchLanes {
       factors[g] = NearestValue::factors(inverse[g]);
       qx[g] = qq[g] = hn::Zero(kFloat);
     }
-    for (std::size_t i = 0; i < kBlock; ++i) {
+    for (std::size_t i = 0; i < kBlock; i += 4) {
 #pragma GCC unroll 4
       for (std::size_t g = 0; g < kGroups; ++g) {
-        const Floats x = x_.v[i][g];
-        const Floats q = nearest_value_(factors[g], x);
-        const Floats wq = weights_.v[i][g] * q;
-        qx[g] = qx[g] + wq * x;
-        qq[g] = qq[g] + wq * q;
+        const Floats x[4] = {x_.v[i][g], x_.v[i + 1][g], x_.v[i + 2][g], x_.v[i + 3][g]};
+        Floats q[4];
+        nearest_value_.of_products(factors[g], x, q);
+        for (std::size_t k = 0; k < 4; ++k) {
+          const Floats wq = weights_.v[i + k][g] * q[k];
+          qx[g] = qx[g] + wq * x[k];
+          qq[g] = qq[g] + wq * q[k];
+        }
       }
     }
     for (std::size_t g = 0; g < kGroups; ++g) {

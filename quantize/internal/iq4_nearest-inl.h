@@ -16,7 +16,8 @@ HWY_BEFORE_NAMESPACE();
 namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
 
-// Nearest table values of products that lie within ±134, as all trials' do.
+// Nearest table values, four vectors at a time: of products, which lie within ±134 as all trials'
+// do, or of any numbers.
 #if HWY_TARGET <= HWY_AVX3
 
 class NearestValue {
@@ -36,14 +37,17 @@ class NearestValue {
   static Factors factors(Floats inverse) { return {inverse, inverse * Splat(1.0f / 9)}; }
 
   // The piece comes from an approximate product, the decision within it from the exact one.
-  HWY_INLINE Floats operator()(const Factors& factors, Floats x) const {
-    return look_up(factors.exact * x, hn::MulAdd(factors.ninth, x, Splat(-3.75f / 9)));
+  HWY_INLINE void of_products(const Factors& factors, const Floats (&x)[4], Floats (&q)[4]) const {
+    for (std::size_t k = 0; k < 4; ++k) {
+      q[k] = look_up(factors.exact * x[k], hn::MulAdd(factors.ninth, x[k], Splat(-3.75f / 9)));
+    }
   }
 
-  // For any t.
-  HWY_INLINE Floats of(Floats t) const {
-    const Floats near = hn::Max(Splat(-128), hn::Min(Splat(128), t));
-    return look_up(near, hn::MulAdd(near, Splat(1.0f / 9), Splat(-3.75f / 9)));
+  HWY_INLINE void of(const Floats (&t)[4], Floats (&q)[4]) const {
+    for (std::size_t k = 0; k < 4; ++k) {
+      const Floats near = hn::Max(Splat(-128), hn::Min(Splat(128), t[k]));
+      q[k] = look_up(near, hn::MulAdd(near, Splat(1.0f / 9), Splat(-3.75f / 9)));
+    }
   }
 
  private:
@@ -59,7 +63,7 @@ class NearestValue {
   Floats middle_[2], low_[2], high_[2];
 };
 
-#else
+#elif HOLDFAST_SIMD
 
 class NearestValue {
  public:
@@ -69,23 +73,90 @@ class NearestValue {
 
   static Factors factors(Floats inverse) { return {inverse + inverse}; }
 
-  HWY_INLINE Floats operator()(const Factors& factors, Floats x) const {
+  HWY_INLINE void of_products(const Factors& factors, const Floats (&x)[4], Floats (&q)[4]) const {
+    Uints places[4];
     // Doubling is exact: this is floor(2 * (inverse * x)).
-    return look_up(factors.twice * x);
+    for (std::size_t k = 0; k < 4; ++k) places[k] = place(factors.twice * x[k]);
+    look_up(places, q);
   }
 
-  // For any t; NaN must not become an address.
-  HWY_INLINE Floats of(Floats t) const {
-    const Floats known = hn::IfThenElseZero(hn::Eq(t, t), t);
-    const Floats near = hn::Max(Splat(-128), hn::Min(Splat(128), known));
-    return look_up(near + near);
+  HWY_INLINE void of(const Floats (&t)[4], Floats (&q)[4]) const {
+    Uints places[4];
+    for (std::size_t k = 0; k < 4; ++k) {
+      const Floats known = hn::IfThenElseZero(hn::Eq(t[k], t[k]), t[k]);
+      const Floats near = hn::Max(Splat(-128), hn::Min(Splat(128), known));
+      places[k] = place(near + near);
+    }
+    look_up(places, q);
   }
 
  private:
-  HWY_INLINE Floats look_up(Floats twice) const {
-    const Floats half_units = hn::Floor(twice) + Splat(0x1.8p23f + kHalfUnits);
-    const Ints index = hn::BitCast(kInt, half_units) - hn::Set(kInt, 0x4b400000);
-    return hn::GatherIndex(kFloat, kByHalfUnit.data(), index);
+  using ShortTag = hn::Repartition<std::int16_t, FloatTag>;
+  using ByteTag = hn::Repartition<std::uint8_t, FloatTag>;
+  using SignedTag = hn::Repartition<std::int8_t, FloatTag>;
+  using UnsignedTag = hn::RebindToUnsigned<ShortTag>;
+  using Shorts = hn::Vec<ShortTag>;
+  using Bytes = hn::Vec<ByteTag>;
+
+  // Half units above -kHalfUnits in the lower half of each lane; the upper half is not zero.
+  static HWY_INLINE Uints place(Floats twice) {
+    return hn::BitCast(kUint, hn::Floor(twice) + Splat(0x1.8p23f + kHalfUnits));
+  }
+
+  // Two vectors of places as shorts, in the lower and the upper halves of lanes.
+  static HWY_INLINE Shorts pair(Uints low, Uints high) {
+    const ShortTag d;
+    const auto both = hn::Or(hn::And(low, hn::Set(kUint, 0xffffu)), hn::ShiftLeft<16>(high));
+    return hn::Min(hn::BitCast(d, both), hn::Set(d, 16 * kPieceHalfUnits - 1));
+  }
+
+  static HWY_INLINE Bytes table(const std::uint8_t* from) {
+    return hn::LoadDup128(ByteTag(), from);
+  }
+
+  // Vector k of places is byte k of every lane between here and the values.
+  static HWY_INLINE void look_up(const Uints (&places)[4], Floats (&q)[4]) {
+    const ShortTag d;
+    const ByteTag b;
+    const SignedTag s;
+    const Shorts even = pair(places[0], places[2]), odd = pair(places[1], places[3]);
+    const Shorts upper = hn::Set(d, static_cast<std::int16_t>(0xff00));
+    const Shorts lower = hn::Set(d, 0x00ff);
+    const auto piece =
+        hn::BitCast(b, hn::Or(hn::ShiftRight<5>(even), hn::And(hn::ShiftLeft<3>(odd), upper)));
+    const auto position = hn::BitCast(
+        s, hn::Or(hn::And(even, hn::Set(d, 31)), hn::ShiftLeft<8>(hn::And(odd, hn::Set(d, 31)))));
+    auto code = hn::BitCast(s, hn::TableLookupBytes(table(kHalfUnitPieces.code), piece));
+    for (const auto& before : kHalfUnitPieces.before) {
+      const auto last = hn::TableLookupBytes(hn::LoadDup128(s, before), piece);
+      code = code - hn::VecFromMask(s, hn::Gt(position, hn::BitCast(s, last)));
+    }
+    const auto index = hn::BitCast(b, code);
+    const Shorts low = hn::BitCast(d, hn::TableLookupBytes(table(kValueBytes.low), index));
+    const Shorts high = hn::BitCast(d, hn::TableLookupBytes(table(kValueBytes.high), index));
+    const auto even_values =
+        hn::BitCast(kUint, hn::Or(hn::And(low, lower), hn::ShiftLeft<8>(high)));
+    const auto odd_values = hn::BitCast(
+        kUint, hn::Or(hn::BitCast(d, hn::ShiftRight<8>(hn::BitCast(UnsignedTag(), low))),
+                      hn::And(high, upper)));
+    const auto upper_half = hn::Set(kUint, 0xffff0000u);
+    q[0] = hn::BitCast(kFloat, hn::ShiftLeft<16>(even_values));
+    q[1] = hn::BitCast(kFloat, hn::ShiftLeft<16>(odd_values));
+    q[2] = hn::BitCast(kFloat, hn::And(even_values, upper_half));
+    q[3] = hn::BitCast(kFloat, hn::And(odd_values, upper_half));
+  }
+};
+
+#else
+
+class NearestValue {
+ public:
+  HWY_INLINE void of(const Floats (&t)[4], Floats (&q)[4]) const {
+    for (std::size_t k = 0; k < 4; ++k) {
+      std::size_t code = 0;
+      while (code < 15 && hn::GetLane(t[k]) >= iq4_middle(code)) ++code;
+      q[k] = Splat(static_cast<float>(kIq4Values[code]));
+    }
   }
 };
 
@@ -101,7 +172,7 @@ HWY_INLINE Floats NearestCode(Floats t) {
                                             hn::Load(kFloat, kPieces.middle + 16).raw)};
   const Floats code{_mm512_permutex2var_ps(hn::Load(kFloat, kPieces.low_code).raw, index,
                                            hn::Load(kFloat, kPieces.low_code + 16).raw)};
-  return code + hn::IfThenElseZero(hn::Ge(t, split), Splat(1));
+  return code + hn::IfThenElseZero(hn::Ge(near, split), Splat(1));
 #else
   Floats code = hn::Zero(kFloat);
   for (std::size_t i = 0; i < 15; ++i) {

@@ -1,8 +1,10 @@
 // Lookup tables for the nearest of the sixteen values of IQ4, derived from the values.
 #pragma once
 
-#include <array>
+#include <algorithm>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 
 #include "quantize/internal/small.h"
 
@@ -35,18 +37,47 @@ inline constexpr Pieces kPieces = [] {
   return pieces;
 }();
 
-// The nearest table value by floor(2t) + kHalfUnits, for vectors without a 32-entry lookup: every
-// middle is a multiple of one half.
+// For vectors with lookups of sixteen bytes: every middle is a multiple of one half, so floor(2t)
+// decides. Counted from -kHalfUnits it falls into sixteen pieces of 32 half units, with at most two
+// middles each: the code is that of the piece's start, and one more for each middle that the
+// position within the piece has passed.
 inline constexpr int kHalfUnits = 272;
+inline constexpr int kPieceHalfUnits = 32;
 
-inline constexpr auto kByHalfUnit = [] {
-  std::array<float, 2 * kHalfUnits> values{};
-  for (int k = -kHalfUnits; k < kHalfUnits; ++k) {
+struct HalfUnitPieces {
+  alignas(16) std::uint8_t code[16];
+  alignas(16) std::int8_t before[2][16];  // the last position before the middle
+};
+
+inline constexpr HalfUnitPieces kHalfUnitPieces = [] {
+  HalfUnitPieces pieces{};
+  for (int piece = 0; piece < 16; ++piece) {
+    const int start = piece * kPieceHalfUnits - kHalfUnits;
     std::size_t code = 0;
-    while (code < 15 && iq4_middle(code) <= 0.5f * static_cast<float>(k)) ++code;
-    values[static_cast<std::size_t>(k + kHalfUnits)] = static_cast<float>(kIq4Values[code]);
+    while (code < 15 && 2 * iq4_middle(code) < static_cast<float>(start)) ++code;
+    pieces.code[piece] = static_cast<std::uint8_t>(code);
+    for (std::size_t m = 0; m < 2; ++m) {
+      const bool known = code + m < 15;
+      const int middle = known ? static_cast<int>(2 * iq4_middle(code + m)) - start : 127;
+      pieces.before[m][piece] = static_cast<std::int8_t>(std::min(middle, 127) - 1);
+    }
   }
-  return values;
+  return pieces;
+}();
+
+// The upper half of the float32 of each value; the lower half is zero.
+struct ValueBytes {
+  alignas(16) std::uint8_t low[16], high[16];
+};
+
+inline constexpr ValueBytes kValueBytes = [] {
+  ValueBytes bytes{};
+  for (std::size_t code = 0; code < 16; ++code) {
+    const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(kIq4Values[code]));
+    bytes.low[code] = static_cast<std::uint8_t>(bits >> 16);
+    bytes.high[code] = static_cast<std::uint8_t>(bits >> 24);
+  }
+  return bytes;
 }();
 
 }  // namespace holdfast::quantize
