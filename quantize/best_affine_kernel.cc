@@ -293,30 +293,15 @@ HWY_EXPORT(ImproveQ4_K);
 HWY_EXPORT(ImproveQ5_K);
 
 void q2_k_encode_best(const Strip& strip, std::byte* blocks) noexcept {
-  encode_best(
-      Format::Q2_K,
-      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
-        HWY_DYNAMIC_DISPATCH(ImproveQ2_K)(part, identical, candidates);
-      },
-      strip, blocks);
+  encode_best(Format::Q2_K, HWY_DYNAMIC_DISPATCH(ImproveQ2_K), strip, blocks);
 }
 
 void q4_k_encode_best(const Strip& strip, std::byte* blocks) noexcept {
-  encode_best(
-      Format::Q4_K,
-      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
-        HWY_DYNAMIC_DISPATCH(ImproveQ4_K)(part, identical, candidates);
-      },
-      strip, blocks);
+  encode_best(Format::Q4_K, HWY_DYNAMIC_DISPATCH(ImproveQ4_K), strip, blocks);
 }
 
 void q5_k_encode_best(const Strip& strip, std::byte* blocks) noexcept {
-  encode_best(
-      Format::Q5_K,
-      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
-        HWY_DYNAMIC_DISPATCH(ImproveQ5_K)(part, identical, candidates);
-      },
-      strip, blocks);
+  encode_best(Format::Q5_K, HWY_DYNAMIC_DISPATCH(ImproveQ5_K), strip, blocks);
 }
 
 }  // namespace holdfast::quantize

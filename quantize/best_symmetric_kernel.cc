@@ -1,8 +1,9 @@
-// Better Q3_K and Q6_K: the neighbours of each sub-block's stored scale, then least squares for the
-// super-block's half, then the neighbours again. Codes follow by rounding. One sub-block a lane; a
-// tile holds whole super-blocks.
+// Better Q3_K and Q6_K: least squares for the super-block's half, then the neighbours of each
+// sub-block's stored scale. Codes follow by rounding. One sub-block a lane; a tile holds whole
+// super-blocks.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "quantize/internal/best.h"
 #include "quantize/internal/numbers.h"
@@ -13,6 +14,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/symmetric_store-inl.h"
 #include "quantize/internal/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -46,7 +48,6 @@ class Improver {
 
   // The super-block's scale; `scales` holds the sub-blocks'.
   float run() {
-    improve_sub_blocks();
     solve();
     improve_sub_blocks();
     return unit_;
@@ -94,13 +95,12 @@ class Improver {
         least = hn::IfThenElse(better, e, least);
       }
       hn::StoreU(best, kFloat, scales_ + g * kLanes);
-      hn::Store(least, kFloat, errors_ + g * kLanes);
     }
   }
 
   // Least squares for the unit with all codes and scales as they are, as a half.
   void solve() {
-    alignas(64) float squares[kSubs], products[kSubs], errors[kSubs];
+    alignas(64) float squares[kSubs], products[kSubs];
     for (std::size_t g = 0; g < kGroups; ++g) {
       const Floats scale = hn::LoadU(kFloat, scales_ + g * kLanes);
       const Floats inverse = reciprocal(Splat(unit_) * scale);
@@ -116,12 +116,7 @@ class Improver {
     }
     const double square = total(squares);
     if (!(square > 0)) return;
-    const float unit = half_to_float(float_to_half(static_cast<float>(total(products) / square)));
-    for (std::size_t g = 0; g < kGroups; ++g) {
-      const Floats scale = Splat(unit) * hn::LoadU(kFloat, scales_ + g * kLanes);
-      hn::Store(error(g, scale), kFloat, errors + g * kLanes);
-    }
-    if (total(errors) < total(errors_)) unit_ = unit;
+    unit_ = half_to_float(float_to_half(static_cast<float>(total(products) / square)));
   }
 
   static double total(const float (&values)[kSubs]) {
@@ -135,23 +130,7 @@ class Improver {
   const Limits& limits_;
   float unit_;
   float (&scales_)[kSubs];
-  alignas(64) float errors_[kSubs];
 };
-
-// Codes of all values, biased by the format's levels.
-void FinalCodes(const Limits& limits, const float* x, float unit, const float (&scales)[kSubs],
-                std::uint8_t* codes) {
-  for (std::size_t at = 0; at < kSuper; at += kLanes) {
-    const float scale = unit * scales[at / kSub];
-    const Floats inverse = Splat(scale == 0 ? 0 : 1 / scale);
-    const Floats code = Improver::code(hn::LoadU(kFloat, x + at), inverse, limits);
-    alignas(64) float lanes[kLanes];
-    hn::Store(code + Splat(static_cast<float>(limits.levels)), kFloat, lanes);
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      codes[at + k] = static_cast<std::uint8_t>(static_cast<int>(lanes[k]));
-    }
-  }
-}
 
 void ReadScales(const Q3_KBlock& from, float (&scales)[kSubs]) {
   std::uint8_t codes[kSubs];
@@ -163,21 +142,32 @@ void ReadScales(const Q6_KBlock& from, float (&scales)[kSubs]) {
   for (std::size_t j = 0; j < kSubs; ++j) scales[j] = static_cast<float>(from.scales[j]);
 }
 
-void Write(float unit, const float (&scales)[kSubs], const std::uint8_t* codes, Q3_KBlock& to) {
-  Q3Scales stored;
-  stored.scale = float_to_half(unit);
+void WriteScales(const float (&scales)[kSubs], Q3_KBlock& to) {
+  std::uint8_t codes[kSubs];
   for (std::size_t j = 0; j < kSubs; ++j) {
-    stored.scale_codes[j] = static_cast<std::uint8_t>(static_cast<int>(scales[j]) + 32);
+    codes[j] = static_cast<std::uint8_t>(static_cast<int>(scales[j]) + 32);
   }
-  write_q3(stored, codes, to);
+  pack_scales_q3(codes, to.scales);
 }
 
-void Write(float unit, const float (&scales)[kSubs], const std::uint8_t* codes, Q6_KBlock& to) {
-  to.scale = float_to_half(unit);
+void WriteScales(const float (&scales)[kSubs], Q6_KBlock& to) {
   for (std::size_t j = 0; j < kSubs; ++j) {
     to.scales[j] = static_cast<std::int8_t>(static_cast<int>(scales[j]));
   }
-  write_q6(codes, to);
+}
+
+template <class Block>
+void Write(const Limits& limits, const float* x, float unit, const float (&scales)[kSubs],
+           Block& to) {
+  Requantizer requantizer(x, limits.levels);
+  for (std::size_t j = 0; j < kSubs; ++j) {
+    const float scale = unit * scales[j];
+    // Under a scale of zero every code is zero.
+    requantizer.set_scale(j, scale == 0 ? std::numeric_limits<float>::infinity() : scale);
+  }
+  to.scale = float_to_half(unit);
+  WriteScales(scales, to);
+  WriteCodes(requantizer, to);
 }
 
 template <class Block>
@@ -195,9 +185,7 @@ void ImproveSymmetric(const Limits& limits, const Strip& strip, const std::byte*
                       half_to_float(from->scale), scales);
     const float unit = improver.run();
     if (!std::isfinite(unit)) continue;
-    std::uint8_t codes[kSuper];
-    FinalCodes(limits, strip.values + at, unit, scales, codes);
-    Write(unit, scales, codes, *to);
+    Write(limits, strip.values + at, unit, scales, *to);
   }
 }
 
@@ -222,21 +210,11 @@ HWY_EXPORT(ImproveQ3_K);
 HWY_EXPORT(ImproveQ6_K);
 
 void q3_k_encode_best(const Strip& strip, std::byte* blocks) noexcept {
-  encode_best(
-      Format::Q3_K,
-      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
-        HWY_DYNAMIC_DISPATCH(ImproveQ3_K)(part, identical, candidates);
-      },
-      strip, blocks);
+  encode_best(Format::Q3_K, HWY_DYNAMIC_DISPATCH(ImproveQ3_K), strip, blocks);
 }
 
 void q6_k_encode_best(const Strip& strip, std::byte* blocks) noexcept {
-  encode_best(
-      Format::Q6_K,
-      [](const Strip& part, const std::byte* identical, std::byte* candidates) {
-        HWY_DYNAMIC_DISPATCH(ImproveQ6_K)(part, identical, candidates);
-      },
-      strip, blocks);
+  encode_best(Format::Q6_K, HWY_DYNAMIC_DISPATCH(ImproveQ6_K), strip, blocks);
 }
 
 }  // namespace holdfast::quantize

@@ -12,8 +12,6 @@
 #include "quantize/internal/legacy.h"
 #include "quantize/internal/numbers.h"
 
-#if HOLDFAST_SIMD
-
 HWY_BEFORE_NAMESPACE();
 
 namespace holdfast::quantize {
@@ -54,5 +52,4 @@ HWY_INLINE void StoreFifthBits(const Uints (&codes)[kParts], std::uint8_t* out) 
 
 HWY_AFTER_NAMESPACE();
 
-#endif  // HOLDFAST_SIMD
 #endif
