@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "quantize/internal/numbers.h"
 
@@ -117,38 +118,46 @@ bool Widen(SourceType type, const std::byte* source, std::size_t count, float* o
   return kByType[static_cast<std::size_t>(type)](source, count, out);
 }
 
-void SumUp(const float* source, const float* decoded, std::size_t count, InterleavedSums& sums) {
+// Adds the sums of at most kFloatRun values, a multiple of kParts.
+void AddRun(const float* source, const float* decoded, std::size_t count, InterleavedSums& sums) {
   constexpr std::size_t kSums = InterleavedSums::kParts;
-  const hn::CappedTag<double, kSums> wide;
-  const hn::Rebind<float, decltype(wide)> narrow;
-  constexpr std::size_t kStep = hn::MaxLanes(wide);
-  constexpr std::size_t kParts = kSums / kStep;
-  hn::Vec<decltype(wide)> error[kParts], squares[kParts], product[kParts];
-  for (std::size_t p = 0; p < kParts; ++p) {
-    error[p] = hn::Load(wide, sums.error + p * kStep);
-    squares[p] = hn::Load(wide, sums.source + p * kStep);
-    product[p] = hn::Load(wide, sums.product + p * kStep);
-  }
-  auto largest = hn::Zero(narrow);
+  const hn::CappedTag<float, kSums> d;
+  using Vector = hn::Vec<decltype(d)>;
+  constexpr std::size_t kStep = hn::MaxLanes(d);
+  constexpr std::size_t kVectors = kSums / kStep;
+  Vector error[kVectors], squares[kVectors], product[kVectors], largest = hn::Zero(d);
+  for (std::size_t p = 0; p < kVectors; ++p) error[p] = squares[p] = product[p] = hn::Zero(d);
   for (std::size_t i = 0; i < count; i += kSums) {
-    for (std::size_t p = 0; p < kParts; ++p) {
-      const auto from = hn::LoadU(narrow, source + i + p * kStep);
-      const auto to = hn::LoadU(narrow, decoded + i + p * kStep);
-      largest = hn::Max(largest, hn::Abs(from - to));
-      const auto x = hn::PromoteTo(wide, from);
-      const auto y = hn::PromoteTo(wide, to);
+    for (std::size_t p = 0; p < kVectors; ++p) {
+      const auto x = hn::LoadU(d, source + i + p * kStep);
+      const auto y = hn::LoadU(d, decoded + i + p * kStep);
       const auto difference = x - y;
+      largest = hn::Max(largest, hn::Abs(difference));
       error[p] = error[p] + difference * difference;
       squares[p] = squares[p] + x * x;
       product[p] = product[p] + x * y;
     }
   }
-  for (std::size_t p = 0; p < kParts; ++p) {
-    hn::Store(error[p], wide, sums.error + p * kStep);
-    hn::Store(squares[p], wide, sums.source + p * kStep);
-    hn::Store(product[p], wide, sums.product + p * kStep);
+  const auto widen = [d](const Vector(&from)[kVectors], double* to) {
+    const hn::CappedTag<double, kSums> wide;
+    const hn::Rebind<float, decltype(wide)> narrow;
+    alignas(64) float lanes[kSums];
+    for (std::size_t p = 0; p < kVectors; ++p) hn::Store(from[p], d, lanes + p * kStep);
+    for (std::size_t k = 0; k < kSums; k += hn::MaxLanes(wide)) {
+      const auto sum = hn::PromoteTo(wide, hn::Load(narrow, lanes + k));
+      hn::Store(hn::Load(wide, to + k) + sum, wide, to + k);
+    }
+  };
+  widen(error, sums.error);
+  widen(squares, sums.source);
+  widen(product, sums.product);
+  sums.largest = std::max(sums.largest, hn::GetLane(hn::MaxOfLanes(d, largest)));
+}
+
+void SumUp(const float* source, const float* decoded, std::size_t count, InterleavedSums& sums) {
+  for (std::size_t at = 0; at < count; at += InterleavedSums::kFloatRun) {
+    AddRun(source + at, decoded + at, std::min(InterleavedSums::kFloatRun, count - at), sums);
   }
-  sums.largest = std::max(sums.largest, hn::GetLane(hn::MaxOfLanes(narrow, largest)));
 }
 
 }  // namespace
@@ -165,18 +174,27 @@ HWY_EXPORT(SumUp);
 namespace {
 
 double total(const double (&parts)[InterleavedSums::kParts]) {
-  return ((parts[0] + parts[1]) + (parts[2] + parts[3])) +
-         ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+  double sums[InterleavedSums::kParts];
+  std::copy(std::begin(parts), std::end(parts), sums);
+  for (std::size_t width = InterleavedSums::kParts / 2; width > 0; width /= 2) {
+    for (std::size_t i = 0; i < width; ++i) sums[i] += sums[i + width];
+  }
+  return sums[0];
 }
 
-}  // namespace
-
-bool widen(SourceType type, const std::byte* source, std::size_t count, float* out) noexcept {
-  return HWY_DYNAMIC_DISPATCH(Widen)(type, source, count, out);
+ErrorSums measure_wide(const float* source, const float* decoded, std::size_t count) noexcept {
+  ErrorSums sums;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double x = source[i], y = decoded[i], difference = x - y;
+    sums.squared_error += difference * difference;
+    sums.squared_source += x * x;
+    sums.product += x * y;
+    sums.max_abs_error = std::max(sums.max_abs_error, std::fabs(source[i] - decoded[i]));
+  }
+  return sums;
 }
 
-void measure(const float* source, const float* decoded, std::size_t count,
-             ErrorSums& sums) noexcept {
+ErrorSums measure_narrow(const float* source, const float* decoded, std::size_t count) noexcept {
   constexpr std::size_t kParts = InterleavedSums::kParts;
   InterleavedSums parts;
   const std::size_t whole = count / kParts * kParts;
@@ -187,14 +205,30 @@ void measure(const float* source, const float* decoded, std::size_t count,
     std::copy(decoded + whole, decoded + count, last_decoded);
     HWY_DYNAMIC_DISPATCH(SumUp)(last_source, last_decoded, kParts, parts);
   }
-  ErrorSums strip;
+  ErrorSums sums;
+  sums.squared_error = total(parts.error);
+  sums.squared_source = total(parts.source);
+  sums.product = total(parts.product);
+  sums.max_abs_error = parts.largest;
+  return sums;
+}
+
+}  // namespace
+
+bool widen(SourceType type, const std::byte* source, std::size_t count, float* out) noexcept {
+  return HWY_DYNAMIC_DISPATCH(Widen)(type, source, count, out);
+}
+
+void measure(const float* source, const float* decoded, std::size_t count,
+             ErrorSums& sums) noexcept {
+  ErrorSums strip = measure_narrow(source, decoded, count);
+  // Beyond, squares may overflow float32, or lose their last bits below its normal numbers.
+  const bool tame =
+      strip.squared_source > 1e-20 && strip.squared_source < 1e30 && strip.squared_error < 1e30;
+  if (!tame) strip = measure_wide(source, decoded, count);
   strip.count = count;
-  strip.squared_error = total(parts.error);
-  strip.squared_source = total(parts.source);
-  strip.product = total(parts.product);
   // |y|² = |x - y|² - |x|² + 2xy: one product a value less than summing it.
   strip.squared_decoded = strip.squared_error - strip.squared_source + 2 * strip.product;
-  strip.max_abs_error = parts.largest;
   sums.add(strip);
 }
 

@@ -14,10 +14,12 @@ inline constexpr std::size_t kStripValues = 2048;
 // Widens `count` elements. False when one of the results is not finite.
 bool widen(SourceType type, const std::byte* source, std::size_t count, float* out) noexcept;
 
-// Sums are kept interleaved, eight of each kind whatever the vector width, so that every CPU adds
-// in the same order.
+// Sums are kept interleaved, sixteen of each kind whatever the vector width, so that every CPU adds
+// in the same order: runs of 256 values in float32, hence sixteen additions each, and runs in
+// double.
 struct InterleavedSums {
-  static constexpr std::size_t kParts = 8;
+  static constexpr std::size_t kParts = 16;
+  static constexpr std::size_t kFloatRun = 256;
   alignas(64) double error[kParts] = {};
   alignas(64) double source[kParts] = {};
   alignas(64) double product[kParts] = {};
