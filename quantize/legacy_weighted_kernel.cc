@@ -113,8 +113,7 @@ void EncodeSymmetric(const Strip& strip, std::byte* out) {
   }
 }
 
-// `reference` encodes the blocks that leave nearest()'s domain, and those whose offset is a zero:
-// its sign is that of the first zero among the values.
+// kReference encodes the blocks that leave nearest()'s domain.
 template <class Block, int kLevels, auto kReference>
 void EncodeAffine(const Strip& strip, std::byte* out) {
   static constexpr AffineSchedule kSchedule = {kLevels, -0.9f, 0.05f, 36, false};
@@ -132,8 +131,7 @@ void EncodeAffine(const Strip& strip, std::byte* out) {
       hn::Store(found[g].low, kFloat, low + g * kLanes);
       hn::Store(found[g].inverse, kFloat, inverse + g * kLanes);
       hn::Store(found[g].from, kFloat, from + g * kLanes);
-      const auto unclear = hn::Or(found[g].wild, hn::Eq(found[g].low, hn::Zero(kFloat)));
-      hn::Store(hn::IfThenElseZero(unclear, Splat(1.0f)), kFloat, ask + g * kLanes);
+      hn::Store(hn::IfThenElseZero(found[g].wild, Splat(1.0f)), kFloat, ask + g * kLanes);
     }
     for (std::size_t b = 0; b < tile.blocks; ++b, ++to) {
       if (ask[b] != 0) {

@@ -58,14 +58,13 @@ class AffineLanes {
       Floats sum_w = weights_.v[0][g], sum_x = sum_w * low;
       for (std::size_t i = 1; i < kValues; ++i) {
         const Floats x = x_.v[i][g], w = weights_.v[i][g];
-        low = hn::Min(low, x);
+        low = hn::IfThenElse(hn::Lt(x, low), x, low);  // of zeros the first one
         high = hn::Max(high, x);
         sum_w = sum_w + w;
         sum_x = sum_x + w * x;
       }
       first_low_[g] = low;
-      // -0 and 0 are the same here: only differences with it are taken, and its negation is.
-      low_[g] = hn::Min(low, hn::Zero(kFloat));
+      low_[g] = hn::IfThenZeroElse(hn::Gt(low, hn::Zero(kFloat)), low);
       high_[g] = high;
       sum_w_[g] = sum_w;
       sum_x_[g] = sum_x;
