@@ -7,11 +7,11 @@
 namespace holdfast::quantize {
 
 void f32_encode_reference(const Strip& strip, std::byte* blocks) noexcept {
-  std::memcpy(blocks, strip.values, strip.count * sizeof(float));
+  if (strip.count > 0) std::memcpy(blocks, strip.values, strip.count * sizeof(float));
 }
 
 void f32_decode_reference(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  std::memcpy(values, blocks, count * sizeof(float));
+  if (count > 0) std::memcpy(values, blocks, count * sizeof(float));
 }
 
 void f32_encode(const Strip& strip, std::byte* blocks) noexcept {

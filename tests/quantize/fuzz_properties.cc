@@ -50,7 +50,7 @@ void check_encoders(const FormatInfo& format, std::span<const std::byte> bytes, 
   const std::size_t count = std::min(bytes.size() / sizeof(float), kValuesMax) /
                             format.block_values * format.block_values;
   std::vector<float> values(count), importance(count, 0.0f), mean_square(count / 32 + 1, 0.0f);
-  std::memcpy(values.data(), bytes.data(), count * sizeof(float));
+  if (count > 0) std::memcpy(values.data(), bytes.data(), count * sizeof(float));
   for (float& value : values) {
     if (!std::isfinite(value)) value = 0;
   }

@@ -2,6 +2,11 @@
 
 #include <bit>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <span>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -41,4 +46,28 @@ TEST_CASE("quantize/fuzz_properties: kernels equal references for floats of ever
       tests::check_quantize_properties(input);
     }
   }
+}
+
+TEST_CASE("quantize/fuzz_properties: seeds, whole, cut and bent, in every format") {
+  int seeds = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(HOLDFAST_SOURCE_DIR "/tests/fuzz/seeds/quantize")) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto bytes = std::as_bytes(std::span(text));
+    tests::check_quantize_properties(bytes);
+    std::vector<std::byte> input(bytes.begin(), bytes.end());
+    for (std::size_t format = 0; format < quantize::formats().size(); ++format) {
+      input[0] = static_cast<std::byte>(format);
+      tests::check_quantize_properties(input);
+    }
+    for (std::size_t i = 1; i < bytes.size(); i += 3) {
+      tests::check_quantize_properties(bytes.first(i));
+      std::vector<std::byte> bent(bytes.begin(), bytes.end());
+      bent[i] ^= std::byte{0x11};
+      tests::check_quantize_properties(bent);
+    }
+    ++seeds;
+  }
+  CHECK(seeds > 0);
 }
