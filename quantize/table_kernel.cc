@@ -120,15 +120,18 @@ HWY_INLINE void DecodeNibbles(const std::int8_t* table, const std::uint8_t* code
   const hn::FixedTag<std::uint8_t, 16> bytes;
   const hn::Rebind<std::int8_t, FloatTag> narrow;
   const auto values = hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(table));
-  std::uint8_t copy[16] = {};
-  std::memcpy(copy, codes, kBytes);
-  const auto pairs = hn::LoadU(bytes, copy);
-  const auto low = hn::And(pairs, hn::Set(bytes, std::uint8_t{15}));
+  const hn::FixedTag<std::uint8_t, kBytes> part;
+  const auto pairs = hn::LoadU(part, codes);
+  const auto low = hn::And(pairs, hn::Set(part, std::uint8_t{15}));
   const auto high = hn::ShiftRight<4>(pairs);
-  std::int8_t looked_up[32];
-  hn::StoreU(hn::TableLookupBytes(values, low), bytes, reinterpret_cast<std::uint8_t*>(looked_up));
-  hn::StoreU(hn::TableLookupBytes(values, high), bytes,
-             reinterpret_cast<std::uint8_t*>(looked_up) + kBytes);
+  alignas(16) std::int8_t looked_up[2 * kBytes];
+  auto* out = reinterpret_cast<std::uint8_t*>(looked_up);
+  if constexpr (kBytes == 8) {  // one store: a load that spans two has to wait for both
+    hn::Store(hn::TableLookupBytes(values, hn::Combine(bytes, high, low)), bytes, out);
+  } else {
+    hn::Store(hn::TableLookupBytes(values, low), bytes, out);
+    hn::Store(hn::TableLookupBytes(values, high), bytes, out + kBytes);
+  }
   for (std::size_t i = 0; i < 2 * kBytes; i += kLanes) {
     const auto wide = hn::PromoteTo(kInt, hn::LoadU(narrow, looked_up + i));
     hn::StoreU(Splat(scale) * hn::ConvertTo(kFloat, wide), kFloat, y + i);
