@@ -8,6 +8,8 @@
 #include <cstring>
 #include <ctime>
 #include <functional>
+#include <iterator>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -89,17 +91,20 @@ Pair compare(unsigned threads, std::uint64_t rows, const Body& ours, std::uint64
   return best;
 }
 
-void report(const std::string& what, const Pair& pair) {
-  const auto rate = [](double row_seconds) {
-    return static_cast<double>(kRowValues) / row_seconds / 1e6;
-  };
+// `per_row` is what a row counts for, in the unit's millions or billions.
+void report(const std::string& what, const Pair& pair, double per_row, const char* unit) {
   const bool both = pair.peer < 1e299;
   std::printf(
       "{\"bench\":\"quantize\",\"case\":\"%s\",\"ours\":%.1f,\"peer\":%s,"
-      "\"unit\":\"Mweight/s\",\"ratio\":%s}\n",
-      what.c_str(), rate(pair.ours), both ? std::to_string(rate(pair.peer)).c_str() : "null",
+      "\"unit\":\"%s\",\"ratio\":%s}\n",
+      what.c_str(), per_row / pair.ours,
+      both ? std::to_string(per_row / pair.peer).c_str() : "null", unit,
       both ? std::to_string(pair.peer / pair.ours).c_str() : "null");
   std::fflush(stdout);
+}
+
+void report(const std::string& what, const Pair& pair) {
+  report(what, pair, static_cast<double>(kRowValues) / 1e6, "Mweight/s");
 }
 
 struct Run {
@@ -157,6 +162,26 @@ void report_gain(const Run& run, bool weighted, std::span<const float> importanc
       error[1] / error[0]);
 }
 
+// Formats without a search, whose bound is memory.
+constexpr Format kUnsearched[] = {Format::F32,   Format::F16,   Format::BF16,  Format::Q4_0,
+                                  Format::Q4_1,  Format::Q5_0,  Format::Q5_1,  Format::Q8_0,
+                                  Format::TQ1_0, Format::TQ2_0, Format::MXFP4, Format::NVFP4,
+                                  Format::Q1_0,  Format::Q2_0};
+
+// Encoding against a copy that reads and writes as many bytes.
+void bench_copy_share(const Run& run, std::uint64_t rows, const Body& ours) {
+  const std::uint64_t traffic =
+      kRowValues * source_bytes(SourceType::BF16) + row_bytes(run.format, kRowValues);
+  const std::uint64_t copied = traffic / 2;
+  const auto source = std::as_bytes(std::span(run.input.wide));
+  std::vector<std::byte> target(rows * copied);
+  const Body copy = [&](std::uint64_t first, std::uint64_t count) {
+    std::memcpy(target.data() + first * copied, source.data() + first * copied, count * copied);
+  };
+  report(name_of(run, " share of copy bandwidth"), compare(run.threads, rows, ours, rows, copy),
+         static_cast<double>(traffic) / 1e9, "GB/s");
+}
+
 void bench_encode(const Run& run, bool weighted) {
   const Input& input = run.input;
   const std::span<const float> importance =
@@ -175,6 +200,9 @@ void bench_encode(const Run& run, bool weighted) {
   const std::uint64_t rows = rows_for(run, ours), peer_rows = peer ? rows_for(run, peer) : 0;
   const char* what = weighted ? " importance" : "";
   report(name_of(run, what), compare(run.threads, rows, ours, peer_rows, peer));
+  if (!weighted && std::ranges::find(kUnsearched, run.format.format) != std::end(kUnsearched)) {
+    bench_copy_share(run, rows, ours);
+  }
   if (run.threads != 1) return;
   // Ours against ours: what error sums and the better encoder cost, and what the latter gains.
   ErrorSums sums;
