@@ -30,7 +30,9 @@ struct RetryLimits {
 // One request's memory of its failures. Not thread-safe; one owner.
 class RetryBudget {
  public:
-  RetryBudget(const RetryLimits& limits, std::uint64_t seed) : limits_(limits), random_(seed | 1) {}
+  // Any two seeds, even neighbours, give waits of their own.
+  RetryBudget(const RetryLimits& limits, std::uint64_t seed)
+      : limits_(limits), random_((seed * 0x9e3779b97f4a7c15) | 1) {}
 
   // How long to wait before the next attempt, after a failure at `now`; nothing: give up.
   std::optional<Milliseconds> next_wait(SteadyTime now, std::optional<Milliseconds> announced);

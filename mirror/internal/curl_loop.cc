@@ -27,6 +27,7 @@ struct Exchange::Handle {
   bool head_given = false;
   bool success = false;  // the caller cuts other bodies by itself
   std::size_t header_bytes = 0;
+  std::vector<std::byte> filling;  // body bytes not yet in the queue
   std::uint64_t body_bytes = 0;
   SteadyClock::time_point window_start{};
   std::uint64_t window_bytes = 0;
@@ -43,9 +44,14 @@ struct Exchange::Handle {
   static std::size_t on_header(char* data, std::size_t, std::size_t size, void* self);
   static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self);
   static curl_socket_t on_socket(void* self, curlsocktype, curl_sockaddr* address);
+
+  // Hands over what on_body gathered.
+  void flush();
 };
 
 namespace {
+
+constexpr std::size_t kChunkBytes = 256 << 10;
 
 std::string url_for_people(const std::string& url) { return url.substr(0, url.find('?')); }
 
@@ -183,7 +189,6 @@ std::size_t Exchange::Handle::on_header(char* data, std::size_t, std::size_t siz
 }
 
 std::size_t Exchange::Handle::on_body(char* data, std::size_t, std::size_t size, void* self) {
-  constexpr std::size_t kChunkBytes = 256 << 10;
   auto& handle = *static_cast<Handle*>(self);
   Exchange& owner = *handle.owner;
   if (handle.success && handle.body_bytes + size > owner.request_.body_max) {
@@ -192,25 +197,33 @@ std::size_t Exchange::Handle::on_body(char* data, std::size_t, std::size_t size,
                           std::to_string(owner.request_.body_max) + " bytes"};
     return 0;
   }
-  const auto* const bytes = reinterpret_cast<const std::byte*>(data);
-  {
-    auto shared = owner.shared_.lock();
-    if (shared->queued_bytes + size > kQueuedBodyMax) {
-      shared->paused = true;
-      return CURL_WRITEFUNC_PAUSE;
+  // curl gives 16 KiB at a time: they are gathered, so that the taker is woken for larger pieces.
+  if (handle.filling.size() + size > kChunkBytes) handle.flush();
+  if (handle.filling.empty()) {
+    {
+      auto shared = owner.shared_.lock();
+      if (shared->queued_bytes + kChunkBytes > kQueuedBodyMax) {
+        shared->paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+      }
     }
-    auto& chunks = shared->chunks;
-    if (chunks.empty() || chunks.back().size() + size > kChunkBytes) {
-      chunks.emplace_back();
-      if (handle.body_bytes > 0) chunks.back().reserve(kChunkBytes);
-    }
-    chunks.back().insert(chunks.back().end(), bytes, bytes + size);
-    shared->queued_bytes += size;
+    if (handle.body_bytes > 0) handle.filling.reserve(kChunkBytes);
   }
-  owner.shared_.notify_all();
+  const auto* const bytes = reinterpret_cast<const std::byte*>(data);
+  handle.filling.insert(handle.filling.end(), bytes, bytes + size);
   handle.body_bytes += size;
   handle.window_bytes += size;
   return size;
+}
+
+void Exchange::Handle::flush() {
+  if (filling.empty()) return;
+  {
+    auto shared = owner->shared_.lock();
+    shared->queued_bytes += filling.size();
+    shared->chunks.push_back(std::exchange(filling, {}));
+  }
+  owner->shared_.notify_all();
 }
 
 curl_socket_t Exchange::Handle::on_socket(void* self, curlsocktype, curl_sockaddr* address) {
@@ -317,6 +330,7 @@ void CurlLoop::run() {
     if (mail.stop) break;
     int running = 0;
     curl_multi_perform(multi_, &running);
+    for (const auto& exchange : running_) exchange->handle_->flush();
     handle_finished();
     end_silent_ones();
     curl_multi_poll(multi_, nullptr, 0, running_.empty() ? 1000 : 50, nullptr);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -23,11 +24,11 @@ std::uint64_t bytes_missing(const storage::BlobWriter& writer) {
 }  // namespace
 
 Downloader::Downloader(std::span<const storage::FileRecord> files, Upstream& upstream,
-                       storage::Store& store, const DownloadOptions& options)
+                       storage::Store& store, DownloadOptions options)
     : files_(files),
       upstream_(upstream),
       store_(store),
-      options_(options),
+      options_(std::move(options)),
       states_(files.size()),
       objects_(files.size()) {
   std::vector<std::size_t> order(files.size());
@@ -234,6 +235,25 @@ bool Downloader::is_stored(std::size_t file) {
   return true;
 }
 
+// What is missing, in parts that shrink towards the end: so the connections end together, and the
+// hash, which follows the bytes in order, has little left to catch up with.
+std::vector<storage::ByteRange> Downloader::cut(const storage::BlobWriter& writer) const {
+  const std::uint64_t shares = 2ULL * std::max(1U, options_.workers);
+  const std::uint64_t part_min = std::min(kPartBytesMin, options_.part_bytes);
+  std::vector<storage::ByteRange> parts;
+  std::uint64_t left = bytes_missing(writer);
+  for (storage::ByteRange hole : writer.missing()) {
+    while (hole.length > 0) {
+      const std::uint64_t length =
+          std::min(std::clamp(left / shares, part_min, options_.part_bytes), hole.length);
+      parts.push_back({.offset = hole.offset, .length = length});
+      hole = {.offset = hole.offset + length, .length = hole.length - length};
+      left -= length;
+    }
+  }
+  return parts;
+}
+
 void Downloader::open(std::size_t file) {
   const storage::FileRecord& record = files_[file];
   State& state = states_[file];
@@ -251,13 +271,8 @@ void Downloader::open(std::size_t file) {
   }
   if (state.in_one_piece) return put_back({.step = Step::Stream, .file = file});
   std::deque<Work> parts;
-  for (const storage::ByteRange& hole : state.writer->missing()) {
-    for (std::uint64_t at = 0; at < hole.length; at += options_.part_bytes) {
-      parts.push_back({.step = Step::Part,
-                       .file = file,
-                       .range = {.offset = hole.offset + at,
-                                 .length = std::min(options_.part_bytes, hole.length - at)}});
-    }
+  for (const storage::ByteRange& range : cut(*state.writer)) {
+    parts.push_back({.step = Step::Part, .file = file, .range = range});
   }
   done_bytes_ += static_cast<std::int64_t>(record.size_bytes - bytes_missing(*state.writer));
   state.save_due = options_.pauser->now() + options_.checkpoint_every;

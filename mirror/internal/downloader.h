@@ -19,7 +19,7 @@ namespace holdfast::mirror {
 class Downloader {
  public:
   Downloader(std::span<const storage::FileRecord> files, Upstream& upstream, storage::Store& store,
-             const DownloadOptions& options);
+             DownloadOptions options);
 
   DownloadResult run();
 
@@ -64,6 +64,7 @@ class Downloader {
   void run_step(const Work& item);
   void fetch_small(std::size_t file);
   void open(std::size_t file);
+  std::vector<storage::ByteRange> cut(const storage::BlobWriter& writer) const;
   void fetch_part(const Work& item);
   void keep(std::size_t file, std::uint64_t offset, std::span<const std::byte> bytes);
   void count(std::size_t bytes);

@@ -141,7 +141,7 @@ class Walk {
 std::optional<fs::path> Walk::follow(const fs::path& link, const std::string& path) {
   std::error_code error;
   const std::string text = path + ": link to \"" + fs::read_symlink(link, error).string() + "\" ";
-  const fs::path target = fs::canonical(link, error);
+  fs::path target = fs::canonical(link, error);
   const char* reason = nullptr;
   if (error) {
     reason = tree_.cached ? "leads nowhere (an unfinished download?)" : "leads nowhere";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -203,9 +204,10 @@ std::uint64_t StagedWriter::hash_piece(Sha256& hasher, ByteRange piece, const Me
   }
   std::uint64_t length = std::min(piece.length, kReadBackBytes);
   if (piece.offset < memory.offset) length = std::min(length, memory.offset - piece.offset);
-  std::vector<std::byte> buffer(static_cast<std::size_t>(length));
-  read_at(fd_.get(), piece.offset, buffer, path_);
-  hasher.update(buffer);
+  const auto bytes = static_cast<std::size_t>(length);
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(bytes);
+  read_at(fd_.get(), piece.offset, {buffer.get(), bytes}, path_);
+  hasher.update({buffer.get(), bytes});
   return length;
 }
 
