@@ -26,15 +26,20 @@ Signals::Signals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   thread_ = std::jthread([this](const std::stop_token& ended) {
     const sigset_t waited = stop_signals();
-    const timespec poll{.tv_sec = 0, .tv_nsec = 200'000'000};
-    while (!ended.stop_requested()) {
-      if (sigtimedwait(&waited, nullptr, &poll) < 0) continue;
+    while (true) {
+      int signal = 0;
+      sigwait(&waited, &signal);
+      if (ended.stop_requested()) return;
       if (source_.stop_requested()) _exit(kInterruptedExitCode);
       source_.request_stop();
     }
   });
 }
 
-Signals::~Signals() = default;
+Signals::~Signals() {
+  thread_.request_stop();
+  // Wakes the thread and nobody else; a poll instead would cost every verb its period.
+  pthread_kill(thread_.native_handle(), SIGTERM);
+}
 
 }  // namespace holdfast::ops
