@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A sync against aria2c and curl fetching the same files from the same server: one 1 GiB file, and
-# 200 small ones. Ours also verifies every hash, stores durably and publishes; the peers only write.
-# JSON lines, MB/s (files/s for the small ones); the best of the turns counts, as the machine may be
-# shared.
+# 200 small ones. Ours also lists, verifies every hash, stores durably and publishes, into a store
+# that exists; the peers only write, except "checked aria2", which verifies SHA-256 and syncs the
+# file too. JSON lines: MB/s (files/s for the small ones) of the best turn, as the machine may be
+# shared, and the least processor time, in seconds per GB or per 1000 files.
 #   tests/bench/sync.sh [TURNS]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -36,46 +37,68 @@ serve() {
   read -r endpoint <"$work/line.$1"
 }
 
-now() { date +%s.%N; }
-
-# Runs "$@" and prints the seconds it took.
-seconds() {
-  local from
-  from=$(now)
-  "$@" >"$work/log" 2>&1 || {
+# Runs $1; adds its wall and processor seconds as a line to $work/times.$1.
+measure() {
+  local TIMEFORMAT='%R %U %S'
+  { time "$1" >"$work/log" 2>&1; } 2>>"$work/times.$1" || {
     cat "$work/log" >&2
     return 1
   }
-  echo "$(now) $from" | awk '{printf "%.4f", $1 - $2}'
+}
+
+# The best wall time and the best processor time that were measured for $1.
+best() {
+  awk '{ if (NR == 1 || $1 < w) w = $1; c = $2 + $3; if (NR == 1 || c < p) p = c }
+    END { print w, p }' "$work/times.$1"
+  rm "$work/times.$1"
 }
 
 ours() { "$holdfast" sync "example/$name" --from "$endpoint" --data "$work/data"; }
 
 aria2() {
   aria2c --quiet --input-file="$work/urls" --dir="$work/out" -j8 -x8 -s8 -k16M \
-    --file-allocation=falloc --allow-overwrite=true
+    --file-allocation=falloc --allow-overwrite=true "$@"
+}
+
+checked_aria2() {
+  aria2 --checksum="sha-256=$sum"
+  sync -d "$work/out/"*
 }
 
 curls() { curl -sfL --parallel --parallel-max 8 --create-dirs --config "$work/curl.urls"; }
 
-# case name, amount in units of `unit`, unit
+# One line of JSON: case, ours, peer, unit.
+line() {
+  awk -v c="$1" -v o="$2" -v p="$3" -v u="$4" 'BEGIN {
+    printf "{\"bench\":\"sync\",\"case\":\"%s\",\"ours\":%.2f,\"peer\":%.2f,\"unit\":\"%s\",\"ratio\":%.2f}\n",
+      c, o, p, u, o / p }'
+}
+
+# case name, amount, unit of the rate, amount that processor time is given for, its unit, peers…
 compare() {
-  local case=$1 amount=$2 unit=$3 peer best_ours best_peer turn took
-  for peer in aria2 curls; do
-    best_ours=1e9 best_peer=1e9
+  local case=$1 amount=$2 unit=$3 share=$4 share_unit=$5 peer turn
+  local our_wall our_cpu peer_wall peer_cpu
+  shift 5
+  for peer in "$@"; do
     for ((turn = 0; turn < turns; ++turn)); do
       rm -rf "$work/data" "$work/out"
-      took=$(seconds ours)
-      best_ours=$(echo "$took $best_ours" | awk '{print ($1 < $2) ? $1 : $2}')
+      "$holdfast" sync example/first --from "$work/first" --data "$work/data" >"$work/log" 2>&1
+      sync
+      measure ours
       rm -rf "$work/data" "$work/out"
-      took=$(seconds "$peer")
-      best_peer=$(echo "$took $best_peer" | awk '{print ($1 < $2) ? $1 : $2}')
+      sync
+      measure "$peer"
     done
-    awk -v a="$amount" -v o="$best_ours" -v p="$best_peer" -v c="$case/${peer/curls/curl}" -v u="$unit" 'BEGIN {
-      printf "{\"bench\":\"sync\",\"case\":\"%s\",\"ours\":%.1f,\"peer\":%.1f,\"unit\":\"%s\",\"ratio\":%.2f}\n",
-        c, a / o, a / p, u, p / o }'
+    read -r our_wall our_cpu < <(best ours)
+    read -r peer_wall peer_cpu < <(best "$peer")
+    peer=${peer/curls/curl} peer=${peer/_/ }
+    line "$case/$peer" "$(rate "$amount" "$our_wall")" "$(rate "$amount" "$peer_wall")" "$unit"
+    line "$case, processor/$peer" "$(rate "$our_cpu" "$share")" "$(rate "$peer_cpu" "$share")" \
+      "$share_unit"
   done
 }
+
+rate() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.4f", a / (b > 0 ? b : 0.001) }'; }
 
 # Lists the files of folder $name for the peers, by their download address.
 list_urls() {
@@ -85,15 +108,17 @@ list_urls() {
     "$work/files" >"$work/curl.urls"
 }
 
-mkdir "$work/large" "$work/small"
+mkdir "$work/first" "$work/large" "$work/small"
+echo '{}' >"$work/first/config.json"
 head -c 1073741824 /dev/urandom >"$work/large/model.safetensors"
 for i in $(seq 200); do head -c 8192 /dev/urandom >"$work/small/$i.json"; done
+sum=$(sha256sum "$work/large/model.safetensors" | cut -d ' ' -f 1)
 
 name=large
 serve large
 list_urls
-compare "1 GiB file" 1073.741824 MB/s
+compare "1 GiB file" 1073.741824 MB/s 1.073741824 "s/GB" aria2 checked_aria2 curls
 name=small
 serve small
 list_urls
-compare "200 files of 8 KiB" 200 files/s
+compare "200 files of 8 KiB" 200 files/s 0.2 "s/1000 files" aria2 curls
