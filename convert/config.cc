@@ -99,6 +99,14 @@ const Json::Object& ModelConfig::full_rope() const {
   return full == nullptr ? rope_ : full->as_object(where("rope_parameters.full_attention"));
 }
 
+void ModelConfig::fill_defaults() {
+  const Json* type = find("model_type");
+  if (type == nullptr || !type->is_string() || find("head_dim") != nullptr) return;
+  if (type->as_string() != "llama" && type->as_string() != "mistral") return;
+  const std::uint64_t heads = uint("num_attention_heads");
+  if (heads != 0) fields_.set("head_dim", uint("hidden_size") / heads);
+}
+
 // Transformers moved these settings from the top level into rope_scaling and then rope_parameters;
 // published configs show every stage of that. Conversion sees one object with the newest names.
 void ModelConfig::gather_rope() {

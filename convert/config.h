@@ -47,6 +47,10 @@ class ModelConfig {
 
   void set_pooling(std::optional<std::uint32_t> pooling) noexcept { pooling_ = pooling; }
 
+  // What the transformers library adds when it loads the config.json of a Llama or Mistral: the
+  // head size. The peer writes it where that library is installed.
+  void fill_defaults();
+
   // Forgets the layers that predict further tokens (multi-token prediction).
   void drop_next_layers() { fields_.erase("num_nextn_predict_layers"); }
 

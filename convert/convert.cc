@@ -33,9 +33,10 @@ struct Model {
   Checkpoint checkpoint;
 };
 
-Model read_model(const ModelFiles& files, bool no_mtp) {
+Model read_model(const ModelFiles& files, const ConvertRequest& request) {
   ModelConfig config = read_config(files);
-  if (no_mtp) config.drop_next_layers();
+  if (request.no_mtp) config.drop_next_layers();
+  if (request.config_defaults) config.fill_defaults();
   Checkpoint checkpoint = read_checkpoint(files);
   const Architecture& architecture = find_architecture(config, checkpoint);
   check_rope_scaling(architecture, config);
@@ -113,7 +114,7 @@ class Conversion {
         context_(context),
         source_(open_source(request.source, store)) {
     if (source_.gguf.empty()) {
-      model_.emplace(read_model(*source_.files, request.no_mtp));
+      model_.emplace(read_model(*source_.files, request));
     } else {
       gguf_ = read_gguf_source(*source_.files, source_.gguf);
     }

@@ -31,6 +31,7 @@ struct ConvertRequest {
   unsigned threads = 0;            // 0: one per available CPU
   std::uint64_t memory_bytes = kMemoryDefault;
   bool no_mtp = false;                    // without the layers that predict further tokens
+  bool config_defaults = false;           // with the head size that transformers would fill in
   bool fuse_qkv = false;                  // attn_q, attn_k and attn_v become one tensor
   bool fp8_as_q8 = false;                 // FP8 matrices as Q8_0, whatever the type
   std::optional<std::string> model_name;  // --model-name
@@ -43,9 +44,10 @@ struct ConvertRequest {
 };
 
 // From a job's parameters: source, to (list or comma-separated text), out, publish, plain, force,
-// dry_run, threads, memory, no_mtp, fuse_qkv, fp8_as_q8, model_name, metadata, imatrix, tensor_type
-// (list of "REGEX=TYPE"), output_tensor_type, token_embedding_type, pure, leave_output_tensor,
-// split_max_tensors, split_size, allow_requantize, ledger. Error(Invalid) naming the parameter.
+// dry_run, threads, memory, no_mtp, config_defaults, fuse_qkv, fp8_as_q8, model_name, metadata,
+// imatrix, tensor_type (list of "REGEX=TYPE"), output_tensor_type, token_embedding_type, pure,
+// leave_output_tensor, split_max_tensors, split_size, allow_requantize, ledger. Error(Invalid)
+// naming the parameter.
 ConvertRequest parse_request(const Json::Object& parameters);
 Json::Object to_parameters(const ConvertRequest& request);
 

@@ -115,6 +115,7 @@ ConvertRequest parse_request(const Json::Object& object) {
   request.force = parameters.flag("force");
   request.dry_run = parameters.flag("dry_run");
   request.no_mtp = parameters.flag("no_mtp");
+  request.config_defaults = parameters.flag("config_defaults");
   request.fuse_qkv = parameters.flag("fuse_qkv");
   request.fp8_as_q8 = parameters.flag("fp8_as_q8");
   request.threads = static_cast<unsigned>(parameters.number("threads", 0, 0, kThreadsMax));
@@ -139,6 +140,7 @@ Json::Object to_parameters(const ConvertRequest& request) {
                       {"force", request.force},
                       {"dry_run", request.dry_run},
                       {"no_mtp", request.no_mtp},
+                      {"config_defaults", request.config_defaults},
                       {"fuse_qkv", request.fuse_qkv},
                       {"fp8_as_q8", request.fp8_as_q8},
                       {"threads", request.threads},

@@ -106,6 +106,36 @@ constexpr TensorRule kJina2Tensors[] = {
     {"encoder.layer.{}.mlp.down_layer.{}", "blk.{}.ffn_down.{}"},
 };
 
+// Its matrices are what adapters for tasks start from; the adapters stay behind.
+constexpr TensorRule kJina3Tensors[] = {
+    {"emb_ln.{}", "token_embd_norm.{}"},
+    {"embeddings.word_embeddings.parametrizations.weight.original", "token_embd.weight"},
+    {"embeddings.word_embeddings.parametrizations.weight.{}.lora_A", "", TensorOp::Drop},
+    {"embeddings.word_embeddings.parametrizations.weight.{}.lora_B", "", TensorOp::Drop},
+    {"embeddings.token_type_embeddings.parametrizations.weight.original", "token_types.weight"},
+    {"embeddings.token_type_embeddings.parametrizations.weight.{}.lora_A", "", TensorOp::Drop},
+    {"embeddings.token_type_embeddings.parametrizations.weight.{}.lora_B", "", TensorOp::Drop},
+    {"encoder.layers.{}.mixer.Wqkv.bias", "blk.{}.attn_qkv.bias"},
+    {"encoder.layers.{}.mixer.Wqkv.parametrizations.weight.original", "blk.{}.attn_qkv.weight"},
+    {"encoder.layers.{}.mixer.Wqkv.parametrizations.weight.{}.lora_A", "", TensorOp::Drop},
+    {"encoder.layers.{}.mixer.Wqkv.parametrizations.weight.{}.lora_B", "", TensorOp::Drop},
+    {"encoder.layers.{}.mixer.out_proj.bias", "blk.{}.attn_output.bias"},
+    {"encoder.layers.{}.mixer.out_proj.parametrizations.weight.original",
+     "blk.{}.attn_output.weight"},
+    {"encoder.layers.{}.mixer.out_proj.parametrizations.weight.{}.lora_A", "", TensorOp::Drop},
+    {"encoder.layers.{}.mixer.out_proj.parametrizations.weight.{}.lora_B", "", TensorOp::Drop},
+    {"encoder.layers.{}.norm1.{}", "blk.{}.attn_output_norm.{}"},
+    {"encoder.layers.{}.norm2.{}", "blk.{}.layer_output_norm.{}"},
+    {"encoder.layers.{}.mlp.fc1.bias", "blk.{}.ffn_up.bias"},
+    {"encoder.layers.{}.mlp.fc1.parametrizations.weight.original", "blk.{}.ffn_up.weight"},
+    {"encoder.layers.{}.mlp.fc1.parametrizations.weight.{}.lora_A", "", TensorOp::Drop},
+    {"encoder.layers.{}.mlp.fc1.parametrizations.weight.{}.lora_B", "", TensorOp::Drop},
+    {"encoder.layers.{}.mlp.fc2.bias", "blk.{}.ffn_down.bias"},
+    {"encoder.layers.{}.mlp.fc2.parametrizations.weight.original", "blk.{}.ffn_down.weight"},
+    {"encoder.layers.{}.mlp.fc2.parametrizations.weight.{}.lora_A", "", TensorOp::Drop},
+    {"encoder.layers.{}.mlp.fc2.parametrizations.weight.{}.lora_B", "", TensorOp::Drop},
+};
+
 constexpr TensorRule kModernTensors[] = {
     {"embeddings.tok_embeddings.weight", "token_embd.weight"},
     {"embeddings.norm.{}", "token_embd_norm.{}"},
@@ -139,6 +169,7 @@ std::optional<MetadataValue> classifier_labels(const ModelConfig& config) {
   std::ranges::sort(by_id);
   if (by_id.size() == 2 && by_id.front().second == "LABEL_0") return std::nullopt;
   std::vector<std::string> labels;
+  labels.reserve(by_id.size());
   for (auto& [id, label] : by_id) labels.push_back(std::move(label));
   return labels;
 }
@@ -245,7 +276,7 @@ constinit const Architecture kJinaBert3{.name = "jina-bert-v3",
                                         .hf_names = kJina3Names,
                                         .applies = has_lora_adaptations,
                                         .prefixes = kPrefixes,
-                                        .tensors = kNomicTensors,
+                                        .tensors = kJina3Tensors,
                                         .shared_tensors = kBertTensors,
                                         .left_out = kHeads,
                                         .metadata = kRobertaMetadata};

@@ -30,7 +30,7 @@ void add_piece(HubTokenizer& tokenizer, std::uint64_t id, const std::string& tex
 
 void read_piece_map(const Json& vocabulary, HubTokenizer& tokenizer, const std::string& where) {
   for (const auto& [text, id] : vocabulary.as_object(where)) {
-    add_piece(tokenizer, token_id(id, where + "." + text), text);
+    add_piece(tokenizer, token_id(id, std::string(where).append(".").append(text)), text);
   }
 }
 
@@ -96,7 +96,7 @@ void read_added_tokens_decoder(const TokenizerSource& source, HubTokenizer& toke
   for (const auto& [key, token] : decoder->as_object(where)) {
     const std::uint64_t id = parse_token_id(key, where);
     check_token_id(id, where);
-    AddedToken parsed = parse_added_token(token, where + "." + key);
+    AddedToken parsed = parse_added_token(token, std::string(where).append(".").append(key));
     const std::string* known = tokenizer.find(id);
     if (known == nullptr || *known == parsed.content) {
       tokenizer.added.insert_or_assign(id, std::move(parsed));

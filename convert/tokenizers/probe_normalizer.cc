@@ -28,13 +28,13 @@ std::string replace_matches(std::string_view text, const Regex& regex, std::stri
 }
 
 // The probe is in both forms already.
-std::optional<std::string> unchanged(std::string text, const Json& /*step*/) { return text; }
+std::optional<std::string> unchanged(const std::string& text, const Json& /*step*/) { return text; }
 
-std::optional<std::string> prepend(std::string text, const Json& step) {
+std::optional<std::string> prepend(const std::string& text, const Json& step) {
   return text.empty() ? text : text_at(step, {"prepend"}) + text;
 }
 
-std::optional<std::string> replace(std::string text, const Json& step) {
+std::optional<std::string> replace(const std::string& text, const Json& step) {
   const std::string content = text_at(step, {"content"});
   const std::string regex = text_at(step, {"pattern", "Regex"});
   if (!regex.empty()) return replace_matches(text, Regex(regex, std::string(kWhere)), content);
@@ -63,13 +63,15 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::optional<std::string> lowercase(std::string text, const Json& /*step*/) { return lower(text); }
+std::optional<std::string> lowercase(const std::string& text, const Json& /*step*/) {
+  return lower(text);
+}
 
 std::string strip_marks(std::string_view text) {
   return replace_matches(text, Regex(R"(\p{Mn})", std::string(kWhere)), "");
 }
 
-std::optional<std::string> strip_accents(std::string text, const Json& /*step*/) {
+std::optional<std::string> strip_accents(const std::string& text, const Json& /*step*/) {
   return strip_marks(text);
 }
 
@@ -89,7 +91,8 @@ std::string pad_han(std::string_view text) {
   return out += text.substr(at);
 }
 
-std::optional<std::string> bert(std::string text, const Json& step) {
+std::optional<std::string> bert(const std::string& original, const Json& step) {
+  std::string text = original;
   if (flag_of(step, "clean_text", true)) {
     text = replace_matches(text, Regex(R"((?![\t\n\r])\p{C})", std::string(kWhere)), "");
     text = replace_matches(text, Regex(R"(\s)", std::string(kWhere)), " ");
@@ -102,7 +105,7 @@ std::optional<std::string> bert(std::string text, const Json& step) {
 
 struct Row {
   std::string_view type;
-  std::optional<std::string> (*apply)(std::string text, const Json& step);
+  std::optional<std::string> (*apply)(const std::string& text, const Json& step);
 };
 
 constexpr Row kSteps[] = {
@@ -127,7 +130,7 @@ std::optional<std::string> normalize_probe(std::string text, const Json* normali
   }
   const auto* row = std::ranges::find(kSteps, type, &Row::type);
   if (row == std::end(kSteps)) return std::nullopt;
-  return row->apply(std::move(text), *normalizer);
+  return row->apply(text, *normalizer);
 }
 
 }  // namespace holdfast::convert

@@ -12,7 +12,7 @@ namespace holdfast::convert {
 
 namespace {
 
-constexpr std::size_t kPatternBytesMax = 64 * 1024;
+constexpr std::size_t kPatternBytesMax = std::size_t{64} * 1024;
 constexpr std::uint32_t kStepsMax = 2'000'000;
 constexpr std::uint32_t kHeapKibibytesMax = 64 * 1024;
 

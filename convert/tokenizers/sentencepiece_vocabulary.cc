@@ -39,7 +39,7 @@ void overlay_settings(const TokenizerSource& source, Overlay overlay, Vocabulary
   const Json* decoder = source.setting("added_tokens_decoder");
   if (decoder == nullptr) return;
   for (const auto& [key, token] : decoder->as_object(where)) {
-    const Added added = parse_added(token, where + "." + key);
+    const Added added = parse_added(token, std::string(where).append(".").append(key));
     Token* row = row_of(vocabulary, parse_token_id(key, where));
     if (row == nullptr) continue;
     const bool by_looks = overlay == Overlay::Settings;

@@ -81,7 +81,8 @@ std::vector<std::string> merges_of_text(const std::string& text) {
     std::string left;
     std::string right;
     std::string rest;
-    if (words >> left >> right && !(words >> rest)) merges.push_back(left + " " + right);
+    if (words >> left >> right && !(words >> rest))
+      merges.push_back(left.append(" ").append(right));
   }
   return merges;
 }

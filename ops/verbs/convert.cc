@@ -176,6 +176,8 @@ void add_options(CLI::App& verb, ConvertOptions& options) {
                 "Quantize a GGUF whose tensors are quantized already");
   verb.add_flag("--ledger", options.request.ledger, "Write NAME.ledger.json beside --out");
   verb.add_flag("--no-mtp", options.request.no_mtp, "Without layers that predict further tokens");
+  verb.add_flag("--config-defaults", options.request.config_defaults,
+                "With what transformers adds to the config of a Llama or Mistral");
   verb.add_flag("--fuse-qkv", options.request.fuse_qkv, "attn_q, attn_k, attn_v become attn_qkv");
   verb.add_flag("--fp8-as-q8", options.request.fp8_as_q8, "Q8_0 for matrices that are FP8");
   verb.add_flag("--plain", options.request.plain, "Exactly the keys of llama.cpp's converter");

@@ -64,9 +64,6 @@ ConvertRequest request_of(const fs::path& folder, const std::string& command) {
   return request;
 }
 
-// Left out: configs with defaults that only a Python library knows.
-bool is_covered(const std::string& name) { return name.find("_autoconfig") == name.npos; }
-
 std::vector<Json> files_of(const Json& record) {
   const Json* files = record.find("files");
   if (files != nullptr) return {files->as_array().begin(), files->as_array().end()};
@@ -87,9 +84,10 @@ std::vector<Run> runs_of(const fs::path& folder) {
   std::vector<Run> runs;
   for (const auto& [name, record] : expected.find("runs")->as_object()) {
     std::vector<Json> files = files_of(record);
-    if (files.empty() || !is_covered(name)) continue;
-    runs.push_back(
-        {name, request_of(folder, record.find("command")->as_string()), std::move(files)});
+    if (files.empty()) continue;
+    ConvertRequest request = request_of(folder, record.find("command")->as_string());
+    request.config_defaults = name.ends_with("_autoconfig");
+    runs.push_back({name, std::move(request), std::move(files)});
   }
   const Json* results = expected.find_path({"quantize", "results"});
   if (results == nullptr) return runs;
