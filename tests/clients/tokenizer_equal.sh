@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The GGUF that `holdfast convert` makes tokenizes in a real llama.cpp as the original tokenizer does.
+# The GGUF that `holdfast convert` makes tokenizes in a real llama.cpp as the original tokenizer does:
+# Hugging Face's library on tokenizer.json, Google's on tokenizer.model.
 #   tokenizer_equal.sh HOLDFAST
 set -euo pipefail
 holdfast=$1
@@ -13,16 +14,36 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 failures=0
+pairs=()
 # Published vocabularies, carried by a model of zeros.
-for name in phi-2 falcon-tokenizer; do
+for name in phi-2 phi-3 falcon-tokenizer; do
   "$node" "$here/tokenizer_model.mjs" "$data/tokenizers/ort-ext/$name" "$scratch/$name"
   "$holdfast" convert "$scratch/$name" --to F16 --out "$scratch/$name.gguf" >&2
-  "$node" "$here/tokenizer_equal.mjs" "$scratch/$name.gguf" "$scratch/$name" || failures=$((failures + 1))
+  pairs+=("$scratch/$name.gguf" "$scratch/$name")
 done
-# Small ones of several families.
-for name in llama31-bpe-gqa qwen2-tied cohere olmo2 stablelm2 gpt-oss-mxfp4 deepseek3-fp8; do
-  folder=$data/reference/cases/$name
-  "$holdfast" convert "$folder" --to F16 --out "$scratch/$name.gguf" >&2
-  "$node" "$here/tokenizer_equal.mjs" "$scratch/$name.gguf" "$folder" || failures=$((failures + 1))
+golden=$here/../golden/tokenizers/sentencepiece.json
+while read -r name tokens <&3; do
+  "$node" "$here/tokenizer_model.mjs" "$data/tokenizers/$name" "$scratch/spm" "$tokens"
+  "$holdfast" convert "$scratch/spm" --to F16 --force --out "$scratch/spm.gguf" >&2
+  "$node" "$here/sentencepiece_equal.mjs" "$scratch/spm.gguf" "$golden" "$name" || failures=$((failures + 1))
+done 3<<'END'
+mistral/tokenizer.model.v1 32000
+mistral/mistral_instruct_tokenizer_240323.model.v3 32768
+grok-1/tokenizer.model 131072
+END
+# Small ones of every kind.
+for tokenizer in "$data"/reference/cases/*/tokenizer.json; do
+  folder=$(dirname "$tokenizer")
+  name=$(basename "$folder")
+  case $name in
+  # Packed by other tools.
+  llama-gptq4 | llama-nvfp4-modelopt | llama2-pytorch-bin) continue ;;
+  esac
+  "$holdfast" convert "$folder" --to F16 --out "$scratch/$name.gguf" >"$scratch/log" 2>&1 || {
+    cat "$scratch/log" >&2
+    exit 1
+  }
+  pairs+=("$scratch/$name.gguf" "$folder")
 done
+"$node" "$here/tokenizer_equal.mjs" "${pairs[@]}" || failures=$((failures + 1))
 exit "$((failures > 0))"

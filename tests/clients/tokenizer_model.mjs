@@ -1,14 +1,18 @@
 // Writes the smallest checkpoint that carries a given tokenizer: a Llama of one layer, all zeros.
-//   tokenizer_model.mjs TOKENIZER_FOLDER OUT_FOLDER
+//   tokenizer_model.mjs TOKENIZER_FOLDER OUT_FOLDER         with a tokenizer.json
+//   tokenizer_model.mjs SENTENCEPIECE_MODEL OUT_FOLDER TOKENS
 import {copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync} from "node:fs";
 import {join} from "node:path";
 
-const [source, out] = process.argv.slice(2);
+const [source, out, count] = process.argv.slice(2);
 const width = 32;
 
-const tokenizer = JSON.parse(readFileSync(join(source, "tokenizer.json"), "utf8"));
-const ids = [...Object.values(tokenizer.model.vocab), ...tokenizer.added_tokens.map((token) => token.id)];
-const tokens = ids.reduce((most, id) => Math.max(most, id), 0) + 1;
+function countTokens() {
+  const tokenizer = JSON.parse(readFileSync(join(source, "tokenizer.json"), "utf8"));
+  const ids = [...Object.values(tokenizer.model.vocab), ...tokenizer.added_tokens.map((token) => token.id)];
+  return ids.reduce((most, id) => Math.max(most, id), 0) + 1;
+}
+const tokens = count ? Number(count) : countTokens();
 
 const block = "model.layers.0.";
 const shapes = {
@@ -43,6 +47,9 @@ writeFileSync(join(out, "config.json"), JSON.stringify({
   intermediate_size: width, num_hidden_layers: 1, num_attention_heads: 1, num_key_value_heads: 1,
   max_position_embeddings: 64, rms_norm_eps: 1e-5, rope_theta: 10000, tie_word_embeddings: true,
 }));
-for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
-  if (existsSync(join(source, name))) copyFileSync(join(source, name), join(out, name));
+const files = count
+  ? [[source, "tokenizer.model"]]
+  : ["tokenizer.json", "tokenizer_config.json"].map((name) => [join(source, name), name]);
+for (const [path, name] of files) {
+  if (existsSync(path)) copyFileSync(path, join(out, name));
 }
