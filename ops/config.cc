@@ -132,6 +132,8 @@ constexpr Key<Config> kWebKeys[] = {
      [](const Place& p, const toml::node& n, Config& c) { c.listen = read_string(p, n); }},
     {"external_url",
      [](const Place& p, const toml::node& n, Config& c) { c.external_url = read_string(p, n); }},
+    {"access_log",
+     [](const Place& p, const toml::node& n, Config& c) { c.access_log = read_string(p, n); }},
     {"threads",
      [](const Place& p, const toml::node& n, Config& c) { c.threads = read_unsigned(p, n, 1024); }},
 };
@@ -293,6 +295,7 @@ std::string to_text(const Config& config) {
                    {"store", toml::table{{"path", config.data.string()}}},
                    {"web", toml::table{{"listen", config.listen},
                                        {"external_url", config.external_url},
+                                       {"access_log", config.access_log.string()},
                                        {"threads", static_cast<std::int64_t>(config.threads)}}}};
   toml::array upstreams, mirrors;
   for (const UpstreamSettings& upstream : config.upstreams) upstreams.push_back(to_table(upstream));

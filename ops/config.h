@@ -34,8 +34,9 @@ struct Config {
   bool offline = false;
   std::filesystem::path data;  // the data directory
   std::string listen = "127.0.0.1:8080";
-  std::string external_url;  // empty: as the request's Host says
-  unsigned threads = 0;      // 0: one per CPU
+  std::string external_url;          // empty: as the request's Host says
+  std::filesystem::path access_log;  // empty: none
+  unsigned threads = 0;              // 0: one per CPU
   std::vector<UpstreamSettings> upstreams;
   std::vector<MirrorSettings> mirrors;
 };

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <memory>
+#include <ranges>
 #include <vector>
 
 #include <cmark-gfm-core-extensions.h>
@@ -219,12 +220,12 @@ void make_safe(cmark_node* document, const CardLinks& links) {
     }
   }
   // Inner images first: an outer one that is replaced moves its children.
-  for (auto at = found.images.rbegin(); at != found.images.rend(); ++at) {
-    const std::string here = image_url(url_of(*at), links);
+  for (cmark_node* image : std::views::reverse(found.images)) {
+    const std::string here = image_url(url_of(image), links);
     if (here.empty()) {
-      replace_image(*at, link_url(url_of(*at), links));
+      replace_image(image, link_url(url_of(image), links));
     } else {
-      cmark_node_set_url(*at, here.c_str());
+      cmark_node_set_url(image, here.c_str());
     }
   }
 }

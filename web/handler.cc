@@ -52,6 +52,7 @@ bool wants_page(const Request& request) noexcept {
 Response dress_error(const Call& call, Response response) {
   const bool hub_answer = response.header("X-Repo-Commit").empty() == false ||
                           std::string_view(call.request.target).starts_with("/api/") ||
+                          std::string_view(call.request.target).starts_with("/v2/") ||
                           std::string_view(call.request.target).starts_with("/-/api/");
   if (response.status < 400 || hub_answer || !wants_page(call.request)) return response;
   return error_page(call, response.status, response.header("X-Error-Message"));

@@ -79,7 +79,7 @@ Response list_refs(const Call& call) {
   for (const auto& ref : call.services.store.catalog().refs(repository.id)) {
     for (const auto& space : kRefSpaces) {
       if (!ref.name.starts_with(space.prefix) || answer.find(space.key) == nullptr) continue;
-      answer[space.key].array().push_back(
+      answer[space.key].array().emplace_back(
           Json::Object{{"name", ref.name.substr(space.prefix.size())},
                        {"ref", ref.name},
                        {"targetCommit", to_hex(ref.commit)}});

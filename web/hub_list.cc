@@ -124,8 +124,9 @@ void read_size_range(std::string_view text, ListFilter& filter) {
     } else if (count && bound.starts_with("max:")) {
       filter.parameters_max = count;
     } else {
-      refuse(400, "",
-             "num_parameters: expected \"min:6B,max:128B\", found \"" + std::string(bound) + "\"");
+      refuse(
+          400, "",
+          R"(num_parameters: expected "min:6B,max:128B", found ")" + std::string(bound) + R"(")");
     }
   }
 }

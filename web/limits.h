@@ -13,6 +13,7 @@ inline constexpr std::size_t kBodyBytesMax = std::size_t{4} * 1024 * 1024;
 inline constexpr std::size_t kConnectionsMax = 16'384;
 
 inline constexpr std::chrono::seconds kHeaderTimeout{15};  // first byte to last byte of a request
+inline constexpr std::chrono::seconds kBodyTimeout{120};   // for all of a request's body
 inline constexpr std::chrono::seconds kIdleTimeout{75};    // between requests
 inline constexpr std::chrono::seconds kSendTimeout{60};    // without a byte taken by the client
 inline constexpr std::chrono::seconds kLingerTimeout{2};   // reading on after a refused request
@@ -27,6 +28,8 @@ inline constexpr std::size_t kCopiedBytesMax = std::size_t{16} * 1024;
 inline constexpr std::chrono::milliseconds kLongPollMax{30'000};
 // Changes that follow one another within this time are one piece of news.
 inline constexpr std::chrono::milliseconds kNewsPause{50};
+
+inline constexpr std::size_t kAccessLogBatchBytes = std::size_t{64} * 1024;
 
 // Files whose answers are kept ready (hot_files.h): all, those with a descriptor, bytes of the
 // rest.

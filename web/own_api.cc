@@ -95,7 +95,7 @@ Response show_repository(const Call& call) {
   Json::Object json = record_json(record).as_object();
   Json::Array refs;
   for (const auto& ref : catalog.refs(record.id)) {
-    refs.push_back(Json::Object{{"name", ref.name}, {"commit", to_hex(ref.commit)}});
+    refs.emplace_back(Json::Object{{"name", ref.name}, {"commit", to_hex(ref.commit)}});
   }
   Json::Array revisions;
   for (const auto& revision : catalog.revisions(record.id)) {
@@ -135,12 +135,12 @@ Response list_facts(const Call& call) {
 Response list_holes(const Call& call) {
   Json::Array list;
   for (const auto& hole : call.services.store.catalog().holes()) {
-    list.push_back(Json::Object{{"kind", storage::to_text(hole.repo.kind)},
-                                {"id", hole.repo.full_name()},
-                                {"commit", to_hex(hole.commit)},
-                                {"path", hole.path},
-                                {"reason", hole.reason},
-                                {"since", to_text(hole.since)}});
+    list.emplace_back(Json::Object{{"kind", storage::to_text(hole.repo.kind)},
+                                   {"id", hole.repo.full_name()},
+                                   {"commit", to_hex(hole.commit)},
+                                   {"path", hole.path},
+                                   {"reason", hole.reason},
+                                   {"since", to_text(hole.since)}});
   }
   return json_response(Json::Object{{"holes", std::move(list)}});
 }

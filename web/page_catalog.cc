@@ -72,7 +72,7 @@ Html repository_row(const Call& call, const RepositoryFacts& facts) {
     chips.add(chip(count_text(total) + " parameters"));
   }
   Html row;
-  row.add("<li><a class=\"row\" href=\"", page_path(call.services, id), "\"><span class=\"name\">");
+  row.add(R"(<li><a class="row" href=")", page_path(call.services, id), R"("><span class="name">)");
   if (!id.owner.empty())
     row.add("<span class=\"owner\">", id.owner, "</span><span class=\"slash\">/</span>");
   row.add(id.name, "</span><span class=\"chips\">", chips, "</span><span class=\"licence\">",
@@ -141,7 +141,7 @@ std::string job_subject(const storage::Job& job) {
 
 Html job_row(const Call& call, const storage::Job& job) {
   Html row;
-  row.add("<tr><td class=\"num\"><a href=\"", base_path(call.services), "/-/api/v1/jobs/", job.id,
+  row.add(R"(<tr><td class="num"><a href=")", base_path(call.services), "/-/api/v1/jobs/", job.id,
           "/log\">", job.id, "</a></td><td>", job.kind, "</td><td class=\"key\">", job_subject(job),
           "</td><td>",
           chip(storage::to_text(job.state), "state-" + std::string(storage::to_text(job.state))),

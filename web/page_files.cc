@@ -20,7 +20,7 @@ struct Places {
   std::string revision;
 
   std::string of(std::string_view verb, std::string_view path) const {
-    std::string place = page + "/" + std::string(verb) + "/" + revision;
+    const std::string place = page + "/" + std::string(verb) + "/" + revision;
     return path.empty() ? place : place + "/" + percent_encode(path, true);
   }
 };
@@ -32,7 +32,7 @@ Places places_of(const Call& call, const RevisionAt& at) {
 
 Html breadcrumbs(const Places& places, std::string_view root, std::string_view path) {
   Html html;
-  html.add("<nav class=\"crumbs\" aria-label=\"Path\"><a href=\"", places.of("tree", ""), "\">",
+  html.add(R"(<nav class="crumbs" aria-label="Path"><a href=")", places.of("tree", ""), R"(">)",
            root, "</a>");
   for (std::size_t at = 0; at < path.size();) {
     const auto end = std::min(path.find('/', at), path.size());
@@ -94,7 +94,7 @@ Folder read_folder(const storage::Catalog& catalog, const RevisionAt& at, const 
 Html directory_row(const Places& places, const std::string& path, const std::string& name,
                    const Directory& directory) {
   Html row;
-  return row.add("<tr><td class=\"file dir\"><a href=\"",
+  return row.add(R"(<tr><td class="file dir"><a href=")",
                  places.of("tree", path.empty() ? name : path + "/" + name), "\">", name,
                  "/</a></td><td class=\"id\">", directory.files,
                  directory.files == 1 ? std::string_view(" file") : std::string_view(" files"),
@@ -106,15 +106,15 @@ Html file_row(const Places& places, const storage::FileRecord& file) {
   const std::string name = file.path.substr(file.path.rfind('/') + 1);
   Html row;
   if (!file.object) {
-    return row.add("<tr class=\"absent\"><td class=\"file\">", name,
-                   "</td><td class=\"id\">not mirrored</td><td class=\"num\">",
+    return row.add(R"(<tr class="absent"><td class="file">)", name,
+                   R"(</td><td class="id">not mirrored</td><td class="num">)",
                    size_text(file.size_bytes), "</td><td></td></tr>\n");
   }
   const std::string sha256 = to_hex(*file.object);
-  return row.add("<tr><td class=\"file\"><a href=\"", places.of("blob", file.path), "\">", name,
-                 "</a></td><td class=\"id\"><code title=\"SHA-256 ", sha256, "\">",
+  return row.add(R"(<tr><td class="file"><a href=")", places.of("blob", file.path), R"(">)", name,
+                 R"(</a></td><td class="id"><code title="SHA-256 )", sha256, R"(">)",
                  sha256.substr(0, 10), "</code></td><td class=\"num\">", size_text(file.size_bytes),
-                 "</td><td class=\"get\"><a href=\"", places.of("resolve", file.path),
+                 R"(</td><td class="get"><a href=")", places.of("resolve", file.path),
                  "?download=true\" aria-label=\"Download ", name, "\">download</a></td></tr>\n");
 }
 
@@ -141,8 +141,7 @@ Html metadata_html(const Json& fact) {
   const Json* metadata = fact.find("metadata");
   if (metadata == nullptr || !metadata->is_object() || metadata->as_object().empty()) return html;
   constexpr std::size_t kShownMax = 400;
-  html.add(
-      "<details open class=\"front\"><summary>Metadata</summary><div class=\"scroll\"><table>");
+  html.add(R"(<details open class="front"><summary>Metadata</summary><div class="scroll"><table>)");
   for (const auto& [key, value] : metadata->as_object()) {
     std::string text = value.is_string() ? value.as_string() : to_text(value);
     if (text.size() > kShownMax) text = text.substr(0, kShownMax) + " …";
@@ -173,7 +172,7 @@ Html file_facts(const Call& call, const RevisionAt& at, const storage::FileRecor
 Html content_html(const Call& call, const Places& places, const storage::FileRecord& file) {
   Html html;
   if (is_image(file.path)) {
-    return html.add("<p class=\"picture\"><img src=\"", places.of("resolve", file.path),
+    return html.add(R"(<p class="picture"><img src=")", places.of("resolve", file.path),
                     "\" alt=\"", file.path, "\"></p>\n");
   }
   if (!is_text(file.path)) return html;
@@ -210,7 +209,7 @@ Response blob_page(const Call& call) {
   const Places places = places_of(call, at);
   Html body;
   body.add(repository_head(call, at.id, wanted_revision(call), Tab::Files), "<div class=\"bar\">",
-           breadcrumbs(places, at.id.name, file->path), "<a class=\"button\" href=\"",
+           breadcrumbs(places, at.id.name, file->path), R"(<a class="button" href=")",
            places.of("resolve", file->path), "?download=true\">Download</a></div>\n",
            file_facts(call, at, *file), content_html(call, places, *file));
   return page_response(call, {.title = file->path + " · " + at.id.full_name()}, body);

@@ -65,7 +65,7 @@ Html front_matter_html(const Shown& shown) {
   Html html;
   const Json data = shown.facts.card_data();
   if (!data.is_object() || data.as_object().empty()) return html;
-  html.add("<details class=\"front\"><summary>Card data</summary><div class=\"scroll\"><table>");
+  html.add(R"(<details class="front"><summary>Card data</summary><div class="scroll"><table>)");
   for (const auto& [key, value] : data.as_object()) {
     html.add("<tr><th>", key, "</th><td>", value_html(value), "</td></tr>\n");
   }
@@ -88,7 +88,7 @@ Html dtype_html(const Json& by_dtype, std::uint64_t total) {
   for (const auto& [name, count] : by_dtype.as_object()) {
     if (!count.is_integer()) continue;
     html.add("<span class=\"dtype\"><span>", name, "</span><meter max=\"", total, "\" value=\"",
-             count.as_uint(), "\"></meter><span class=\"num\">", count_text(count.as_uint()),
+             count.as_uint(), R"("></meter><span class="num">)", count_text(count.as_uint()),
              "</span></span>");
   }
   return html;

@@ -25,7 +25,16 @@ constexpr std::array kRoutes{
     Route{"GET", "/api/agent-harnesses", "agent-harnesses", agent_harnesses, Where::Inline},
     Route{"GET", "/api/telemetry/{path}", "telemetry", telemetry, Where::Inline},
     Route{"GET", "/api/{kinds}", "list", list_hub_repositories},
+    Route{"GET", "/api/{kinds}/{repo}/auth-check", "auth-check", auth_check, Where::Inline},
+    Route{"GET", "/api/{kinds}/{repo}/discussions", "discussions", list_discussions, Where::Inline},
     Route{"GET", "/api/{kinds}/{repo}", "info", repository_info},
+    Route{"GET", "/api/models-tags-by-type", "tags", list_model_tags},
+    Route{"GET", "/api/datasets-tags-by-type", "tags", list_dataset_tags},
+    Route{"GET", "/api/spaces", "empty", empty_list, Where::Inline},
+    Route{"GET", "/api/spaces/{path}", "unknown-api", no_space, Where::Inline},
+    Route{"GET", "/api/collections", "empty", empty_list, Where::Inline},
+    Route{"GET", "/api/daily_papers", "empty", empty_list, Where::Inline},
+    Route{"GET", "/api/papers/search", "empty", empty_list, Where::Inline},
     Route{"ANY", "/api/{path}", "unknown-api", unknown_api, Where::Inline},
 
     Route{"GET", "/-/healthz", "healthz", health, Where::Inline},
@@ -50,6 +59,11 @@ constexpr std::array kRoutes{
     Route{"POST", "/{repo}/git-upload-pack", "git-upload-pack", git_upload_pack},
     Route{"POST", "/{repo}/info/lfs/objects/batch", "lfs-batch", lfs_batch},
     Route{"GET", "/{repo}/info/lfs/objects/{path}", "lfs-object", lfs_object},
+
+    Route{"GET", "/v2", "oci", oci_root, Where::Inline},
+    Route{"GET", "/v2/{repo}/manifests/{rev}", "oci-manifest", oci_manifest},
+    Route{"GET", "/v2/{repo}/blobs/{rev}", "oci-blob", oci_blob},
+    Route{"ANY", "/v2/{path}", "unknown-api", unknown_oci, Where::Inline},
 
     Route{"GET", "/", "catalog-page", catalog_page},
     Route{"GET", "/{repo}/raw/{rev}/{path}", "raw", raw_file, Where::Inline},

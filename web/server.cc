@@ -5,6 +5,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -20,6 +21,7 @@
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "web/access_log.h"
 #include "web/hot_files.h"
 #include "web/internal/worker.h"
 #include "web/metrics.h"
@@ -175,6 +177,7 @@ struct Server::State {
                  .names = &names,
                  .hot_files = &hot_files} {
     check_reach(options, endpoint);
+    if (!options.access_log.empty()) access_log.emplace(options.access_log);
   }
 
   ServerOptions options;
@@ -183,6 +186,7 @@ struct Server::State {
   NameIndex names;
   HotFiles hot_files;
   Services services;
+  std::optional<AccessLog> access_log;
   std::atomic<bool> draining{false};
   ConnectionCount count;
   std::unique_ptr<asio::thread_pool> pool;
@@ -204,7 +208,11 @@ void Server::start() {
   state.count.open_max = state.options.connections_max;
   state.pool = std::make_unique<asio::thread_pool>(kPoolThreads);
   state.context = std::make_unique<SessionContext>(
-      SessionContext{state.services, state.options.timeouts, *state.pool, state.draining});
+      SessionContext{.services = state.services,
+                     .timeouts = state.options.timeouts,
+                     .pool = *state.pool,
+                     .draining = state.draining,
+                     .access_log = state.access_log ? &*state.access_log : nullptr});
   const unsigned threads = state.options.threads != 0
                                ? state.options.threads
                                : std::max(1U, std::thread::hardware_concurrency());

@@ -29,6 +29,7 @@ namespace holdfast::web {
 // How long each wait on a socket may take; tests shorten them.
 struct Timeouts {
   std::chrono::milliseconds header = kHeaderTimeout;
+  std::chrono::milliseconds body = kBodyTimeout;
   std::chrono::milliseconds idle = kIdleTimeout;
   std::chrono::milliseconds send = kSendTimeout;
   std::chrono::milliseconds linger = kLingerTimeout;
@@ -41,6 +42,7 @@ struct ServerOptions {
   unsigned threads = 0;               // 0: one per CPU
   bool insecure = false;              // allow an address that is not loopback
   std::filesystem::path socket_path;  // Unix socket, mode 0600, its clients are trusted; "": none
+  std::filesystem::path access_log;   // one line a request (access_log.h); "": none
   std::string version = "0";
   std::size_t connections_max = kConnectionsMax;
   Timeouts timeouts;

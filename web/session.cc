@@ -2,9 +2,12 @@
 // co_await expression is freed too early or twice (GCC bug 95599): every such value is named first.
 #include "web/internal/session.h"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <cstring>
-#include <optional>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
@@ -18,8 +21,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
+#include <netdb.h>
 #include <sys/socket.h>
 
 #include "web/internal/answers.h"
@@ -27,13 +29,13 @@
 #include "web/internal/outgoing.h"
 #include "web/internal/response_head.h"
 #include "web/metrics.h"
+#include "web/request_reader.h"
 #include "web/routes.h"
 
 namespace holdfast::web {
 namespace {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
 using asio::redirect_error;
 using boost::system::error_code;
 using std::chrono::steady_clock;
@@ -60,6 +62,14 @@ std::string next_request_id() {
   return id;
 }
 
+// An id that a client or a proxy gave is kept, so that its log and ours speak of the same request.
+bool is_request_id(std::string_view text) noexcept {
+  constexpr std::size_t kBytesMax = 64;
+  return !text.empty() && text.size() <= kBytesMax && std::ranges::all_of(text, [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+  });
+}
+
 // The Date header, made once a second per thread.
 std::string_view date_now() {
   thread_local std::time_t made_at = 0;
@@ -72,14 +82,15 @@ std::string_view date_now() {
   return text;
 }
 
-int status_of_parse_error(const error_code& error) noexcept {
-  if (error == http::error::header_limit) return 431;
-  if (error == http::error::body_limit) return 413;
-  if (error == http::error::bad_version) return 505;
-  return 400;
+std::string peer_address(int socket) {
+  sockaddr_storage name{};
+  socklen_t length = sizeof name;
+  std::array<char, NI_MAXHOST> text{};
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&name), &length) != 0) return "";
+  ::getnameinfo(reinterpret_cast<sockaddr*>(&name), length, text.data(), text.size(), nullptr, 0,
+                NI_NUMERICHOST);
+  return text.data();
 }
-
-using Parser = http::request_parser<http::string_body>;
 
 class Connection final : public Session, public std::enable_shared_from_this<Connection> {
  public:
@@ -88,7 +99,9 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
         socket_(start.io, start.fd),
         waiting_(start.io),
         trusted_(start.trusted),
-        input_(kReadBytes) {}
+        input_(kReadBytes) {
+    if (context_.access_log != nullptr) client_ = trusted_ ? "unix" : peer_address(start.fd);
+  }
 
   void spawn(std::function<void()> on_end) {
     auto self = shared_from_this();
@@ -129,70 +142,84 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     }
   }
 
-  void give(std::chrono::milliseconds time) noexcept { deadline_ = steady_clock::now() + time; }
+  void give(std::chrono::milliseconds time) noexcept { give(time, steady_clock::now()); }
+
+  void give(std::chrono::milliseconds time, SteadyTime now) noexcept { deadline_ = now + time; }
 
   void give_all_time() noexcept { deadline_ = SteadyTime::max(); }
 
+  // One request after the other. What every request passes through stands here and not in
+  // coroutines of its own: their frames would be a good part of a small answer's cost.
   awaitable<void> serve() {
-    while (socket_.is_open()) {
-      parser_.emplace();
-      parser_->eager(true);
-      parser_->header_limit(kHeaderBytesMax);
-      parser_->body_limit(kBodyBytesMax);
-      const int refused = co_await read_request();
-      if (refused != 0) {
-        if (refused > 0) co_await refuse_request(refused);
+    auto now = steady_clock::now();
+    bool keep = true;
+    while (keep && socket_.is_open()) {
+      start_request(now);
+      while (!take_unread()) {
+        if (asks_to_continue()) {
+          outgoing_.start() = "HTTP/1.1 100 Continue\r\n\r\n";
+          const bool sent = co_await send_rest();
+          if (!sent) co_return;
+        }
+        error_code error;
+        const asio::mutable_buffer room(input_.data() + end_, input_.size() - end_);
+        const std::size_t got =
+            co_await socket_.async_read_some(room, redirect_error(use_awaitable, error));
+        if (error) co_return;
+        now = steady_clock::now();
+        took(got, now);
+      }
+      if (refused_ != 0) {
+        co_await refuse_request();
         co_return;
       }
-      const bool keep = parser_->get().keep_alive() && !context_.draining.load();
-      const bool sent = co_await answer_request(keep);
+      take_request();
+      if (auto known = handle_hot(request_, context_.services)) {
+        response_ = *std::move(known);
+        give(context_.timeouts.send, now);
+      } else {
+        co_await respond();
+        give(context_.timeouts.send);
+      }
+      keep = reader_.keeps_alive() && !context_.draining.load();
+      prepare(keep);
+      bool sent = outgoing_.push(socket_.native_handle()) == Outgoing::Progress::Done;
+      if (!sent) sent = co_await send_rest();
+      const auto started = std::exchange(now, steady_clock::now());
+      finish(sent, now - started);
       // A drain that began meanwhile has closed the idle connections already: do not become one.
-      if (!sent || !keep || context_.draining.load()) co_return;
+      keep = keep && sent && !context_.draining.load();
     }
   }
 
-  // Reads until the parser has a whole request. 0: it has; a status: refuse with it; -1: the client
-  // is gone.
-  awaitable<int> read_request() {
+  void start_request(SteadyTime now) {
+    reader_.restart();
+    refused_ = 0;
+    continued_ = false;
+    in_body_ = false;
     idle_ = begin_ == end_;
-    give(idle_ ? context_.timeouts.idle : context_.timeouts.header);
-    bool continued = false;
-    while (true) {
-      error_code error;
-      if (begin_ != end_) {
-        const asio::const_buffer unread(input_.data() + begin_, end_ - begin_);
-        begin_ += parser_->put(unread, error);
-        if (error && error != http::error::need_more) co_return status_of_parse_error(error);
-        if (parser_->is_done()) break;
-      }
-      if (parser_->is_header_done() && !continued && expects_continue()) {
-        continued = true;
-        outgoing_.start() = "HTTP/1.1 100 Continue\r\n\r\n";
-        const bool sent = co_await send_rest();
-        if (!sent) co_return -1;
-      }
-      if (!make_room()) co_return 431;
-      const bool more = co_await read_more();
-      if (!more) co_return -1;
+    give(idle_ ? context_.timeouts.idle : context_.timeouts.header, now);
+  }
+
+  // Hands what is unread to the reader. True when the request is complete or refused; else there is
+  // room for more bytes.
+  bool take_unread() {
+    begin_ += reader_.put({input_.data() + begin_, end_ - begin_});
+    if (reader_.state() == RequestReader::State::NeedsMore) {
+      if (make_room()) return false;
+      refused_ = 431;
+    } else if (reader_.state() == RequestReader::State::Refused) {
+      refused_ = reader_.status();
     }
     idle_ = false;
     give_all_time();
-    co_return names_one_host() ? 0 : 400;
+    return true;
   }
 
-  // RFC 9112, section 3.2: what stands before or behind us must not read another host out of it.
-  bool names_one_host() {
-    const auto& message = parser_->get();
-    const auto hosts = message.equal_range(http::field::host);
-    const auto count = std::distance(hosts.first, hosts.second);
-    if (count == 0) return message.version() < 11;
-    const std::string_view host = view(hosts.first->value());
-    return count == 1 && (host.empty() || is_host(host));
-  }
-
-  bool expects_continue() {
-    return parser_->get().version() >= 11 &&
-           boost::beast::iequals(parser_->get()[http::field::expect], "100-continue");
+  bool asks_to_continue() {
+    if (continued_ || !reader_.expects_continue()) return false;
+    continued_ = true;
+    return true;
   }
 
   // Moves what is unread to the front, and grows the buffer while a header is longer than it.
@@ -206,26 +233,21 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     return true;
   }
 
-  awaitable<bool> read_more() {
-    error_code error;
-    const asio::mutable_buffer room(input_.data() + end_, input_.size() - end_);
-    const std::size_t got =
-        co_await socket_.async_read_some(room, redirect_error(use_awaitable, error));
-    if (error) co_return false;
-    end_ += got;
+  void took(std::size_t bytes, SteadyTime now) {
+    end_ += bytes;
     if (idle_) {
       idle_ = false;
-      give(context_.timeouts.header);
-    } else if (parser_->is_header_done()) {
-      give(context_.timeouts.send);  // a body may take its time as long as it moves
+      give(context_.timeouts.header, now);
+    } else if (reader_.head_is_read() && !in_body_) {
+      in_body_ = true;
+      give(context_.timeouts.body, now);
     }
-    co_return true;
   }
 
   // A request that cannot be read ends the connection; what the client still sends is read for a
   // moment, so that the answer is not lost to a reset.
-  awaitable<void> refuse_request(int status) {
-    response_ = error_response(status, "", "Bad request");
+  awaitable<void> refuse_request() {
+    response_ = error_response(refused_, "", "Bad request");
     request_ = {};
     prepare(false);
     give(context_.timeouts.send);
@@ -242,52 +264,32 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     }
   }
 
-  awaitable<bool> answer_request(bool keep) {
-    const auto started = steady_clock::now();
-    take_request();
-    if (auto known = handle_hot(request_, context_.services)) {
-      response_ = *std::move(known);
-    } else {
-      co_await respond();
-    }
-    prepare(keep);
-    give(context_.timeouts.send);
-    // Most answers fit into the socket at once and need no coroutine of their own.
-    bool sent = outgoing_.push(socket_.native_handle()) == Outgoing::Progress::Done;
-    if (!sent) sent = co_await send_rest();
-    const bool has_body = sent && request_.method != "HEAD";
-    finish(has_body ? response_.body_bytes() : 0, steady_clock::now() - started);
-    response_ = Response{};  // an idle connection keeps no object open
-    co_return sent;
-  }
-
-  // The parser's message as our value; it borrows from the parser until the next request.
+  // The request borrows from the reader until the next one starts.
   void take_request() {
-    const auto& message = parser_->get();
-    headers_.clear();
-    for (const auto& field : message) {
-      headers_.push_back(Header{view(field.name_string()), view(field.value())});
-    }
-    id_ = next_request_id();
-    request_.method = view(message.method_string());
-    request_.target = view(message.target());
-    request_.headers = headers_;
-    request_.body = message.body();
+    request_ = reader_.request();
+    const std::string_view given = request_.header("X-Request-Id");
+    id_ = is_request_id(given) ? std::string(given) : next_request_id();
     request_.id = id_;
     request_.trusted = trusted_;
   }
 
-  static std::string_view view(boost::beast::string_view text) noexcept {
-    return {text.data(), text.size()};
-  }
-
-  void finish(std::uint64_t bytes, std::chrono::nanoseconds took) {
+  void finish(bool sent, std::chrono::nanoseconds took) {
+    const bool has_body = sent && request_.method != "HEAD";
+    const std::uint64_t bytes = has_body ? response_.body_bytes() : 0;
     if (context_.services.metrics != nullptr) {
       context_.services.metrics->count({response_.route, response_.status, bytes, took});
     }
-    if (!log_->should_log(spdlog::level::debug)) return;
-    log_->debug("request id={} method={} target=\"{}\" status={} bytes={} us={}", request_.id,
-                request_.method, request_.target, response_.status, bytes, took.count() / 1000);
+    if (context_.access_log != nullptr) {
+      context_.access_log->add({.id = request_.id,
+                                .client = client_,
+                                .method = request_.method,
+                                .target = request_.target,
+                                .agent = request_.header("User-Agent"),
+                                .status = response_.status,
+                                .sent_bytes = bytes,
+                                .took = took});
+    }
+    response_ = Response{};  // an idle connection keeps no object open
   }
 
   // Asks again after each piece of news while the answer says that nothing has changed yet.
@@ -405,8 +407,11 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   bool idle_ = true;
   SteadyTime deadline_ = SteadyTime::max();
   std::shared_ptr<spdlog::logger> log_ = log();  // shared with spdlog's registry
-  std::optional<Parser> parser_;
-  std::vector<Header> headers_;
+  RequestReader reader_;
+  int refused_ = 0;         // the status to refuse the request with
+  bool continued_ = false;  // "100 Continue" was sent
+  bool in_body_ = false;    // the head is read, and the body's time runs
+  std::string client_;      // its address, for the access log
   std::string id_;
   Request request_;
   Response response_;

@@ -124,8 +124,9 @@ void Worker::State::open_session(int fd, bool trusted) {
 }
 
 awaitable<void> Worker::State::sweep() {
-  const auto shortest = std::min({context.timeouts.header, context.timeouts.idle,
-                                  context.timeouts.send, context.timeouts.linger});
+  const Timeouts& timeouts = context.timeouts;
+  const auto shortest =
+      std::min({timeouts.header, timeouts.body, timeouts.idle, timeouts.send, timeouts.linger});
   const auto interval = std::clamp(shortest / 4, std::chrono::milliseconds(1), kSweepInterval);
   while (!stopping) {
     sweep_timer.expires_after(interval);
@@ -134,6 +135,7 @@ awaitable<void> Worker::State::sweep() {
     if (error) co_return;
     const auto now = std::chrono::steady_clock::now();
     for (const auto& [number, session] : sessions) session->expire(now);
+    if (context.access_log != nullptr) context.access_log->flush();
   }
 }
 

@@ -51,6 +51,7 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
                       .threads = config.threads,
                       .insecure = options.insecure,
                       .socket_path = config.data / "holdfast.sock",
+                      .access_log = config.access_log,
                       .version = kVersion},
                      *store);
   server.start();

@@ -51,6 +51,7 @@ path = "/srv/models"
 [web]
 listen = "127.0.0.1:9000"
 external_url = "https://hub.example.org"
+access_log = "/var/log/access.log"
 threads = 3
 [[upstream]]
 name = "hf"
@@ -67,6 +68,7 @@ include = ["*.safetensors"]
   CHECK(config.data == "/srv/models");
   CHECK(config.listen == "127.0.0.1:9000");
   CHECK(config.external_url == "https://hub.example.org");
+  CHECK(config.access_log == "/var/log/access.log");
   CHECK(config.threads == 3);
   REQUIRE(config.upstreams.size() == 1);
   CHECK(config.upstreams[0].redirect_hosts == std::vector<std::string>{"hf.co"});

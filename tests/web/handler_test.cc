@@ -163,7 +163,7 @@ TEST_CASE("web/handler: what is missing says so in the hub's own words") {
       {"/api/models/org/tiny/tree/main/additional_chat_templates?recursive=false", 404,
        "EntryNotFound", true},
       {"/api/datasets/org/tiny", 404, "RepoNotFound", false},
-      {"/api/collections", 404, "", false},
+      {"/api/buckets", 404, "", false},
       {"/api/models/org/tiny?expand=nonsense", 400, "", false},
       {"/api/models?limit=x", 400, "", false},
       {"/org/tiny/resolve/main/%zz", 404, "", false},

@@ -1,6 +1,7 @@
 // Serves a store until its standard input ends: for the client scripts, the benchmark and a look at
 // the pages. Usage: web_sample_server DIRECTORY [WEIGHTS_BYTES [UNIX_SOCKET]]; fills an empty store
-// with the sample, prints its URL.
+// with the sample, prints its URL. WEB_THREADS: of the server; WEB_SMALL_FILES: so many files of
+// 2 KiB in a repository org/small.
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -8,6 +9,20 @@
 #include "storage/base/error.h"
 #include "tests/web/sample_store.h"
 #include "web/server.h"
+
+namespace {
+
+void add_small_files(holdfast::storage::Store& store, std::size_t count) {
+  constexpr std::size_t kFileBytes = 2048;
+  holdfast::tests::SampleRepository small{.id = "org/small", .files = {}, .facts = {}};
+  const std::string bytes = holdfast::tests::pattern_bytes(kFileBytes + count);
+  for (std::size_t i = 0; i < count; ++i) {
+    small.files.push_back({"f" + std::to_string(i), bytes.substr(i, kFileBytes)});
+  }
+  holdfast::tests::publish(store, small);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) try {
   if (argc < 2) {
@@ -18,6 +33,9 @@ int main(int argc, char** argv) try {
   const std::size_t weights = argc > 2 ? std::stoull(argv[2]) : holdfast::tests::kWeightsBytes;
   if (store->catalog().list_repositories({.limit = 1}).empty()) {
     holdfast::tests::fill_sample(*store, weights);
+    if (const char* count = std::getenv("WEB_SMALL_FILES")) {
+      add_small_files(*store, std::stoul(count));
+    }
   }
   holdfast::web::ServerOptions options{.listen = "127.0.0.1:0", .version = "sample"};
   if (const char* threads = std::getenv("WEB_THREADS")) {

@@ -157,12 +157,20 @@ TEST_CASE("web/server: what breaks the protocol is refused and the connection en
 }
 
 TEST_CASE("web/server: silent and slow clients are let go") {
-  const Running hub({.header = 50ms, .idle = 50ms, .send = 50ms, .linger = 50ms});
+  const Running hub({.header = 50ms, .body = 50ms, .idle = 50ms, .send = 50ms, .linger = 50ms});
   RawClient silent = hub.client();
   CHECK(silent.ends());
   RawClient half = hub.client();
   REQUIRE(half.send("GET / HTT"));
   CHECK(half.ends());
+  // Each byte of a body in time does not make the whole of it in time.
+  constexpr int kBodyBytes = 4'000'000;
+  RawClient drips = hub.client();
+  REQUIRE(drips.send("POST /-/api/v1/jobs HTTP/1.1\r\nHost: t\r\nContent-Length: " +
+                     std::to_string(kBodyBytes) + "\r\n\r\n"));
+  int dripped = 0;
+  while (dripped < kBodyBytes && drips.send("x")) ++dripped;
+  CHECK(dripped < kBodyBytes);
   RawClient between = hub.client();
   CHECK(between.ask("GET", "/-/healthz").status == 200);
   CHECK(between.ends());

@@ -39,6 +39,18 @@ Response git_upload_pack(const Call& call);
 // git_lfs.cc
 Response lfs_batch(const Call& call);
 Response lfs_object(const Call& call);
+// hub_small.cc
+Response auth_check(const Call& call);
+Response list_discussions(const Call& call);
+Response list_model_tags(const Call& call);
+Response list_dataset_tags(const Call& call);
+Response empty_list(const Call& call);
+Response no_space(const Call& call);
+// oci.cc
+Response oci_root(const Call& call);
+Response oci_manifest(const Call& call);
+Response oci_blob(const Call& call);
+Response unknown_oci(const Call& call);
 // own_api.cc
 Response health(const Call& call);
 Response readiness(const Call& call);

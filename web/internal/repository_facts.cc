@@ -93,10 +93,13 @@ Json::Array RepositoryFacts::tags() const {
   }
   for (auto& format : formats()) add_tag(tags, std::move(format));
   if (const std::string name = licence(); !name.empty()) add_tag(tags, "license:" + name);
-  if (const Json* base = card.find("base_model")) {
-    for (const auto& name : texts(*base)) add_tag(tags, "base_model:" + name);
-  }
+  for (const auto& name : base_models()) add_tag(tags, "base_model:" + name);
   return tags;
+}
+
+std::vector<std::string> RepositoryFacts::base_models() const {
+  const Json* base = card.find("base_model");
+  return base == nullptr ? std::vector<std::string>{} : texts(*base);
 }
 
 Json RepositoryFacts::card_data() const {

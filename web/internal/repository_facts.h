@@ -33,6 +33,8 @@ struct RepositoryFacts {
   Json card_data() const;
   // "license" of the card as one text, "" when unknown.
   std::string licence() const;
+  // Full names of the models that the card says this one was made from.
+  std::vector<std::string> base_models() const;
   std::vector<std::string> formats() const;
   bool has_format(std::string_view format) const;
   // {"parameters": {"BF16": n}, "total": n}; null unless there are safetensors files.

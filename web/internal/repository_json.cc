@@ -45,6 +45,27 @@ Json upstream_or_zero(const FieldSource& source, std::string_view key) {
   return found.is_number() ? found : Json(0);
 }
 
+// The models that this one was made from; with their stable ids where they are here too.
+Json base_models(const FieldSource& source) {
+  Json::Array models;
+  for (const std::string& name : source.facts.base_models()) {
+    Json::Object model;
+    const auto id = storage::find_repo_id(storage::RepoKind::Model, name);
+    auto record = id ? source.catalog.find_repository(*id) : std::nullopt;
+    if (record) {
+      model.set("_id", read_facts(source.catalog, *std::move(record), std::nullopt).stable_id());
+    }
+    model.set("id", name);
+    models.emplace_back(std::move(model));
+  }
+  if (models.empty()) return nullptr;
+  Json::Object json;
+  const Json card = source.facts.card_data();
+  if (const Json* relation = card.find("base_model_relation")) json.set("relation", *relation);
+  json.set("models", std::move(models));
+  return json;
+}
+
 enum ShownIn : unsigned { kInfo = 1, kList = 2, kExpandOnly = 0 };
 
 struct Field {
@@ -86,7 +107,7 @@ constexpr Field kFields[] = {
     {"description", kInfo, [](const FieldSource& s) { return s.facts.upstream("description"); }},
     {"citation", kInfo, [](const FieldSource& s) { return s.facts.upstream("citation"); }},
     {"paperswithcode_id", kExpandOnly, nothing},
-    {"baseModels", kExpandOnly, nothing},
+    {"baseModels", kExpandOnly, base_models},
     {"childrenModelCount", kExpandOnly, nothing},
     {"downloadsAllTime", kExpandOnly,
      [](const FieldSource& s) { return upstream_or_zero(s, "downloadsAllTime"); }},

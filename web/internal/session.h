@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 
+#include "web/access_log.h"
 #include "web/handler.h"
 #include "web/server.h"
 
@@ -26,6 +27,7 @@ struct SessionContext {
   Timeouts timeouts;
   boost::asio::thread_pool& pool;
   const std::atomic<bool>& draining;
+  AccessLog* access_log = nullptr;  // nullptr: none
 };
 
 class Session {

@@ -1,0 +1,143 @@
+#include <doctest/doctest.h>
+
+#include "tests/web/asking.h"
+#include "web/handler.h"
+#include "web/hot_files.h"
+
+namespace holdfast::web {
+namespace {
+
+using tests::Ask;
+using tests::Asking;
+using tests::body_of;
+using tests::json_of;
+
+std::string text(std::string_view view) { return std::string(view); }
+
+std::string digest_of(std::string_view bytes) {
+  return "sha256:" + to_hex(sha256(as_bytes(bytes)));
+}
+
+}  // namespace
+
+TEST_CASE("web/oci: a tag names the model that ollama and llama.cpp would choose") {
+  struct Case {
+    const char* tag;
+    const char* file;  // "": 404
+  };
+
+  constexpr Case kCases[] = {
+      {"latest", "m-Q4_K_M.gguf"},
+      {"Q8_0", "m-Q8_0.gguf"},
+      {"q8_0", "m-Q8_0.gguf"},
+      {"IQ4_XS", "m-IQ4_XS.gguf"},
+      {"Q4_XS", ""},
+      {"m-Q8_0.gguf", "m-Q8_0.gguf"},
+      {"M-Q8_0", "m-Q8_0.gguf"},
+      {"F16", ""},
+      {"Q2_K", ""},
+      {"mmproj", ""},
+      {"gguf", ""},
+  };
+  const Asking hub;
+  tests::publish(*hub.sample.store, {.id = "org/many",
+                                     .files = {{"F16/m-F16-00001-of-00002.gguf", "1", true},
+                                               {"m-IQ4_XS.gguf", "2", true},
+                                               {"m-Q4_K_M.gguf", "3", true},
+                                               {"m-Q8_0.gguf", "4", true},
+                                               {"m-Q2_K.gguf", "5", true, false},
+                                               {"mmproj-F16.gguf", "6", true},
+                                               {"template", "{{ .Prompt }}"}},
+                                     .facts = {}});
+  for (const Case& c : kCases) {
+    CAPTURE(text(c.tag));
+    const Response got = hub.get("/v2/org/many/manifests/" + text(c.tag));
+    if (text(c.file).empty()) {
+      CHECK(got.status == 404);
+      CHECK(body_of(got).find("MANIFEST_UNKNOWN") != std::string::npos);
+      continue;
+    }
+    REQUIRE(got.status == 200);
+    const Json manifest = json_of(got);
+    CHECK(manifest.find_path({"ggufFile", "rfilename"})->as_string() == c.file);
+    CHECK(manifest.find_path({"mmprojFile", "rfilename"})->as_string() == "mmproj-F16.gguf");
+    const auto& layers = manifest.find("layers")->as_array();
+    REQUIRE(layers.size() == 3);
+    CHECK(layers[0].find("mediaType")->as_string() == "application/vnd.ollama.image.model");
+    CHECK(layers[1].find("mediaType")->as_string() == "application/vnd.ollama.image.projector");
+    CHECK(layers[2].find("mediaType")->as_string() == "application/vnd.ollama.image.template");
+  }
+}
+
+TEST_CASE("web/oci: every digest of a manifest leads to bytes that have it") {
+  const Asking hub;
+  const Response got = hub.get("/v2/org/tiny/manifests/latest");
+  const std::string manifest = body_of(got);
+  CHECK(text(got.header("Docker-Content-Digest")) == digest_of(manifest));
+  CHECK(text(got.header("Content-Type")) == "application/vnd.docker.distribution.manifest.v2+json");
+  CHECK(body_of(hub.get("/v2/org/tiny/manifests/" + digest_of(manifest))) == manifest);
+  CHECK(hub.get("/v2/org/tiny/manifests/" + digest_of("other")).status == 404);
+
+  const Json json = json_of(got);
+  Json::Array parts = json.find("layers")->as_array();
+  parts.push_back(*json.find("config"));
+  for (const Json& part : parts) {
+    const std::string digest = part.find("digest")->as_string();
+    CAPTURE(digest);
+    const std::string target = "/v2/org/tiny/blobs/" + digest;
+    const Response blob = hub.get(target);
+    CHECK(blob.status == 200);
+    CHECK(digest_of(body_of(blob)) == digest);
+    CHECK(body_of(blob).size() == part.find("size")->as_uint());
+    CHECK(hub.ask({.method = "HEAD", .target = target}).body_bytes() == body_of(blob).size());
+    const Ask range{.target = target, .headers = {{"Range", "bytes=1-3"}}};
+    CHECK(hub.ask(range).status == 206);
+    CHECK(body_of(hub.ask(range)) == body_of(blob).substr(1, 3));
+  }
+  const Json config =
+      json_of(hub.get("/v2/org/tiny/blobs/" + json.find_path({"config", "digest"})->as_string()));
+  CHECK(config.find("model_family")->as_string() == "llama");
+  CHECK(config.find("model_type")->as_string() == "1.5 M");
+}
+
+TEST_CASE("web/oci: ollama asks where a blob is, and gets an address that serves its parts") {
+  Asking hub;
+  HotFiles hot;
+  hub.services.hot_files = &hot;
+  const std::string bytes = tests::pattern_bytes(5000);
+  const std::string target = "/v2/org/tiny/blobs/" + digest_of(bytes);
+  const std::string direct = target + "?direct=true";
+  for (int round = 0; round < 2; ++round) {
+    const Ask probe{.target = target,
+                    .headers = {{"Host", "hub:1"}, {"User-Agent", "ollama/0.33 (amd64 linux)"}}};
+    const Response where = hub.ask(probe);
+    CHECK(where.status == 200);
+    CHECK(where.body_bytes() == 0);
+    CHECK(text(where.header("Location")) == "http://hub:1" + direct);
+    const Ask part{.target = direct,
+                   .headers = {{"User-Agent", "ollama/0.33"}, {"Range", "bytes=4000-4999"}}};
+    CHECK(hub.ask(part).status == 206);
+    CHECK(body_of(hub.ask(part)) == bytes.substr(4000));
+    CHECK(body_of(hub.get(target)) == bytes);
+  }
+}
+
+TEST_CASE("web/oci: what is missing is JSON in the registry's words") {
+  const Asking hub;
+  const std::string elsewhere = digest_of("{}");  // config.json of another repository
+  for (const std::string& target :
+       {"/v2/org/tiny/blobs/" + elsewhere, std::string("/v2/org/tiny/blobs/sha256:00"),
+        std::string("/v2/org/tiny/blobs/md5:0"), std::string("/v2/org/none/manifests/latest"),
+        std::string("/v2/org/tiny/tags/list"), std::string("/v2/_catalog"),
+        std::string("/v2/gpt2/manifests/latest")}) {
+    CAPTURE(target);
+    const Response got = hub.ask({.target = target, .headers = {{"Accept", "text/html"}}});
+    CHECK(got.status == 404);
+    CHECK(json_of(got).find("error") != nullptr);
+  }
+  CHECK(hub.get("/v2/").status == 200);
+  CHECK(hub.ask({.method = "HEAD", .target = "/v2/org/tiny/manifests/Q4_0"}).status == 200);
+  CHECK(hub.ask({.method = "POST", .target = "/v2/org/tiny/blobs/uploads"}).status == 405);
+}
+
+}  // namespace holdfast::web

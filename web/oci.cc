@@ -1,0 +1,267 @@
+// Models for ollama, for llama.cpp of before 2026 and for plain OCI clients
+// (hub-protocol 2.6, 2.7): /v2/{repo}/manifests/{tag} and /v2/{repo}/blobs/{digest}. A manifest is
+// made anew from the files of the default branch each time, byte for byte the same; only the small
+// configuration in it is no stored file, and is made anew too when its digest is asked for.
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <optional>
+
+#include "storage/base/digest.h"
+#include "web/internal/answers.h"
+#include "web/internal/file_answer.h"
+#include "web/internal/html.h"
+#include "web/internal/listing.h"
+#include "web/internal/repository_facts.h"
+
+namespace holdfast::web {
+namespace {
+
+using storage::FileRecord;
+
+constexpr std::string_view kManifestType = "application/vnd.docker.distribution.manifest.v2+json";
+constexpr std::string_view kConfigType = "application/vnd.docker.container.image.v1+json";
+constexpr std::string_view kLayerType = "application/vnd.ollama.image.";
+constexpr std::string_view kDigestPrefix = "sha256:";
+
+// Files at the root of a repository that ollama takes as layers of its own.
+constexpr std::array<std::string_view, 3> kOllamaFiles{"template", "system", "params"};
+
+// What "latest" means, best first; after these, the first model there is.
+constexpr std::array<std::string_view, 2> kUsualTags{"Q4_K_M", "Q8_0"};
+
+[[noreturn]] void refuse_oci(std::string_view code, std::string_view message) {
+  Response response = json_response(
+      Json::Object{{"error", message},
+                   {"errors", Json::Array{Json::Object{{"code", code}, {"message", message}}}}},
+      404);
+  response.set("X-Error-Message", std::string(message));
+  throw Refusal(ErrorKind::NotFound, std::string(message), std::move(response));
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+std::string_view name_of(const FileRecord& file) {
+  return std::string_view(file.path).substr(file.path.rfind('/') + 1);
+}
+
+// Neither a part of a split model, which ollama cannot take, nor a helper of another model.
+bool is_model(const FileRecord& file) {
+  const std::string name = lower(name_of(file));
+  return name.ends_with(".gguf") && name.find("-of-") == name.npos &&
+         name.find("mmproj") == name.npos && name.find("imatrix") == name.npos;
+}
+
+bool is_projector(const FileRecord& file) {
+  const std::string name = lower(name_of(file));
+  return name.ends_with(".gguf") && name.find("mmproj") != name.npos;
+}
+
+// "Q4_0" names "tiny-Q4_0.gguf" and "tiny.q4_0-v2.gguf", but not "tiny-IQ4_0.gguf".
+bool names_model(std::string_view tag, const FileRecord& file) {
+  const std::string name = lower(name_of(file));
+  const std::string want = lower(tag);
+  if (name == want || name == want + ".gguf") return true;
+  for (auto at = name.find(want); at != name.npos && !want.empty(); at = name.find(want, at + 1)) {
+    const char after = name[std::min(at + want.size(), name.size() - 1)];
+    const bool starts = at == 0 || std::isalnum(static_cast<unsigned char>(name[at - 1])) == 0;
+    if (starts && (after == '.' || after == '-')) return true;
+  }
+  return false;
+}
+
+struct Revision {
+  RevisionAt at;
+  std::vector<FileRecord> files;
+};
+
+Revision read_revision(const Call& call) {
+  const auto& catalog = call.services.store.catalog();
+  const auto id = find_repository(call).id;
+  const auto commit = catalog.resolve(id, "HEAD");
+  if (!commit) refuse_oci("NAME_UNKNOWN", "The repository has no revision");
+  const RevisionAt at{.id = id, .commit = *commit};
+  return {.at = at, .files = stored_files(catalog, at)};
+}
+
+const FileRecord* find_model(const Revision& revision, std::string_view tag) {
+  const auto with_tag = [&](std::string_view name) -> const FileRecord* {
+    const auto found = std::ranges::find_if(revision.files, [&](const FileRecord& file) {
+      return is_model(file) && (name.empty() || names_model(name, file));
+    });
+    return found == revision.files.end() ? nullptr : &*found;
+  };
+  if (lower(tag) != "latest") return with_tag(tag);
+  for (const std::string_view usual : kUsualTags) {
+    if (const auto* file = with_tag(usual)) return file;
+  }
+  return with_tag("");
+}
+
+// What ollama wants to know before it loads a model.
+std::string config_of(const Call& call, const Revision& revision, const FileRecord& model) {
+  const auto fact = call.services.store.catalog().find_fact(revision.at.id, revision.at.commit,
+                                                            "file/" + model.path);
+  Json::Object config{{"model_format", "gguf"}};
+  const Json* family = fact ? fact->find_path({"metadata", "general.architecture"}) : nullptr;
+  if (family != nullptr) {
+    config.set("model_family", *family);
+    config.set("model_families", Json::Array{*family});
+  }
+  const Json* total = fact ? fact->find_path({"parameters", "total"}) : nullptr;
+  if (total != nullptr && total->is_integer()) {
+    config.set("model_type", count_text(total->as_uint()));
+  }
+  config.set("architecture", "amd64");
+  config.set("os", "linux");
+  config.set(
+      "rootfs",
+      Json::Object{{"type", "layers"},
+                   {"diff_ids", Json::Array{std::string(kDigestPrefix) + to_hex(*model.object)}}});
+  return to_text(Json(config));
+}
+
+Json part(std::string_view type, const Digest& digest, std::uint64_t size_bytes) {
+  return Json::Object{{"mediaType", type},
+                      {"digest", std::string(kDigestPrefix) + to_hex(digest)},
+                      {"size", size_bytes}};
+}
+
+Json layer(std::string_view type, const FileRecord& file) {
+  return part(std::string(kLayerType) + std::string(type), *file.object, file.size_bytes);
+}
+
+std::string manifest_of(const Call& call, const Revision& revision, const FileRecord& model) {
+  const std::string config = config_of(call, revision, model);
+  Json::Array layers{layer("model", model)};
+  Json::Object manifest{{"schemaVersion", 2},
+                        {"mediaType", kManifestType},
+                        {"config", part(kConfigType, sha256(as_bytes(config)), config.size())}};
+  const Json::Object model_file{{"rfilename", model.path}, {"size", model.size_bytes}};
+  Json projector_file;
+  for (const FileRecord& file : revision.files) {
+    if (is_projector(file) && projector_file.is_null()) {
+      layers.push_back(layer("projector", file));
+      projector_file = Json::Object{{"rfilename", file.path}, {"size", file.size_bytes}};
+    }
+    if (std::ranges::find(kOllamaFiles, file.path) != kOllamaFiles.end()) {
+      layers.push_back(layer(file.path, file));
+    }
+  }
+  manifest.set("layers", std::move(layers));
+  // What llama.cpp reads of it.
+  manifest.set("ggufFile", model_file);
+  if (!projector_file.is_null()) manifest.set("mmprojFile", projector_file);
+  return to_text(Json(manifest));
+}
+
+// The manifest that a tag, or the digest of one of ours, names.
+std::string find_manifest(const Call& call) {
+  const Revision revision = read_revision(call);
+  const std::string& tag = call.match.revision;
+  if (!tag.starts_with(kDigestPrefix)) {
+    const FileRecord* model = find_model(revision, tag);
+    if (model == nullptr) refuse_oci("MANIFEST_UNKNOWN", "No GGUF file is named \"" + tag + "\"");
+    return manifest_of(call, revision, *model);
+  }
+  for (const FileRecord& file : revision.files) {
+    if (!is_model(file)) continue;
+    std::string manifest = manifest_of(call, revision, file);
+    if (to_hex(sha256(as_bytes(manifest))) == tag.substr(kDigestPrefix.size())) return manifest;
+  }
+  refuse_oci("MANIFEST_UNKNOWN", "No manifest has the digest " + tag);
+}
+
+FileVersion blob_version(const Revision& revision, const Digest& digest, std::uint64_t size_bytes) {
+  FileVersion version{.etag = "\"" + to_hex(digest) + "\"",
+                      .commit = to_hex(revision.at.commit),
+                      .size_bytes = size_bytes,
+                      .by_commit = true,
+                      .headers = {}};
+  add_header_line(version.headers, "Content-Type", "application/octet-stream");
+  add_header_line(version.headers, "ETag", version.etag);
+  add_header_line(version.headers, "Docker-Content-Digest",
+                  std::string(kDigestPrefix) + to_hex(digest));
+  add_header_line(version.headers, "Accept-Ranges", "bytes");
+  add_header_line(version.headers, "Cache-Control", cache_control(version));
+  add_header_line(version.headers, "Content-Security-Policy", "default-src 'none'; sandbox");
+  return version;
+}
+
+// The bytes of a blob of this repository; nothing when it has no such blob.
+std::optional<Response> answer_blob(const Call& call, const Digest& digest) {
+  const auto generation = call.services.store.generation();
+  const Revision revision = read_revision(call);
+  for (const FileRecord& record : revision.files) {
+    if (record.object != digest) continue;
+    auto file = std::make_shared<HotFile>();
+    file->reader = call.services.store.blobs().open(digest);
+    file->version = blob_version(revision, digest, file->reader->size_bytes());
+    file->route = call.match.route->name;
+    // Without the word "direct" the answer depends on more than the target.
+    if (call.services.hot_files != nullptr && call.query.flag("direct")) {
+      call.services.hot_files->put(call.request.target, generation, file);
+    }
+    return answer_file(call.request, file);
+  }
+  for (const FileRecord& record : revision.files) {
+    if (!is_model(record)) continue;
+    const std::string config = config_of(call, revision, record);
+    if (sha256(as_bytes(config)) != digest) continue;
+    const auto version =
+        std::make_shared<const FileVersion>(blob_version(revision, digest, config.size()));
+    return answer_text(call.request, version, config);
+  }
+  return std::nullopt;
+}
+
+// Before it fetches the parts of a blob, ollama asks for it once to learn where the bytes are, and
+// reads nothing but Location; a redirect to this host would be followed instead (hub-protocol 2.7).
+bool asks_where(const Call& call) {
+  return call.request.method == "GET" && call.request.header("User-Agent").starts_with("ollama/") &&
+         call.request.header("Range").empty() && call.query.find("direct") == nullptr;
+}
+
+}  // namespace
+
+Response oci_root(const Call&) {
+  Response response = json_response(Json::Object{});
+  response.set("Docker-Distribution-Api-Version", "registry/2.0");
+  return response;
+}
+
+Response oci_manifest(const Call& call) {
+  Response response;
+  response.body = find_manifest(call);
+  const auto digest = sha256(as_bytes(std::get<std::string>(response.body)));
+  response.set("Content-Type", std::string(kManifestType));
+  response.set("Docker-Content-Digest", std::string(kDigestPrefix) + to_hex(digest));
+  response.set("ETag", "\"" + to_hex(digest) + "\"");
+  response.set("Cache-Control", "no-cache");
+  return response;
+}
+
+Response oci_blob(const Call& call) {
+  const std::string_view name = call.match.revision;
+  const auto digest = name.starts_with(kDigestPrefix)
+                          ? parse_digest(name.substr(kDigestPrefix.size()))
+                          : std::nullopt;
+  auto found = digest ? answer_blob(call, *digest) : std::nullopt;
+  if (!found) refuse_oci("BLOB_UNKNOWN", "This repository has no blob " + std::string(name));
+  if (!asks_where(call)) return *std::move(found);
+  Response response;
+  response.set("Location", base_url(call) + "/v2/" + percent_encode(call.match.repo, true) +
+                               "/blobs/" + std::string(name) + "?direct=true");
+  return response;
+}
+
+Response unknown_oci(const Call&) {
+  refuse_oci("UNSUPPORTED", "This server does not have that endpoint");
+}
+
+}  // namespace holdfast::web

@@ -1,0 +1,59 @@
+// Reads HTTP/1.0 and HTTP/1.1 requests (RFC 9112) out of a connection's bytes, in whatever slices
+// they come, within the limits of limits.h. The grammar is Boost.Beast's parser, which refuses what
+// could be read in two ways (a length beside chunks, two lengths); on top of it comes the rule of one
+// Host.
+//
+// One owner at a time. Throws nothing that a client can cause.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "web/handler.h"
+
+namespace holdfast::web {
+
+class RequestReader {
+ public:
+  RequestReader();
+  RequestReader(const RequestReader&) = delete;
+  RequestReader& operator=(const RequestReader&) = delete;
+  ~RequestReader();
+
+  // Forgets the request before and what was borrowed from it.
+  void restart();
+
+  enum class State { NeedsMore, Complete, Refused };
+
+  // Takes bytes from the front of `unread` and returns how many. Bytes that belong to a piece which
+  // is not whole yet (a start line, a header) are not taken: they come again with more behind them.
+  std::size_t put(std::string_view unread);
+
+  State state() const noexcept { return state_; }
+
+  // Why the request is refused: 400, 413, 431 or 505.
+  int status() const noexcept { return status_; }
+
+  bool head_is_read() const;
+  // The client waits for "100 Continue" before it sends the body.
+  bool expects_continue() const;
+  // Of a complete request: the connection stays open after the answer.
+  bool keeps_alive() const;
+
+  // Of a complete request: its method, target, headers and body, borrowed until restart().
+  Request request();
+
+ private:
+  struct Parser;
+
+  void refuse(int status) noexcept;
+
+  std::unique_ptr<Parser> parser_;
+  std::vector<Header> headers_;
+  State state_ = State::NeedsMore;
+  int status_ = 0;
+};
+
+}  // namespace holdfast::web
