@@ -7,8 +7,10 @@
 #include <random>
 #include <utility>
 
+#include "mirror/git_protocol.h"
 #include "mirror/hub_listing.h"
 #include "mirror/internal/file_body.h"
+#include "mirror/internal/pack_body.h"
 #include "mirror/internal/trail.h"
 #include "mirror/limits.h"
 #include "storage/base/error.h"
@@ -100,6 +102,8 @@ class HubUpstream final : public Upstream {
 
   RemoteCommit commit(const storage::RepoId& repo, const GitOid& commit) override;
   std::vector<RemoteEntry> tree(const storage::RepoId& repo, const GitOid& commit) override;
+  std::optional<RemoteGit> git(const storage::RepoId& repo, const GitOid& commit,
+                               std::string& why_not) override;
   void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink) override;
 
   Json::Object evidence() const override { return trail_.to_json(); }
@@ -130,9 +134,16 @@ class HubUpstream final : public Upstream {
               encode_path(file.path));
   }
 
+  Url git_url(const storage::RepoId& repo, std::string_view tail) const {
+    return at((repo.kind == storage::RepoKind::Dataset ? "/datasets/" : "/") + repo.full_name() +
+              std::string(tail));
+  }
+
   RetryBudget new_budget() { return {options_.retry, next_seed_++}; }
 
   Text get_text(const Url& url, std::string_view what);
+  GitServer ask_git_server(const storage::RepoId& repo);
+  RemoteGit fetch_git(const storage::RepoId& repo, const GitOid& commit, const GitServer& server);
   HttpResponse with_retries(Bucket bucket, RetryBudget& budget,
                             const std::function<HttpResponse()>& attempt);
   void heed(Bucket bucket, const HttpResponse& response);
@@ -259,6 +270,54 @@ std::vector<RemoteEntry> HubUpstream::tree(const storage::RepoId& repo, const Gi
   }
   fail(ErrorKind::LimitExceeded, without_query(url) + ": more than " + std::to_string(kEntriesMax) +
                                      " entries or " + std::to_string(kPagesMax) + " pages");
+}
+
+GitServer HubUpstream::ask_git_server(const storage::RepoId& repo) {
+  RetryBudget budget = new_budget();
+  TextBody body;
+  const HttpResponse response = with_retries(Bucket::Api, budget, [&] {
+    HttpRequest request{.url = git_url(repo, "/info/refs?service=git-upload-pack")};
+    request.body_max = kApiBodyMax;
+    request.header_lines = {"Git-Protocol: version=2"};
+    request.token_as_password = true;
+    return client_.get(request, body, options_.stop);
+  });
+  trail_.add_listing("git", response, body.text);
+  return parse_git_server(body.text);
+}
+
+RemoteGit HubUpstream::fetch_git(const storage::RepoId& repo, const GitOid& commit,
+                                 const GitServer& server) {
+  RetryBudget budget = new_budget();
+  HttpRequest request{.url = git_url(repo, "/git-upload-pack")};
+  request.body_max = kGitPackMax;
+  request.header_lines = {"Git-Protocol: version=2",
+                          "Content-Type: application/x-git-upload-pack-request",
+                          "Accept: application/x-git-upload-pack-result"};
+  request.post = git_fetch_request(
+      commit, server.filter ? std::optional<std::uint64_t>(kGitBlobMax) : std::nullopt);
+  request.token_as_password = true;
+  std::optional<PackBody> body;
+  with_retries(Bucket::Api, budget, [&] {
+    body.emplace();
+    HttpResponse response = client_.get(request, *body, options_.stop);
+    if (response.status >= 200 && response.status < 300) body->finish();
+    return response;
+  });
+  return body->small_objects();
+}
+
+std::optional<RemoteGit> HubUpstream::git(const storage::RepoId& repo, const GitOid& commit,
+                                          std::string& why_not) {
+  try {
+    const GitServer server = ask_git_server(repo);
+    if (server.version2 && server.shallow) return fetch_git(repo, commit, server);
+    why_not = "upstream's git has no protocol 2 or no shallow fetch";
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Cancelled) throw;
+    why_not = error.what();
+  }
+  return std::nullopt;
 }
 
 std::optional<Url> HubUpstream::location(const RemoteFile& file) {

@@ -24,6 +24,11 @@ inline constexpr std::size_t kPathBytesMax = 4096;
 inline constexpr std::size_t kPathDepthMax = 64;
 inline constexpr std::size_t kEvidenceRawMax = 32 << 20;  // raw answers kept with a revision
 
+// git: what comes beside the files themselves.
+inline constexpr std::uint64_t kGitBlobMax = 1ULL << 20;  // larger ones come as files
+inline constexpr std::uint64_t kGitPackMax = 512ULL << 20;
+inline constexpr std::uint64_t kGitObjectBytesMax = 256ULL << 20;  // kept in memory, all together
+
 // Files.
 inline constexpr std::uint64_t kPartBytes = 32ULL << 20;      // one ranged request, at most
 inline constexpr std::uint64_t kPartBytesMin = 4ULL << 20;    // near the end of a file
