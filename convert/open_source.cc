@@ -20,7 +20,7 @@ OpenedSource open_source(std::string_view source, storage::Store* store) {
   const std::string revision(at == source.npos ? "HEAD" : source.substr(at + 1));
   const auto commit = store->catalog().resolve(repo, revision);
   if (!commit) {
-    fail(ErrorKind::NotFound, repo.full_name() + ": no revision \"" + revision + "\" is stored");
+    fail(ErrorKind::NotFound, storage::describe_missing(store->catalog(), repo, revision));
   }
   return {.files = open_revision(*store, repo, *commit), .revision = DerivedSource{repo, *commit}};
 }

@@ -170,7 +170,9 @@ bool SyncRun::is_current() {
   }
   files_ = catalog.files(request_.repo, choice_.commit, "");
   return std::ranges::all_of(files_, [&](const storage::FileRecord& file) {
-    return file.object || !request_.selection.selects(file.path);
+    // An object found damaged counts as not stored: it is fetched again.
+    if (file.object) return store_.blobs().find(*file.object).has_value();
+    return !request_.selection.selects(file.path);
   });
 }
 

@@ -98,16 +98,58 @@ Json::Object run_convert(const Job& job, const WorkerContext& context, JobContex
   return convert::convert(convert::parse_request(job.parameters), &context.store, progress);
 }
 
+Json::Object run_fsck(const Job& job, const WorkerContext& context, JobContext& progress) {
+  return context.store.care().fsck({.full = flag_parameter(job, "full")}, progress);
+}
+
+Json::Object run_gc(const Job& job, const WorkerContext& context, JobContext& progress) {
+  if (const std::string why = text_parameter(job, "why"); !why.empty()) {
+    const auto digest = parse_digest(why);
+    if (!digest) fail(ErrorKind::Invalid, fmt::format("gc: --why: \"{}\" is no SHA-256", why));
+    return context.store.care().why(*digest);
+  }
+  return context.store.care().gc({.dry_run = flag_parameter(job, "dry_run"),
+                                  .now = flag_parameter(job, "now"),
+                                  .force = flag_parameter(job, "force")},
+                                 progress);
+}
+
+Json::Object run_remove(const Job& job, const WorkerContext& context, JobContext&) {
+  storage::Catalog& catalog = context.store.catalog();
+  const storage::RepoId repo = storage::parse_repo_id(text_parameter(job, "repo"));
+  const std::string revision = text_parameter(job, "revision");
+  std::optional<GitOid> commit;
+  if (!revision.empty()) commit = catalog.resolve(repo, revision);
+  if (!catalog.find_repository(repo) || (!revision.empty() && !commit)) {
+    fail(ErrorKind::NotFound, describe_missing(catalog, repo, revision));
+  }
+  const storage::Removal removal = catalog.remove(repo, commit);
+  Json::Array revisions;
+  for (const GitOid& oid : removal.revisions) revisions.emplace_back(to_hex(oid));
+  return {{"repo", to_text(repo)},
+          {"revisions", std::move(revisions)},
+          {"refs", Json::Array(removal.refs.begin(), removal.refs.end())},
+          {"repository_removed", removal.repository}};
+}
+
+Json::Object run_stats(const Job&, const WorkerContext& context, JobContext&) {
+  return context.store.care().stats();
+}
+
 // Every kind of job, and what runs it.
 struct JobKind {
   std::string_view name;
   Json::Object (*run)(const Job& job, const WorkerContext& context, JobContext& progress);
 };
 
-constexpr std::array<JobKind, 3> kJobKinds = {{
+constexpr std::array<JobKind, 7> kJobKinds = {{
     {"sync", run_sync},
     {"scan", run_scan},
     {"convert", run_convert},
+    {"fsck", run_fsck},
+    {"gc", run_gc},
+    {"remove", run_remove},
+    {"stats", run_stats},
 }};
 
 Json::Object run_job(const Job& job, const WorkerContext& context, JobContext& progress) {

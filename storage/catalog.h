@@ -96,6 +96,13 @@ struct Publication {
   std::vector<std::string> leases;  // lease keys to drop in the same batch
 };
 
+// What a removal took away.
+struct Removal {
+  std::vector<GitOid> revisions;
+  std::vector<std::string> refs;
+  bool repository = false;  // nothing of it is left
+};
+
 struct Hole {
   RepoId repo;
   GitOid commit;
@@ -147,6 +154,10 @@ class Catalog {
   virtual void publish(const Publication& publication) = 0;
   // Points refs at revisions that are visible already.
   virtual void set_refs(const RepoId& id, std::span<const Ref> refs) = 0;
+  // Forgets a revision with the refs that point at it, or all of the repository without `commit` or
+  // when that was its last revision. Objects stay until gc finds that nothing else names them.
+  // NotFound when there is no such repository or revision.
+  virtual Removal remove(const RepoId& id, const std::optional<GitOid>& commit) = 0;
 
   // Facts about a revision or a file of it, as JSON, written by scan jobs and read by web:
   // key "card" (front matter and derived fields) or "file/<path>" (tensor table, GGUF keys).
@@ -164,5 +175,9 @@ class Catalog {
   virtual void clear_hole(const RepoId& id, const GitOid& commit, std::string_view path) = 0;
   virtual std::vector<Hole> holes() const = 0;
 };
+
+// Says to people why `repo` at `revision` ("" = any) is not found, with the nearest name that would
+// be: "a/tinny: no such repository here; did you mean a/tiny?". One text for all verbs.
+std::string describe_missing(const Catalog& catalog, const RepoId& repo, std::string_view revision);
 
 }  // namespace holdfast::storage

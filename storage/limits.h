@@ -20,6 +20,15 @@ inline constexpr std::uint64_t kCheckpointBytes = 64ULL << 20;
 // Distinct byte ranges that one writer may hold: a scattered download beyond this is refused.
 inline constexpr std::size_t kWriterRangesMax = 65536;
 
+// What gc condemned stays this long before its rows go: longer than any lease and any download that
+// might still count on it. Its file then stays in trash/ for a while, for second thoughts.
+inline constexpr std::chrono::hours kGcGrace{96};
+inline constexpr std::chrono::hours kTrashPeriod{24};
+// gc refuses to condemn more than this share of at least so many objects: then a listing is at
+// fault more likely than the objects.
+inline constexpr std::uint64_t kGcPercentMax = 90;
+inline constexpr std::uint64_t kGcObjectsMin = 100;
+
 inline constexpr std::size_t kLeaseKeyMax = 1024;
 inline constexpr std::size_t kPathMax = 4096;
 inline constexpr std::size_t kRefNameMax = 1024;

@@ -46,7 +46,7 @@ std::string_view broken_rule(std::string_view full_name) noexcept {
   if (std::ranges::find(kReservedOwners, owner) != kReservedOwners.end())
     return "this owner is reserved";
   if (full_name.find("--") != full_name.npos || full_name.find("..") != full_name.npos)
-    return "no \"--\" and no \"..\"";
+    return R"(no "--" and no "..")";
   if (full_name.ends_with(".git")) return "it may not end in .git";
   if (slash != full_name.npos)
     if (const auto rule = broken_part_rule(owner); !rule.empty()) return rule;

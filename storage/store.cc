@@ -1,6 +1,7 @@
 #include "storage/store.h"
 
 #include <atomic>
+#include <shared_mutex>
 #include <utility>
 
 #include "storage/base/error.h"
@@ -8,6 +9,7 @@
 #include "storage/internal/database.h"
 #include "storage/internal/leases.h"
 #include "storage/internal/local_blob_store.h"
+#include "storage/internal/local_care.h"
 #include "storage/internal/local_catalog.h"
 #include "storage/internal/local_jobs.h"
 #include "storage/internal/local_store.h"
@@ -36,13 +38,16 @@ class LocalStore final : public Store {
                 .disk = disk,
                 .clock = *options.clock,
                 .layout = layout_,
-                .generation = generation_}),
+                .generation = generation_,
+                .gate = gate_}),
         catalog_(make_local_catalog({.database = database_,
                                      .leases = leases_,
                                      .numbers = numbers_,
                                      .blobs = blobs_,
                                      .clock = *options.clock,
-                                     .generation = generation_})) {
+                                     .generation = generation_,
+                                     .gate = gate_})),
+        care_(make_local_care(blobs_, *catalog_)) {
     check_schema();
     if (fresh) write_format();
     blobs_.drop_expired();
@@ -55,6 +60,8 @@ class LocalStore final : public Store {
 
   JobQueue& jobs() override { return *jobs_; }
 
+  Care& care() override { return *care_; }
+
   const std::filesystem::path& directory() const override { return layout_.root; }
 
   std::uint64_t generation() const noexcept override { return generation_.load(); }
@@ -63,7 +70,7 @@ class LocalStore final : public Store {
   // The catalog knows its version too, in case somebody copied one directory without the other.
   void check_schema() {
     if (const auto row = database_.get(Family::Meta, kSchemaKey)) {
-      StoreFormat format{.version = RowReader(*row, "schema row").number()};
+      const StoreFormat format{.version = RowReader(*row, "schema row").number()};
       parse_store_format(to_text(format), layout_.catalog().string());
       return;
     }
@@ -87,12 +94,16 @@ class LocalStore final : public Store {
   Numbers numbers_;
   Leases leases_;
   std::atomic<std::uint64_t> generation_{0};
+  std::shared_mutex gate_;
   LocalBlobStore blobs_;
   std::unique_ptr<Catalog> catalog_;
+  std::unique_ptr<Care> care_;
   std::unique_ptr<JobQueue> jobs_;
 };
 
 }  // namespace
+
+Care& Store::care() { fail(ErrorKind::Unsupported, "this store has nobody to look after it"); }
 
 std::unique_ptr<Store> Store::open(const StoreOptions& options) {
   return open_local_store(options, real_disk());

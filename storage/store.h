@@ -7,6 +7,7 @@
 
 #include "storage/base/clock.h"
 #include "storage/blob_store.h"
+#include "storage/care.h"
 #include "storage/catalog.h"
 #include "storage/jobs.h"
 
@@ -30,6 +31,8 @@ class Store {
   virtual BlobStore& blobs() = 0;
   virtual Catalog& catalog() = 0;
   virtual JobQueue& jobs() = 0;
+  // Unsupported where a store is only looked at.
+  virtual Care& care();
   virtual const std::filesystem::path& directory() const = 0;
 
   // Grows after every change that makes something untrue which a reader may remember of

@@ -33,6 +33,8 @@ Json get_about(ApiClient& client, const RepositorySource& source, const std::str
   try {
     return client.get(target);
   } catch (const Error& error) {
+    const std::string_view text = error.what();
+    if (text.starts_with(source.id.full_name() + ":")) throw;  // says which by itself
     const std::string revision = source.revision.empty() ? "" : "@" + source.revision;
     fail(error.kind(), fmt::format("{}{}: {}", source.id.full_name(), revision, error.what()));
   }

@@ -41,6 +41,10 @@ void add_convert(CLI::App& app, Run& run);
 void add_inspect(CLI::App& app, Run& run);
 void add_list(CLI::App& app, Run& run);
 void add_show(CLI::App& app, Run& run);
+void add_remove(CLI::App& app, Run& run);
+void add_stats(CLI::App& app, Run& run);
+void add_fsck(CLI::App& app, Run& run);
+void add_gc(CLI::App& app, Run& run);
 void add_sample(CLI::App& app, Run& run);
 void add_config(CLI::App& app, Run& run);
 

@@ -62,6 +62,10 @@ std::string ref(const RepoId& repo, std::string_view name) {
   return join({"ref", kSeparator, to_text(repo), kSeparator, checked(name)});
 }
 
+std::string condemned(const Digest& digest, std::uint64_t generation) {
+  return join({raw(digest), big_endian(generation)});
+}
+
 std::string lease(std::string_view key) { return join({kLeases, key}); }
 
 std::string lease_expiry(std::uint64_t expires_ms, std::string_view key) {

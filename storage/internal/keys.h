@@ -29,6 +29,10 @@ std::string evidence(const RepoId& repo, const GitOid& commit);
 std::string repository(std::string_view id_prefix);  // "repository" NUL REPO
 std::string revision(const RepoId& repo, std::string_view commit_prefix);
 std::string ref(const RepoId& repo, std::string_view name);
+inline constexpr std::string_view kRevisions{"revision\0", 9};
+
+// gc: an object's file that is on its way out.
+std::string condemned(const Digest& digest, std::uint64_t generation);
 
 // lease: rows by key, and their order of expiry.
 std::string lease(std::string_view key);

@@ -45,12 +45,20 @@ std::optional<std::uint64_t> LocalBlobStore::find(const Digest& digest) const {
 }
 
 std::unique_ptr<BlobReader> LocalBlobStore::open(const Digest& digest) const {
+  return open_object(digest, Files::Kept);
+}
+
+std::unique_ptr<BlobReader> LocalBlobStore::open_anew(const Digest& digest) const {
+  return open_object(digest, Files::Anew);
+}
+
+std::unique_ptr<BlobReader> LocalBlobStore::open_object(const Digest& digest, Files files) const {
   const auto row = find_blob_row(parts_.database, digest);
   if (!row || row->state == BlobState::Condemned)
     fail(ErrorKind::NotFound, name_of(digest) + ": not stored");
   if (row->state == BlobState::Damaged)
     fail(ErrorKind::Corrupt, name_of(digest) + ": known to be damaged");
-  if (row->place == BlobPlace::File) return open_file(digest, *row);
+  if (row->place == BlobPlace::File) return open_file(digest, *row, files);
   rocksdb::PinnableSlice bytes;
   if (!parts_.database.get(Family::Small, keys::object(digest), bytes))
     fail_damaged(digest, *row, "its bytes are missing from the catalog");
@@ -59,17 +67,18 @@ std::unique_ptr<BlobReader> LocalBlobStore::open(const Digest& digest) const {
   return make_memory_reader(std::move(bytes));
 }
 
-std::unique_ptr<BlobReader> LocalBlobStore::open_file(const Digest& digest,
-                                                      const BlobRow& row) const {
+std::unique_ptr<BlobReader> LocalBlobStore::open_file(const Digest& digest, const BlobRow& row,
+                                                      Files files) const {
   const FileName name{.digest = digest, .generation = row.generation};
-  if (auto file = open_files_.find(name)) return make_file_reader(std::move(file), row.size_bytes);
+  auto kept = files == Files::Kept ? open_files_.find(name) : nullptr;
+  if (kept) return make_file_reader(std::move(kept), row.size_bytes);
   const auto path = parts_.layout.blob(digest, row.generation);
   const auto size = size_of(path);
   if (!size) fail_damaged(digest, row, path.string() + " is missing");
   if (*size != row.size_bytes)
     fail_damaged(digest, row, path.string() + " has " + std::to_string(*size) + " bytes");
   auto file = std::make_shared<OpenFile>(OpenFile{holdfast::open_file(path, O_RDONLY), path});
-  open_files_.add(name, file);
+  if (files == Files::Kept) open_files_.add(name, file);
   return make_file_reader(std::move(file), row.size_bytes);
 }
 
@@ -77,6 +86,7 @@ std::unique_ptr<BlobReader> LocalBlobStore::open_file(const Digest& digest,
 void LocalBlobStore::fail_damaged(const Digest& digest, const BlobRow& row,
                                   const std::string& finding) const {
   [[maybe_unused]] const auto claim = committing_.claim(digest);
+  const std::shared_lock gate(parts_.gate);
   const auto now = find_blob_row(parts_.database, digest);
   if (now && now->generation == row.generation && now->state == BlobState::Healthy) {
     BlobRow damaged = *now;
@@ -88,6 +98,36 @@ void LocalBlobStore::fail_damaged(const Digest& digest, const BlobRow& row,
   }
   fail(ErrorKind::Corrupt,
        name_of(digest) + ": expected " + std::to_string(row.size_bytes) + " bytes, " + finding);
+}
+
+void LocalBlobStore::quarantine(const Digest& digest, const BlobRow& row,
+                                const std::string& finding) const {
+  try {
+    fail_damaged(digest, row, "found " + finding);
+  } catch (const Error&) {
+    // A small object's wrong bytes stay where they are until a right copy replaces them.
+    if (row.place == BlobPlace::File) {
+      const auto name = Layout::blob_name(digest, row.generation);
+      rename_file(parts_.layout.blob(digest, row.generation), parts_.layout.quarantine() / name);
+    }
+    throw;
+  }
+}
+
+// The claim waits for a commit that has renamed its file and not yet written its row.
+bool LocalBlobStore::is_named(const Digest& digest, std::string_view name) const {
+  [[maybe_unused]] const auto claim = committing_.claim(digest);
+  const auto row = find_blob_row(parts_.database, digest);
+  if (row && row->place == BlobPlace::File && Layout::blob_name(digest, row->generation) == name)
+    return true;
+  bool outgoing = false;
+  const auto visit = [&](std::string_view key, std::string_view) {
+    const std::uint64_t generation = keys::parse_big_endian(key.substr(digest.bytes.size()));
+    outgoing = Layout::blob_name(digest, generation) == name;
+    return !outgoing;
+  };
+  parts_.database.scan(Family::Gc, keys::object(digest), visit);
+  return outgoing;
 }
 
 std::unique_ptr<BlobWriter> LocalBlobStore::create(const WriteIntent& intent) {
@@ -135,16 +175,16 @@ Digest LocalBlobStore::put(std::span<const std::byte> bytes) {
 std::vector<Digest> LocalBlobStore::put_all(std::span<const std::span<const std::byte>> objects) {
   std::vector<Digest> digests;
   digests.reserve(objects.size());
-  Batch batch(parts_.database);
   for (const auto bytes : objects) {
-    const Digest digest = sha256(bytes);
-    digests.push_back(digest);
-    if (bytes.size() > kSmallObjectMax) {
-      put_large(digest, bytes);
-      continue;
-    }
-    put_small_rows(batch, digest, bytes);
-    parts_.leases.put(batch, {.key = put_lease_key(digest), .object = digest});
+    digests.push_back(sha256(bytes));
+    if (bytes.size() > kSmallObjectMax) put_large(digests.back(), bytes);
+  }
+  const std::shared_lock gate(parts_.gate);
+  Batch batch(parts_.database);
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (objects[i].size() > kSmallObjectMax) continue;
+    put_small_rows(batch, digests[i], objects[i]);
+    parts_.leases.put(batch, {.key = put_lease_key(digests[i]), .object = digests[i]});
   }
   parts_.database.write(batch);
   return digests;
@@ -202,6 +242,7 @@ void LocalBlobStore::adopt_staged(Lease lease, const Digest& digest) {
   const StagedFile staged = *std::exchange(lease.staged, std::nullopt);
   lease.object = digest;
   const auto from = parts_.layout.staged(staged.id);
+  const std::shared_lock gate(parts_.gate);
   Batch batch(parts_.database);
   const bool stored = is_stored(digest);
   if (!stored) {
@@ -236,6 +277,7 @@ void LocalBlobStore::adopt_small(Lease lease, const Digest& digest,
   const auto claim = committing_.claim(digest);
   const auto old = std::exchange(lease.staged, std::nullopt);
   lease.object = digest;
+  const std::shared_lock gate(parts_.gate);
   Batch batch(parts_.database);
   put_small_rows(batch, digest, bytes);
   parts_.leases.put(batch, lease);

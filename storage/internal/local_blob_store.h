@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ struct BlobStoreParts {
   const Clock& clock;
   Layout layout;
   std::atomic<std::uint64_t>& generation;  // Store::generation()
+  // Shared by what looks whether an object is stored and then counts on it, until its rows are
+  // written; exclusive for gc, between its look at what needs an object and its rows.
+  std::shared_mutex& gate;
 };
 
 class LocalBlobStore final : public BlobStore {
@@ -52,6 +56,16 @@ class LocalBlobStore final : public BlobStore {
   // For the writers.
   const BlobStoreParts& parts() const noexcept { return parts_; }
 
+  // For fsck: as open, but the file is looked up again even when it is open.
+  std::unique_ptr<BlobReader> open_anew(const Digest& digest) const;
+
+  // For fsck: the file of `row` has wrong bytes. Marks the object damaged, moves the file to
+  // quarantine/ and throws Corrupt with `finding`.
+  [[noreturn]] void quarantine(const Digest& digest, const BlobRow& row,
+                               const std::string& finding) const;
+  // True when a row counts on the file `name` of blobs/, gc's rows included.
+  bool is_named(const Digest& digest, std::string_view name) const;
+
   void save_lease(const Lease& lease);
   void drop_lease(const Lease& lease) noexcept;
   // Makes a staged, synced and verified file the object `digest`, or drops it when a healthy copy
@@ -61,7 +75,11 @@ class LocalBlobStore final : public BlobStore {
   void adopt_small(Lease lease, const Digest& digest, std::span<const std::byte> bytes);
 
  private:
-  std::unique_ptr<BlobReader> open_file(const Digest& digest, const BlobRow& row) const;
+  enum class Files { Kept, Anew };  // whether a file that is open already will do
+
+  std::unique_ptr<BlobReader> open_object(const Digest& digest, Files files) const;
+  std::unique_ptr<BlobReader> open_file(const Digest& digest, const BlobRow& row,
+                                        Files files) const;
   [[noreturn]] void fail_damaged(const Digest& digest, const BlobRow& row,
                                  const std::string& finding) const;
   bool is_stored(const Digest& digest) const;

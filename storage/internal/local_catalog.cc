@@ -9,6 +9,7 @@
 #include "storage/internal/catalog_rows.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/publish.h"
+#include "storage/internal/removal.h"
 #include "storage/limits.h"
 
 namespace holdfast::storage {
@@ -48,6 +49,7 @@ class LocalCatalog final : public Catalog {
   void remember_blobs(std::span<const std::pair<GitOid, Digest>> blobs) override;
   void publish(const Publication& publication) override;
   void set_refs(const RepoId& id, std::span<const Ref> refs) override;
+  Removal remove(const RepoId& id, const std::optional<GitOid>& commit) override;
   void put_facts(const RepoId& id, const GitOid& commit,
                  std::span<const std::pair<std::string, Json>> facts) override;
   std::optional<Json> find_fact(const RepoId& id, const GitOid& commit,
@@ -209,6 +211,7 @@ void LocalCatalog::remember_blobs(std::span<const std::pair<GitOid, Digest>> blo
 
 void LocalCatalog::publish(const Publication& publication) {
   const std::lock_guard lock(writing_);
+  const std::shared_lock gate(parts_.gate);
   check_publication(parts_, publication);
   Batch batch(parts_.database);
   add_publication(batch, parts_, publication);
@@ -230,6 +233,15 @@ void LocalCatalog::set_refs(const RepoId& id, std::span<const Ref> refs) {
   }
   parts_.database.write(batch);
   ++parts_.generation;
+}
+
+Removal LocalCatalog::remove(const RepoId& id, const std::optional<GitOid>& commit) {
+  const std::lock_guard lock(writing_);
+  Batch batch(parts_.database);
+  const Removal removal = add_removal(batch, parts_, id, commit);
+  parts_.database.write(batch);
+  ++parts_.generation;
+  return removal;
 }
 
 void LocalCatalog::put_facts(const RepoId& id, const GitOid& commit,

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <shared_mutex>
 
 #include "storage/catalog.h"
 #include "storage/internal/blob_rows.h"
@@ -21,6 +22,7 @@ struct CatalogParts {
   const BlobStore& blobs;
   const Clock& clock;
   std::atomic<std::uint64_t>& generation;  // Store::generation()
+  std::shared_mutex& gate;                 // see BlobStoreParts
 };
 
 std::unique_ptr<Catalog> make_local_catalog(const CatalogParts& parts);

@@ -217,5 +217,21 @@ TEST_CASE("mirror/sync: a scan job waits for each new revision") {
   CHECK(text_of(jobs[0].parameters, "commit") == to_hex(fixture.commit));
 }
 
+TEST_CASE("mirror/sync: what fsck found damaged is fetched again, and nothing else") {
+  SyncFixture fixture;
+  fixture.run();
+  const std::string shard = to_hex(sha256(as_bytes(sample_files()[5].content.bytes)));
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(fixture.temp.path() / "store/blobs")) {
+    if (entry.path().filename().string().starts_with(shard)) std::filesystem::remove(entry);
+  }
+  const Json::Object found = fixture.store->care().fsck({}, fixture.context);
+  CHECK(found.find("findings")->as_array().size() == 1);
+  const std::uint64_t sent = fixture.hub.file_bytes_sent();
+  fixture.run();
+  CHECK(fixture.hub.file_bytes_sent() == sent + sample_files()[5].content.bytes.size());
+  CHECK(check_mirrored(*fixture.store, fixture.commit, sample_files()) == "");
+}
+
 }  // namespace
 }  // namespace holdfast::mirror

@@ -42,7 +42,7 @@ start() {
 
 expect "version" 0 '^holdfast [0-9]+\.[0-9]+\.[0-9]+$' "$holdfast" --version
 expect "help lists every verb" 0 'serve' "$holdfast" --help
-for verb in serve sync convert inspect list show sample config; do
+for verb in serve sync convert inspect list show remove stats fsck gc sample config; do
   expect "help of $verb" 0 "$verb|Usage" "$holdfast" "$verb" --help
 done
 expect "no verb is a usage error" 64 'subcommand' "$holdfast"
@@ -146,6 +146,43 @@ expect "what is served is what was mirrored" 0 '' \
   cmp <(curl -fsS "$url/example/tiny/resolve/main/model.safetensors") "$work/tiny/model.safetensors"
 expect "the derived repository is served" 0 '200' curl -sS -o /dev/null -w '%{http_code}' \
   "$url/example/tiny-GGUF/resolve/main/tiny.Q4_0.gguf"
+
+expect "an upstream where nobody listens is named within seconds" 2 'http://127.0.0.1:1/.*check the address' \
+  timeout 20 "$holdfast" sync example/x --from http://127.0.0.1:1 --data "$inside"
+for verb in show inspect remove; do
+  expect "$verb names the nearest repository" 2 'example/tinny: no such repository here; did you mean example/tiny\?' \
+    "$holdfast" "$verb" example/tinny --data "$inside"
+done
+expect "convert names the nearest repository" 2 'no such repository here; did you mean example/tiny\?' \
+  "$holdfast" convert example/tinny --to Q8_0 --data "$inside"
+
+# Data care, with the server at work and without it.
+care() {
+  local who=$1
+  expect "stats, $who" 0 'example/tiny$' "$holdfast" stats --data "$inside"
+  expect "fsck, $who" 0 'all well' "$holdfast" fsck --full --data "$inside"
+  expect "gc removes nothing that a revision names, $who" 0 'condemned  0 objects' \
+    "$holdfast" gc --now --data "$inside"
+}
+care "served"
+sha=$(sha256sum "$work/tiny/model.safetensors" | cut -d ' ' -f 1)
+expect "gc says why" 0 'example/tiny@[0-9a-f]{40}  model.safetensors' \
+  "$holdfast" gc --why "$sha" --data "$inside"
+expect "remove forgets a repository" 0 '1 refs removed' "$holdfast" remove example/tiny-GGUF --data "$inside"
+expect "it is served no more" 0 '40[14]' curl -sS -o /dev/null -w '%{http_code}' \
+  "$url/example/tiny-GGUF/resolve/main/tiny.Q4_0.gguf"
+kill -TERM "$server"
+wait "$server"
+expect "gc tells before it does" 0 'would go +[1-9]' "$holdfast" gc --dry-run --data "$inside"
+expect "gc frees the room" 0 'freed +[1-9]' "$holdfast" gc --now --data "$inside"
+care "alone"
+find "$inside/blobs" -name "$sha*" -exec chmod u+w {} + -exec dd if=/dev/zero of={} bs=1 seek=99 count=8 \
+  conv=notrunc status=none \;
+expect "fsck finds wrong bytes" 1 'damaged_object' "$holdfast" fsck --full --data "$inside"
+start "$data"
+expect "the next sync heals them" 0 'fetched of' \
+  "$holdfast" sync example/tiny --from "$url" --data "$inside"
+expect "and fsck agrees" 0 'all well' "$holdfast" fsck --full --data "$inside"
 
 ((failures == 0)) && echo "cli: all passed"
 exit $((failures > 0))

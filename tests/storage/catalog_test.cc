@@ -323,5 +323,36 @@ TEST_CASE_FIXTURE(Fixture,
   }
 }
 
+TEST_CASE("storage/catalog: what is missing is described with the nearest that is there") {
+  Fixture fixture;
+  for (const char* const name : {"owner/tiny-model", "other/large", "dataset/owner/text"}) {
+    fixture.repo = parse_repo_id(name);
+    fixture.catalog().publish(fixture.publication("one", {fixture.file("a", "a")}));
+  }
+
+  struct Case {
+    const char *repo, *revision, *text;
+  };
+
+  const Case cases[] = {
+      {"owner/tiny-modle", "",
+       "owner/tiny-modle: no such repository here; did you mean "
+       "owner/tiny-model?"},
+      {"Owner/Tiny-Model", "",
+       "Owner/Tiny-Model: no such repository here; did you mean "
+       "owner/tiny-model?"},
+      {"owner/large", "", "owner/large: no such repository here; did you mean other/large?"},
+      {"owner/text", "", "owner/text: no such repository here; did you mean dataset/owner/text?"},
+      {"someone/else", "",
+       "someone/else: no such repository here; `holdfast list` shows what "
+       "there is"},
+      {"other/large", "v2", "other/large: no revision \"v2\" here; there is main"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.repo);
+    CHECK(describe_missing(fixture.catalog(), parse_repo_id(c.repo), c.revision) == c.text);
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::storage

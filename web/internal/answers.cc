@@ -25,8 +25,16 @@ namespace {
   throw Refusal(ErrorKind::NotFound, "renamed", std::move(response));
 }
 
+// The operator's own verbs get the hint; others might learn names that are none of theirs.
+[[noreturn]] void refuse_operator(const Call& call, const storage::RepoId& id,
+                                  std::string_view revision) {
+  refuse(404, "RepoNotFound",
+         storage::describe_missing(call.services.store.catalog(), id, revision));
+}
+
 [[noreturn]] void refuse_repository(const Call& call) {
   const auto id = storage::find_repo_id(call.match.kind, call.match.repo);
+  if (id && call.request.trusted) refuse_operator(call, *id, "");
   if (id && call.services.names != nullptr) {
     if (const auto other = call.services.names->find_other_case(*id)) {
       redirect_repository(call, *other);
@@ -146,6 +154,7 @@ RevisionAt find_revision(const Call& call, std::string_view otherwise) {
     return {.id = *id, .commit = *commit, .by_commit = to_hex(*commit) == name};
   }
   if (!catalog.find_repository(*id)) refuse_repository(call);
+  if (call.request.trusted) refuse_operator(call, *id, name);
   refuse(404, "RevisionNotFound", "Invalid rev id: " + std::string(name));
 }
 

@@ -1,0 +1,41 @@
+// Care over the rows and files of the local store. Borrows its parts, which outlive it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <vector>
+
+#include "storage/care.h"
+#include "storage/catalog.h"
+#include "storage/internal/local_blob_store.h"
+
+namespace holdfast::storage {
+
+std::unique_ptr<Care> make_local_care(LocalBlobStore& blobs, const Catalog& catalog);
+
+// Calls `visit` with every object that has a row, a chunk at a time: no scan stays open while files
+// are read.
+void for_each_object(const Database& database, const std::function<void(const Digest&)>& visit);
+
+// Who names an object, as its reference row says.
+struct Reference {
+  std::string repo;
+  std::string commit;
+  std::string path;
+};
+
+// The first part of a reference row's key is the object's digest.
+Digest object_of_key(std::string_view key);
+Reference parse_reference(std::string_view key);
+
+// The three halves of Care with state of their own.
+Json::Object run_fsck(LocalBlobStore& blobs, const Catalog& catalog, const FsckOptions& options,
+                      JobContext& context);
+Json::Object run_gc(LocalBlobStore& blobs, const GcOptions& options, JobContext& context);
+Json::Object collect_stats(const Database& database);
+
+}  // namespace holdfast::storage

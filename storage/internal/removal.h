@@ -1,0 +1,14 @@
+// The rows that go when a revision or a repository is removed.
+#pragma once
+
+#include <optional>
+
+#include "storage/internal/local_catalog.h"
+
+namespace holdfast::storage {
+
+// As Catalog::remove, into `batch`.
+Removal add_removal(Batch& batch, const CatalogParts& parts, const RepoId& repo,
+                    const std::optional<GitOid>& commit);
+
+}  // namespace holdfast::storage

@@ -1,0 +1,327 @@
+#include "storage/care.h"
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "storage/base/error.h"
+#include "storage/limits.h"
+#include "storage/store.h"
+#include "tests/storage/scratch.h"
+
+namespace holdfast::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using tests::FakeClock;
+using tests::random_bytes;
+using tests::ScratchDirectory;
+
+class QuietContext final : public JobContext {
+ public:
+  void report(const Progress&) override {}
+
+  void log(std::string_view line) override { lines.emplace_back(line); }
+
+  std::stop_token stop() const override { return source.get_token(); }
+
+  std::vector<std::string> lines;
+  std::stop_source source;
+};
+
+struct CareFixture {
+  CareFixture() { open(); }
+
+  void open() { store = Store::open({.directory = scratch.path(), .clock = &clock}); }
+
+  void reopen() {
+    store.reset();
+    open();
+  }
+
+  Digest put(std::size_t size, std::uint64_t seed) {
+    return store->blobs().put(random_bytes(size, seed));
+  }
+
+  // A revision that names these objects; returns its commit.
+  GitOid publish(const std::string& repo, const std::string& seed,
+                 const std::vector<Digest>& objects) {
+    Publication made;
+    made.repository = {.id = parse_repo_id(repo), .origin = "local", .default_branch = "main"};
+    const GitOid commit = git_object_id("commit", as_bytes(seed));
+    made.revision = {.commit = commit, .git_commit = commit, .tree = commit, .title = seed};
+    made.git_objects = {{commit, {.type = "commit", .bytes = seed}}};
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      made.files.push_back({.path = "file-" + std::to_string(i),
+                            .size_bytes = *store->blobs().find(objects[i]),
+                            .blob = git_object_id("blob", as_bytes(to_hex(objects[i]))),
+                            .lfs = true,
+                            .pointer_bytes = 130,
+                            .object = objects[i]});
+    }
+    made.refs = {{"refs/heads/main", commit}};
+    store->catalog().publish(made);
+    return commit;
+  }
+
+  Json::Object fsck(bool full) { return store->care().fsck({.full = full}, context); }
+
+  Json::Object gc(const GcOptions& options = {}) { return store->care().gc(options, context); }
+
+  void pass(std::chrono::hours time) { clock.advance(time); }
+
+  fs::path file_of(const Digest& digest) const {
+    for (const auto& entry : fs::recursive_directory_iterator(scratch.path() / "blobs")) {
+      if (entry.path().filename().string().starts_with(to_hex(digest))) return entry.path();
+    }
+    return {};
+  }
+
+  ScratchDirectory scratch;
+  FakeClock clock;
+  QuietContext context;
+  std::unique_ptr<Store> store;
+};
+
+constexpr std::size_t kSmall = 1000, kLarge = kSmallObjectMax + 1000;
+const RepoId kRepo = parse_repo_id("owner/name");
+
+std::uint64_t objects_of(const Json::Object& result, std::string_view key) {
+  return result.find(key)->find("objects")->as_uint("objects");
+}
+
+std::vector<std::string> kinds_of(const Json::Object& result) {
+  std::vector<std::string> kinds;
+  for (const Json& finding : result.find("findings")->as_array("findings"))
+    kinds.push_back(finding.find("kind")->as_string("kind"));
+  return kinds;
+}
+
+using Kinds = std::vector<std::string>;
+
+// Overwrites one byte in the middle, as a bad disk does.
+void damage(const fs::path& file) {
+  fs::permissions(file, fs::perms::owner_all);
+  std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
+  stream.seekp(kLarge / 2);
+  stream.put('!');
+}
+
+TEST_CASE("storage/fsck: a healthy store has no findings") {
+  CareFixture fixture;
+  fixture.publish("owner/name", "one", {fixture.put(kSmall, 1), fixture.put(kLarge, 2)});
+  for (const bool full : {false, true}) {
+    const Json::Object result = fixture.fsck(full);
+    CHECK(kinds_of(result).empty());
+    CHECK(result.find("objects")->as_uint() == 2);
+    CHECK(result.find("bytes")->as_uint() == kSmall + kLarge);
+    CHECK(result.find("extra_files")->as_uint() == 0);
+  }
+}
+
+TEST_CASE("storage/fsck: wrong bytes are found by a full check and never served again") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 2);
+  fixture.publish("owner/name", "one", {object});
+  damage(fixture.file_of(object));
+  CHECK(kinds_of(fixture.fsck(false)).empty());
+  CHECK(kinds_of(fixture.fsck(true)) == Kinds{"damaged_object"});
+  CHECK_THROWS_AS(fixture.store->blobs().open(object), Error);
+  CHECK_FALSE(fixture.store->blobs().find(object));
+  CHECK(fs::directory_iterator(fixture.scratch.path() / "quarantine") != fs::directory_iterator());
+  CHECK(kinds_of(fixture.fsck(false)) == Kinds{"damaged_object"});
+  CHECK(fixture.put(kLarge, 2) == object);  // what the next sync does
+  CHECK(kinds_of(fixture.fsck(true)).empty());
+}
+
+TEST_CASE("storage/fsck: missing and unknown files") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 2);
+  fixture.publish("owner/name", "one", {object});
+  const fs::path file = fixture.file_of(object);
+  fs::copy_file(file, file.parent_path() / (to_hex(object) + ".999"));
+  const Json::Object extra = fixture.fsck(false);
+  CHECK(kinds_of(extra).empty());
+  CHECK(extra.find("extra_files")->as_uint() == 1);
+  CHECK(extra.find("extra_bytes")->as_uint() == kLarge);
+  fs::remove(file);
+  CHECK(kinds_of(fixture.fsck(false)) == Kinds{"damaged_object"});
+}
+
+TEST_CASE("storage/fsck: a revision without its git objects") {
+  CareFixture fixture;
+  Publication bare;
+  bare.repository = {.id = kRepo, .origin = "local", .default_branch = "main"};
+  bare.revision.commit = bare.revision.git_commit = bare.revision.tree =
+      git_object_id("commit", as_bytes("gone"));
+  fixture.store->catalog().publish(bare);
+  CHECK(kinds_of(fixture.fsck(false)) == Kinds{"missing_git_object", "missing_git_object"});
+}
+
+TEST_CASE("storage/gc: what a revision or a lease names stays") {
+  CareFixture fixture;
+  const Digest named = fixture.put(kLarge, 1), leased = fixture.put(kSmall, 2);
+  fixture.publish("owner/name", "one", {named});
+  const Json::Object result = fixture.gc({.now = true});
+  CHECK(objects_of(result, "kept") == 2);
+  CHECK(objects_of(result, "condemned") == 0);
+  CHECK(fixture.store->blobs().find(named));
+  CHECK(fixture.store->blobs().find(leased));
+}
+
+TEST_CASE("storage/gc: condemned, removed after the grace, unlinked after the trash") {
+  CareFixture fixture;
+  const Digest large = fixture.put(kLarge, 1), small = fixture.put(kSmall, 2);
+  const fs::path file = fixture.file_of(large);
+  fixture.pass(kLeasePeriod + std::chrono::hours(1));
+  CHECK(objects_of(fixture.gc({.dry_run = true}), "condemned") == 2);
+  CHECK(fixture.store->blobs().find(large));
+  CHECK(objects_of(fixture.gc(), "condemned") == 2);
+  CHECK_FALSE(fixture.store->blobs().find(large));
+  CHECK_FALSE(fixture.store->blobs().find(small));
+  CHECK(fs::exists(file));
+  fixture.reopen();
+  CHECK(objects_of(fixture.gc(), "waiting") == 2);
+  fixture.pass(kGcGrace);
+  const Json::Object removed = fixture.gc();
+  CHECK(objects_of(removed, "removed") == 2);
+  CHECK(objects_of(removed, "freed") == 1);
+  CHECK_FALSE(fs::exists(file));
+  CHECK(fs::exists(fixture.scratch.path() / "trash" / file.filename()));
+  fixture.pass(kTrashPeriod);
+  CHECK(objects_of(fixture.gc(), "freed") == 1);
+  CHECK(fs::is_empty(fixture.scratch.path() / "trash"));
+  CHECK(objects_of(fixture.gc(), "waiting") == 0);
+  CHECK(kinds_of(fixture.fsck(true)).empty());
+}
+
+TEST_CASE("storage/gc: an object that comes in again while condemned is a new copy and stays") {
+  for (const std::size_t size : {kSmall, kLarge}) {
+    CAPTURE(size);
+    CareFixture fixture;
+    const Digest object = fixture.put(size, 1);
+    fixture.pass(kLeasePeriod + std::chrono::hours(1));
+    fixture.gc();
+    REQUIRE_FALSE(fixture.store->blobs().find(object));
+    CHECK(fixture.put(size, 1) == object);
+    fixture.publish("owner/name", "one", {object});
+    fixture.pass(kGcGrace);
+    fixture.gc();
+    fixture.pass(kTrashPeriod);
+    fixture.gc();
+    CHECK(read_object(fixture.store->blobs(), object, kLarge).size() == size);
+    const Json::Object checked = fixture.fsck(true);
+    CHECK(kinds_of(checked).empty());
+    CHECK(checked.find("extra_files")->as_uint() == 0);
+  }
+}
+
+TEST_CASE("storage/gc: readers keep what they opened") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 1);
+  const auto reader = fixture.store->blobs().open(object);
+  fixture.pass(kLeasePeriod + std::chrono::hours(1));
+  CHECK(objects_of(fixture.gc({.now = true}), "freed") == 1);
+  CHECK_FALSE(fs::exists(fixture.file_of(object)));
+  std::vector<std::byte> bytes(kLarge);
+  reader->read(0, bytes);
+  CHECK(sha256(bytes) == object);
+}
+
+TEST_CASE("storage/gc: losing nearly everything at once needs force") {
+  CareFixture fixture;
+  for (std::uint64_t i = 0; i < kGcObjectsMin; ++i) fixture.put(10, i);
+  fixture.pass(kLeasePeriod + std::chrono::hours(1));
+  CHECK_THROWS_WITH_AS(fixture.gc(), doctest::Contains("--force"), Error);
+  CHECK(objects_of(fixture.gc({.force = true}), "condemned") == kGcObjectsMin);
+}
+
+TEST_CASE("storage/gc: publications beside it lose nothing") {
+  CareFixture fixture;
+  std::atomic<bool> done = false;
+  std::thread collector([&] {
+    while (!done) fixture.store->care().gc({.now = true, .force = true}, fixture.context);
+  });
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    const Digest object = fixture.put(i % 2 == 0 ? kSmall : kLarge, i % 7);
+    fixture.publish("owner/name", std::to_string(i), {object});
+    fixture.store->catalog().remove(kRepo, std::nullopt);
+    const Digest again = fixture.put(i % 2 == 0 ? kSmall : kLarge, i % 7);
+    fixture.publish("owner/name", std::to_string(i), {again});
+    CHECK(read_object(fixture.store->blobs(), again, kLarge).size() > 0);
+  }
+  done = true;
+  collector.join();
+  CHECK(kinds_of(fixture.fsck(true)).empty());
+}
+
+TEST_CASE("storage/gc: why says who keeps an object") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kSmall, 1);
+  const auto count = [&](std::string_view key) {
+    return fixture.store->care().why(object).find(key)->as_array(key).size();
+  };
+  CHECK(count("leases") == 1);
+  CHECK(count("references") == 0);
+  fixture.publish("owner/name", "one", {object});
+  CHECK(count("leases") == 0);
+  CHECK(count("references") == 1);
+  const Json::Object absent = fixture.store->care().why(Digest());
+  CHECK(absent.find("state")->as_string() == "absent");
+}
+
+TEST_CASE("storage/catalog: a removed revision takes its refs along and leaves the others") {
+  CareFixture fixture;
+  const Digest old_object = fixture.put(kLarge, 1), shared = fixture.put(kSmall, 2);
+  const GitOid first = fixture.publish("owner/name", "one", {old_object, shared});
+  const Ref tag{"refs/tags/v1", first};
+  fixture.store->catalog().set_refs(kRepo, {&tag, 1});
+  const GitOid second = fixture.publish("owner/name", "two", {shared});
+  Catalog& catalog = fixture.store->catalog();
+  const Removal removal = catalog.remove(kRepo, first);
+  CHECK(removal.revisions == std::vector{first});
+  CHECK(removal.refs == Kinds{"refs/tags/v1"});
+  CHECK_FALSE(removal.repository);
+  CHECK_FALSE(catalog.find_revision(kRepo, first));
+  CHECK_FALSE(catalog.find_file(kRepo, first, "file-0"));
+  CHECK(catalog.resolve(kRepo, "main") == second);
+  CHECK(objects_of(fixture.gc({.now = true}), "freed") == 1);
+  CHECK(fixture.store->blobs().find(shared));
+  CHECK_THROWS_AS(catalog.remove(kRepo, first), Error);
+  const Removal last = catalog.remove(kRepo, second);
+  CHECK(last.repository);
+  CHECK_FALSE(catalog.find_repository(kRepo));
+  CHECK_THROWS_AS(catalog.remove(kRepo, std::nullopt), Error);
+  CHECK(kinds_of(fixture.fsck(true)).empty());
+}
+
+TEST_CASE("storage/stats: what each repository takes, and what it would free") {
+  CareFixture fixture;
+  const Digest own = fixture.put(kLarge, 1), shared = fixture.put(kSmall, 2);
+  fixture.put(500, 3);  // nobody's
+  fixture.publish("owner/name", "one", {own, shared});
+  fixture.publish("owner/name", "two", {own, shared});
+  fixture.publish("other/name", "three", {shared, shared});
+  const Json::Object stats = fixture.store->care().stats();
+  CHECK(stats.find("objects")->as_uint() == 3);
+  CHECK(stats.find("bytes")->as_uint() == kLarge + kSmall + 500);
+  CHECK(stats.find("unreferenced_bytes")->as_uint() == 500);
+  const Json::Array& rows = stats.find("repositories")->as_array();
+  REQUIRE(rows.size() == 2);
+  const auto number = [&](std::size_t row, std::string_view key) {
+    return rows[row].find(key)->as_uint(key);
+  };
+  CHECK(rows[1].find("repo")->as_string() == "model/owner/name");
+  CHECK(number(1, "revisions") == 2);
+  CHECK(number(1, "files") == 4);
+  CHECK(number(1, "bytes") == kLarge + kSmall);
+  CHECK(number(1, "own_bytes") == kLarge);
+  CHECK(number(0, "bytes") == kSmall);
+  CHECK(number(0, "own_bytes") == 0);
+}
+
+}  // namespace
+}  // namespace holdfast::storage
