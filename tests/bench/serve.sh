@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The server against nginx with sendfile, on loopback, same file, same client, turn by turn: one
-# 1 GiB file over one connection, and random ranges over 64 connections; one worker on each side.
+# 1 GiB file over one connection, random ranges of it and small files over 64 connections; one worker
+# on each side.
 # Each case twice: by the wall clock, and by a second of the server's own processor time, which says
 # more on a machine that others use too. JSON lines; the best of the turns counts.
 #   tests/bench/serve.sh [TURNS [SECONDS]]
@@ -9,6 +10,7 @@ cd "$(dirname "$0")/../.."
 turns=${1:-3}
 seconds=${2:-3}
 size=$((1 << 30))
+small_files=500
 bin=build/release/tests
 for tool in nginx wrk curl; do
   command -v "$tool" >/dev/null || {
@@ -28,7 +30,7 @@ cleanup() {
 trap cleanup EXIT
 mkdir "$work/www"
 mkfifo "$work/hold"
-WEB_THREADS=1 "$bin/web/web_sample_server" "$work/data" "$size" <"$work/hold" >"$work/url" &
+WEB_THREADS=1 WEB_SMALL_FILES=$small_files "$bin/web/web_sample_server" "$work/data" "$size" <"$work/hold" >"$work/url" &
 server=$!
 exec 3>"$work/hold"
 until [[ -s $work/url ]]; do
@@ -38,6 +40,8 @@ done
 ours_port=$(sed 's/.*://' "$work/url")
 ours_target=/org/tiny/resolve/main/model.safetensors
 curl -sf "http://127.0.0.1:$ours_port$ours_target" -o "$work/www/file"
+ours_small=/org/small/resolve/main/
+curl -sf "http://127.0.0.1:$ours_port${ours_small}f[0-$((small_files - 1))]" -o "$work/www/f#1"
 
 peer_port=$((ours_port > 40000 ? ours_port - 7 : ours_port + 7))
 cat >"$work/nginx.conf" <<CONF
@@ -65,8 +69,11 @@ done
 
 # Both print the best rate and the amount of work that was done.
 stream() { "$bin/bench/serve_stream" "$1" "$2" 4; }
-ranges() {
-  wrk -t1 -c64 -d"${seconds}s" -s tests/bench/serve_ranges.lua "http://127.0.0.1:$1$2" -- "$size" "$3" |
+ranges() { requests "$1" "$2" serve_ranges.lua "$size" "$3"; }
+smalls() { requests "$1" "$2" serve_small.lua "$small_files"; }
+# requests PORT TARGET SCRIPT ARGUMENTS…
+requests() {
+  wrk -t1 -c64 -d"${seconds}s" -s "tests/bench/$3" "http://127.0.0.1:$1$2" -- "${@:4}" |
     awk '/requests in/ {done = $1} /Requests\/sec/ {print $2, done}
          /Non-2xx/ {print "bad answers: " $0 > "/dev/stderr"; exit 1}'
 }
@@ -85,13 +92,13 @@ measure() {
 }
 # best OLD NEW: each column's larger value
 best() { paste -d' ' <(echo "$1") <(echo "$2") | awk '{print ($1 > $3) ? $1 : $3, ($2 > $4) ? $2 : $4}'; }
-# compare CASE UNIT COMMAND ARGUMENTS…
+# compare CASE UNIT OUR_TARGET PEER_TARGET COMMAND ARGUMENTS…
 compare() {
-  local name=$1 unit=$2 ours="0 0" theirs="0 0"
-  shift 2
+  local name=$1 unit=$2 our_target=$3 peer_target=$4 ours="0 0" theirs="0 0"
+  shift 4
   for ((turn = 0; turn < turns; ++turn)); do
-    ours=$(best "$ours" "$(measure "$server" "$ours_port" "$ours_target" "$@")")
-    theirs=$(best "$theirs" "$(measure "$peer" "$peer_port" /file "$@")")
+    ours=$(best "$ours" "$(measure "$server" "$ours_port" "$our_target" "$@")")
+    theirs=$(best "$theirs" "$(measure "$peer" "$peer_port" "$peer_target" "$@")")
   done
   echo "$ours $theirs" | awk -v name="$name, nginx sendfile" -v unit="$unit" '
     function row(case_name, per, a, b) {
@@ -100,7 +107,8 @@ compare() {
     }
     {row(name, "s", $1, $3); row(name, "CPU s", $2, $4)}'
 }
-compare "one 1 GiB file" GB stream
-compare "4 KiB ranges, 64 connections" requests ranges 4096
-compare "64 KiB ranges, 64 connections" requests ranges 65536
-compare "1 MiB ranges, 64 connections" requests ranges 1048576
+compare "one 1 GiB file" GB "$ours_target" /file stream
+compare "4 KiB ranges, 64 connections" requests "$ours_target" /file ranges 4096
+compare "64 KiB ranges, 64 connections" requests "$ours_target" /file ranges 65536
+compare "1 MiB ranges, 64 connections" requests "$ours_target" /file ranges 1048576
+compare "2 KiB files, 64 connections" requests "$ours_small" / smalls

@@ -43,6 +43,18 @@ expect "path as it is" 404 "$(status_of --path-as-is "$url/org/tiny/resolve/main
 expect "wrong case is redirected" "$url/Example/CamelCase/resolve/main/config.json" \
   "$(curl -s -o /dev/null -L -w '%{url_effective}' "$url/example/camelcase/resolve/main/config.json")"
 expect "empty file" 0 "$(curl -s "$url/org/tiny/resolve/main/empty.txt" | wc -c)"
+etag=$(head_of ETag "$file")
+expect "not modified" 304 "$(status_of -H "If-None-Match: W/$etag" "$file")"
+expect "HEAD of a branch follows it" 200 "$(status_of -I -H "If-None-Match: $etag" "$file")"
+expect "no host" 400 "$(status_of -H 'Host:' "$file")"
+expect "a given request id comes back" trace-1 "$(head_of X-Request-Id -H 'X-Request-Id: trace-1' "$file")"
+expect "sorted list" 200 "$(status_of "$url/api/models?sort=downloads&direction=-1&limit=1")"
+# As ollama pulls (hub-protocol 2.7): manifest, probe of each digest, parts from where that points.
+digest=$(curl -s "$url/v2/org/tiny/manifests/Q4_0" | grep -o 'sha256:[0-9a-f]*' | sed -n 2p)
+where=$(head_of Location -A ollama/0.33 "$url/v2/org/tiny/blobs/$digest")
+expect "ollama's probe has no body" 0 "$(curl -s -A ollama/0.33 "$url/v2/org/tiny/blobs/$digest" | wc -c)"
+expect "ollama's part" 100 "$(curl -s -r 100-199 "$where" | wc -c)"
+expect "ollama's layer" "$digest" "sha256:$(curl -s "$where" | sha256sum | cut -d' ' -f1)"
 expect "form" 1 "$(curl -s -d paths=config.json "$url/api/models/org/tiny/paths-info/main" | grep -c '"path":"config.json"')"
 expect "large form with Expect" 200 "$(status_of -H 'Expect: 100-continue' -d "paths=$(printf 'x%.0s' {1..5000})" "$url/api/models/org/tiny/paths-info/main")"
 expect "work is not for strangers" 403 "$(status_of -d '{"kind":"sync","key":"k"}' "$url/-/api/v1/jobs")"
