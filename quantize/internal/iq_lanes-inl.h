@@ -1,7 +1,8 @@
 // search_grid of internal/iq_search.h, in lanes. The trials of a sub-block do not depend on each
 // other, so they stand side by side: one lane rounds, and later sums up, one trial. Groups that are
 // off the grid have their neighbours side by side: their distances are sums of table entries, one
-// table per value, made once per group and scale.
+// table per value, made once per group and scale (or, with narrow vectors and short lists, have the
+// trials side by side there too).
 #if defined(HOLDFAST_IQ_LANES_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef HOLDFAST_IQ_LANES_INL_H
 #undef HOLDFAST_IQ_LANES_INL_H
@@ -10,6 +11,7 @@
 #endif
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -18,9 +20,11 @@
 #include <hwy/highway.h>
 
 #include "quantize/internal/iq_neighbours-inl.h"
+#include "quantize/internal/iq_pairs-inl.h"
 #include "quantize/internal/iq_search.h"
 #include "quantize/internal/iq_super-inl.h"
 #include "quantize/internal/lanes-inl.h"
+#include "quantize/internal/tile-inl.h"
 
 #if HOLDFAST_SIMD
 
@@ -40,11 +44,9 @@ template <class F>
 class GridLanes {
  public:
   GridLanes(const Grid& grid, const GridView& view) : grid_(grid), view_(view) {
-    for (std::size_t i = 0; i < kValues; ++i) {
-      for (std::size_t l = 0; l < kLevels; l += 4) {
-        hn::Store(hn::Set(kQuad, view.x[i]), kQuad, x_ + i * kLevels + l);
-        hn::Store(hn::Set(kQuad, view.roots[i]), kQuad, roots_ + i * kLevels + l);
-      }
+    for (std::size_t i = 0; i < kValues; i += kLanes) {
+      hn::Store(hn::Load(kFloat, view.weights + i) * hn::Load(kFloat, view.x + i), kFloat,
+                products_ + i);
     }
   }
 
@@ -52,12 +54,11 @@ class GridLanes {
   // `span`. The scale is no number when the reference must decide after all.
   SubFit run(float reach, float scale, float span) {
     round_trials(reach);
-    for (std::size_t k = 0; k < kGroups; ++k) {
-      if constexpr (kByTrial) {
-        settle_by_trial(k);
-      } else {
-        settle_by_run(k);
-      }
+    list_runs();
+    if constexpr (kByTrial) {
+      settle_by_trial();
+    } else {
+      settle_by_ends(reach);
     }
     sum_trials();
     SubFit fit{.scale = scale, .empty = false};
@@ -79,72 +80,116 @@ class GridLanes {
   static constexpr std::size_t kLevels = 32 / kDimension;  // per table, used or not
   static constexpr int kBits = LevelTables<kDimension>::kBits;
   static constexpr std::size_t kTrials = 2 * F::kShape.trials + 1;
-  static constexpr std::size_t kPadded = (kTrials + kLanes - 1) / kLanes * kLanes;
-  static constexpr hn::CappedTag<float, 4> kQuad{};
+  // Trials that are computed: with wide vectors the last one may be half a vector.
+  static constexpr std::size_t kStep = kLanes == 16 ? 8 : kLanes;
+  static constexpr std::size_t kPadded = (kTrials + kStep - 1) / kStep * kStep;
+  static constexpr std::size_t kRow = (kTrials + kLanes - 1) / kLanes * kLanes;
   // Lists of groups of four are short: five to seven on average, against eight to thirty.
-  static constexpr bool kByTrial = kDimension == 4;
+  static constexpr bool kByTrial = kDimension == 4 && !HOLDFAST_PAIRS;
   // Marks a code that a neighbour search replaced.
   static constexpr std::uint32_t kOffGrid = 1u << 16;
 
-  HWY_INLINE static Floats Level(Floats inverse, Floats x) {
-    const Floats t = Splat(0.5f) * (inverse * x - Splat(1.0f));
-    const Floats top = Splat(static_cast<float>(F::kShape.levels - 1));
-    return hn::Round(hn::Min(hn::Max(t, hn::Zero(kFloat)), top));
+  // Trials [t, t + lanes of d) for all t.
+  template <class Body>
+  static HWY_INLINE void ForTrials(const Body& body) {
+    for (std::size_t t = 0; t + kLanes <= kPadded; t += kLanes) body(kFloat, t);
+    if constexpr (kPadded % kLanes != 0) body(hn::Half<FloatTag>{}, kPadded / kLanes * kLanes);
+  }
+
+  // `half` is half the reciprocal of the scale: halving before or after the rounding of the product
+  // is the same. Only a value with a wrong sign rounds below zero.
+  template <class D, class V = hn::Vec<D>>
+  static HWY_INLINE V Level(D d, V half, V x) {
+    const V t = half * x - hn::Set(d, 0.5f);
+    const V level = hn::Round(hn::Min(t, hn::Set(d, static_cast<float>(F::kShape.levels - 1))));
+    return F::kShape.even_signs ? hn::Max(level, hn::Zero(d)) : level;
   }
 
   // The codes of all trials, on the grid or not.
   HWY_INLINE void round_trials(float reach) {
-    constexpr auto top = static_cast<float>(2 * F::kShape.levels - 1);
-    alignas(64) float guesses[kPadded];
-    for (std::size_t t = 0; t < kPadded; ++t) {
-      const int step = static_cast<int>(std::min(t, kTrials - 1)) - F::kShape.trials;
-      guesses[t] = top + static_cast<float>(step) * F::kShape.step;
-    }
-    for (std::size_t t = 0; t < kPadded; t += kLanes) {
-      const Floats inverse = hn::Load(kFloat, guesses + t) / Splat(reach);
-      const Floats scale = Splat(1.0f) / inverse;
-      hn::Store(scale, kFloat, trial_scale_ + t);
+    ForTrials([this, reach](auto d, std::size_t t) {
+      const hn::RebindToSigned<decltype(d)> di;
+      const auto inverse = hn::Load(d, kGuesses.v + t) / hn::Set(d, reach);
+      const auto half = inverse * hn::Set(d, 0.5f);
+      const auto scale = hn::Set(d, 1.0f) / inverse;
+      hn::Store(scale, d, trial_scale_ + t);
       if constexpr (kByTrial) {
         for (std::size_t l = 0; l < kLevels; ++l) {
-          const Floats odd = Splat(static_cast<float>(2 * l + 1));
-          hn::Store(scale * odd, kFloat, reached_ + l * kPadded + t);
+          const auto odd = hn::Set(d, static_cast<float>(2 * l + 1));
+          hn::Store(scale * odd, d, reached_ + l * kPadded + t);
         }
       }
       for (std::size_t k = 0; k < kGroups; ++k) {
-        Floats code = hn::Zero(kFloat);
+        auto code = hn::Zero(d);
         for (std::size_t i = kDimension; i-- > 0;) {
           // Sums of small integers: exact, fused or not.
-          const Floats level = Level(inverse, Splat(view_.x[k * kDimension + i]));
-          code = hn::MulAdd(code, Splat(1 << kBits), level);
+          const auto level = Level(d, half, hn::Set(d, view_.x[k * kDimension + i]));
+          code = hn::MulAdd(code, hn::Set(d, 1 << kBits), level);
         }
-        hn::Store(hn::BitCast(kUint, hn::ConvertTo(kInt, code)), kUint, trial_codes_[k] + t);
+        hn::Store(hn::ConvertTo(di, code), di,
+                  reinterpret_cast<std::int32_t*>(trial_codes_[k] + t));
+      }
+    });
+  }
+
+  // Trials of like code, which have one list of neighbours, come in runs.
+  struct Run {
+    std::uint32_t code;
+    std::uint8_t group, first, last;
+  };
+
+  // The runs that are off the grid. No branch asks which are: what follows would wait for it.
+  HWY_INLINE void list_runs() {
+    short_count_ = long_count_ = 0;
+    for (std::size_t k = 0; k < kGroups; k += 2) {
+      const std::uint64_t last_trials = 0x100000001u * (std::uint64_t{1} << (kTrials - 1));
+      const std::uint64_t changes = changes_of(k) | changes_of(k + 1) << 32;
+      std::uint64_t lasts = (changes & (last_trials - 0x100000001u)) | last_trials;
+      std::uint64_t firsts = (lasts ^ last_trials) << 1 | 0x100000001u;
+      for (; lasts != 0; lasts &= lasts - 1, firsts &= firsts - 1) {
+        const auto last = static_cast<unsigned>(std::countr_zero(lasts));
+        const auto first = static_cast<unsigned>(std::countr_zero(firsts));
+        const std::size_t group = k + (last >> 5);
+        const Run run{trial_codes_[group][first & 31], static_cast<std::uint8_t>(group),
+                      static_cast<std::uint8_t>(first & 31), static_cast<std::uint8_t>(last & 31)};
+        const bool off_grid = !grid_.contains(run.code);
+        const bool is_short = grid_.neighbours(run.code).size() <= kShortList;
+        short_runs_[short_count_] = run;
+        short_count_ += off_grid && is_short;
+        long_runs_[long_count_] = run;
+        long_count_ += off_grid && !is_short;
       }
     }
   }
 
-  // Neighbours for all trials that are off the grid, where lists are short: trials side by side,
-  // candidate after candidate. Trials of like code, which have one list, come in runs.
-  HWY_INLINE void settle_by_trial(std::size_t k) {
-    std::uint32_t* codes = trial_codes_[k];
-    bool tabled = false;
-    for (std::size_t begin = 0; begin < kTrials;) {
-      const std::uint32_t code = codes[begin];
-      std::size_t end = begin + 1;
-      while (end < kTrials && codes[end] == code) ++end;
-      if (!grid_.contains(code)) {
-        if (!tabled) table_errors(k);
-        tabled = true;
-        for (std::size_t t = begin / kLanes * kLanes; t < end; t += kLanes) {
-          const Uints best = nearest_by_trial(grid_.neighbours(code), t);
-          const auto trial = hn::Iota(kInt, static_cast<std::int32_t>(t));
-          const auto inside =
-              hn::And(hn::Gt(trial, hn::Set(kInt, static_cast<std::int32_t>(begin) - 1)),
-                      hn::Lt(trial, hn::Set(kInt, static_cast<std::int32_t>(end))));
-          const auto old = hn::Load(kUint, codes + t);
-          hn::Store(hn::IfThenElse(hn::RebindMask(kUint, inside), best, old), kUint, codes + t);
-        }
+  // Bit t: trial t + 1 differs from trial t.
+  HWY_INLINE std::uint64_t changes_of(std::size_t k) const {
+    std::uint64_t changes = 0;
+    for (std::size_t t = 0; t < kTrials; t += kLanes) {
+      const std::uint32_t* codes = trial_codes_[k] + t;
+      const auto differs = hn::Ne(hn::Load(kUint, codes), hn::LoadU(kUint, codes + 1));
+      changes |= std::uint64_t{MaskBits(hn::RebindMask(kFloat, differs))} << t;
+    }
+    return changes;
+  }
+
+  // Neighbours where lists are short: trials side by side, candidate after candidate.
+  HWY_INLINE void settle_by_trial() {
+    std::size_t tabled = kGroups;
+    for (std::size_t r = 0; r < short_count_; ++r) {
+      const Run& run = short_runs_[r];
+      if (run.group != tabled) table_errors(run.group);
+      tabled = run.group;
+      std::uint32_t* codes = trial_codes_[run.group];
+      const auto neighbours = grid_.neighbours(run.code);
+      for (std::size_t t = run.first / kLanes * kLanes; t <= run.last; t += kLanes) {
+        const Uints best = nearest_by_trial(neighbours, t);
+        const auto trial = hn::Iota(kInt, static_cast<std::int32_t>(t));
+        const auto inside = hn::And(hn::Gt(trial, hn::Set(kInt, run.first - 1)),
+                                    hn::Lt(trial, hn::Set(kInt, run.last + 1)));
+        const auto old = hn::Load(kUint, codes + t);
+        hn::Store(hn::IfThenElse(hn::RebindMask(kUint, inside), best, old), kUint, codes + t);
       }
-      begin = end;
     }
   }
 
@@ -178,105 +223,145 @@ class GridLanes {
     return best;
   }
 
-  // The same where lists are long: candidates side by side. The
-  // neighbour that wins clearly at both ends of a run wins within: the difference of two distances
-  // is the scale times a linear function of the scale.
-  HWY_INLINE void settle_by_run(std::size_t k) {
-    std::uint32_t* codes = trial_codes_[k];
-    float margin = -1;
-    for (std::size_t begin = 0; begin < kTrials;) {
-      const std::uint32_t code = codes[begin];
-      std::size_t end = begin + 1;
-      while (end < kTrials && codes[end] == code) ++end;
-      if (!grid_.contains(code)) {
-        if (margin < 0) margin = margin_of(k);
-        const Neighbour first = nearest(k, code, trial_scale_[begin], margin);
-        codes[begin] = first.code | kOffGrid;
-        if (end - begin > 1) {
-          const Neighbour last = nearest(k, code, trial_scale_[end - 1], margin);
-          codes[end - 1] = last.code | kOffGrid;
-          fill_run(k, code, {begin, first}, {end - 1, last}, margin);
-        }
-      }
-      begin = end;
+  // The same with candidates side by side. The neighbour that wins clearly at both ends of a part
+  // of a run wins within: the difference of two distances is the scale times a linear function of
+  // the scale.
+  HWY_INLINE void settle_by_ends(float reach) {
+    make_margins(reach);
+    parts_count_ = 0;
+    for (std::size_t r = 0; r < short_count_; ++r) settle_run(short_runs_[r]);
+    for (std::size_t r = 0; r < long_count_; ++r) settle_run(long_runs_[r]);
+    while (parts_count_ > 0) {
+      const Part part = parts_[--parts_count_];
+      const int gap = part.to - part.from;
+      // One in the middle; in pairs, two that leave three parts.
+      const int step = HOLDFAST_PAIRS ? std::max(1, gap / 3) : gap / 2;
+      const int first = part.from + step, second = HOLDFAST_PAIRS ? part.to - step : first;
+      const NeighbourPair found = nearest_pair(part.group, part.code, first, second);
+      settle_part(part, part.from, part.at_from, first, found.first);
+      settle_part(part, first, found.first, second, found.second);
+      settle_part(part, second, found.second, part.to, part.at_to);
     }
   }
 
-  struct Settled {
-    std::size_t trial;
-    Neighbour neighbour;
+  struct Part {
+    std::uint32_t code;
+    int group, from, to;
+    Neighbour at_from, at_to;
   };
 
-  // The trials between two settled ones.
-  void fill_run(std::size_t k, std::uint32_t code, Settled from, Settled to, float margin) {
-    if (to.trial - from.trial < 2) return;
-    const bool same = from.neighbour.code == to.neighbour.code;
-    if (same && from.neighbour.clear && to.neighbour.clear) {
-      for (std::size_t t = from.trial + 1; t < to.trial; ++t) {
-        trial_codes_[k][t] = from.neighbour.code | kOffGrid;
-      }
-      return;
+  HWY_INLINE void settle_run(const Run& run) {
+    const NeighbourPair ends = nearest_pair(run.group, run.code, run.first, run.last);
+    const Part part{run.code, run.group, run.first, run.last, ends.first, ends.second};
+    settle_part(part, run.first, ends.first, run.last, ends.second);
+  }
+
+  // Both ends, and what lies between them unless it must be looked at.
+  HWY_INLINE void settle_part(const Part& run, int from, Neighbour at_from, int to,
+                              Neighbour at_to) {
+    put(run.group, from, to, at_from.code);
+    trial_codes_[run.group][to] = at_to.code | kOffGrid;
+    const bool settled = at_from.code == at_to.code && at_from.clear && at_to.clear;
+    parts_[parts_count_] = {run.code, run.group, from, to, at_from, at_to};
+    parts_count_ += !settled && to - from > 1;
+  }
+
+  HWY_INLINE NeighbourPair nearest_pair(int group, std::uint32_t code, int first,
+                                        int second) const {
+    const auto k = static_cast<std::size_t>(group);
+#if HOLDFAST_PAIRS
+    const PairSearch<kDimension> search(view_.x + k * kDimension, view_.roots + k * kDimension);
+    return search.nearest(grid_.neighbours(code), trial_scale_[first], trial_scale_[second],
+                          margins_[k]);
+#else
+    const Neighbour one = nearest(k, code, trial_scale_[first], margins_[k]);
+    if (first == second) return {one, one};
+    return {one, nearest(k, code, trial_scale_[second], margins_[k])};
+#endif
+  }
+
+  HWY_INLINE void put(int group, int from, int to, std::uint32_t code) {
+#if HOLDFAST_PAIRS
+    const std::uint32_t trials = (2u << to) - (1u << from);
+    const __m512i value = _mm512_set1_epi32(static_cast<int>(code | kOffGrid));
+    for (std::size_t t = 0; t < kRow; t += kLanes) {
+      _mm512_mask_store_epi32(trial_codes_[group] + t, static_cast<__mmask16>(trials >> t), value);
     }
-    const std::size_t t = (from.trial + to.trial) / 2;
-    const Settled middle{t, nearest(k, code, trial_scale_[t], margin)};
-    trial_codes_[k][t] = middle.neighbour.code | kOffGrid;
-    fill_run(k, code, from, middle, margin);
-    fill_run(k, code, middle, to, margin);
+#else
+    for (int t = from; t <= to; ++t) trial_codes_[group][t] = code | kOffGrid;
+#endif
   }
 
   // What two distances must differ by at both ends of a run, so that rounding turns no comparison
   // within. With u = 2^-24, a distance is off by less than 12 u Σ w (s q + |x|)² (five roundings a
   // term, seven additions); the difference within a run is at least 0.6 of the smaller one at its
   // ends, which is the ratio of its scales. 2 * 12 * (1 + 1 / 0.6) = 64 < 80.
-  HWY_INLINE float margin_of(std::size_t k) const {
+  HWY_INLINE void make_margins(float reach) {
+    // The largest scale times the largest quantized value.
     constexpr auto top = static_cast<float>(2 * F::kShape.levels - 1);
-    const float reach = trial_scale_[0] * top;
-    float sum = 0;
-    for (std::size_t i = k * kDimension; i < (k + 1) * kDimension; ++i) {
-      const float span = reach + std::fabs(view_.x[i]);
-      sum += view_.roots[i] * (span * span);
+    const Floats farthest = Splat(reach * (top / (top - F::kShape.trials * F::kShape.step)));
+    alignas(64) float terms[kValues];
+    for (std::size_t i = 0; i < kValues; i += kLanes) {
+      const Floats span = farthest + hn::Abs(hn::Load(kFloat, view_.x + i));
+      hn::Store(hn::Load(kFloat, view_.roots + i) * (span * span), kFloat, terms + i);
     }
-    return sum * (80 * 0x1p-24f);
+    for (std::size_t k = 0; k < kGroups; ++k) {
+      float sum = 0;
+      for (std::size_t i = 0; i < kDimension; ++i) sum += terms[k * kDimension + i];
+      margins_[k] = sum * (80 * 0x1p-24f);
+    }
   }
 
   HWY_INLINE Neighbour nearest(std::size_t k, std::uint32_t code, float scale, float margin) const {
+    constexpr hn::CappedTag<float, kLevels> levels{};
     alignas(64) float errors[32];
-    for (std::size_t i = 0; i < 32; i += kLanes) {
-      const Floats odd = hn::Load(kFloat, kOdd + i);
-      const Floats difference = Splat(scale) * odd - hn::Load(kFloat, x_ + 32 * k + i);
-      const Floats root = hn::Load(kFloat, roots_ + 32 * k + i);
-      hn::Store(root * difference * difference, kFloat, errors + i);
+    for (std::size_t at = 0; at < 32; at += hn::MaxLanes(levels)) {
+      const std::size_t i = k * kDimension + at / kLevels;
+      const auto reached = hn::Set(levels, scale) * hn::Load(levels, kOdd + at);
+      const auto difference = reached - hn::Set(levels, view_.x[i]);
+      hn::Store(hn::Set(levels, view_.roots[i]) * difference * difference, levels, errors + at);
     }
     return NearestNeighbour<kDimension>(grid_.neighbours(code), errors, margin);
   }
 
-  // Σwxq and Σwq² of every trial.
-  HWY_INLINE void sum_trials() {
-    const auto mask = hn::Set(kUint, static_cast<std::uint32_t>(kLevels - 1));
-    for (std::size_t t = 0; t < kPadded; t += kLanes) {
-      Floats qx = hn::Zero(kFloat), qq = hn::Zero(kFloat);
-      for (std::size_t k = 0; k < kGroups; ++k) {
-        auto code = hn::Load(kUint, trial_codes_[k] + t);
-        for (std::size_t i = 0; i < kDimension; ++i) {
-          const Floats w = Splat(view_.weights[k * kDimension + i]);
-          const Floats x = Splat(view_.x[k * kDimension + i]);
-          const auto level = hn::BitCast(kInt, hn::And(code, mask));
-          const Floats q = hn::MulAdd(Splat(2.0f), hn::ConvertTo(kFloat, level), Splat(1.0f));
-          qx = qx + w * x * q;
-          qq = qq + w * q * q;
-          code = hn::ShiftRight<kBits>(code);
-        }
-      }
-      hn::Store(qx, kFloat, trial_qx_ + t);
-      hn::Store(qq, kFloat, trial_qq_ + t);
+  // The quantized value that stands lowest in each code.
+  template <class D, class V>
+  static HWY_INLINE hn::Vec<D> LowestOf(D d, V code) {
+    if constexpr (kLanes >= 8 && !HWY_IS_DEBUG_BUILD) {
+      return hn::TableLookupLanes(hn::Load(d, kOdd + 0), hn::IndicesFromVec(d, code));
+    } else {
+      const hn::RebindToSigned<D> di;
+      const auto level = hn::And(hn::BitCast(di, code), hn::Set(di, kLevels - 1));
+      return hn::MulAdd(hn::Set(d, 2.0f), hn::ConvertTo(d, level), hn::Set(d, 1.0f));
     }
   }
 
-  // The trial that the reference keeps, and its scale; kTrials when it keeps none.
+  // Σwxq and Σwq² of every trial.
+  HWY_INLINE void sum_trials() {
+    ForTrials([this](auto d, std::size_t t) {
+      const hn::RebindToUnsigned<decltype(d)> du;
+      auto qx = hn::Zero(d), qq = hn::Zero(d);
+      for (std::size_t k = 0; k < kGroups; ++k) {
+        auto code = hn::Load(du, trial_codes_[k] + t);
+        for (std::size_t i = k * kDimension; i < (k + 1) * kDimension; ++i) {
+          const auto q = LowestOf(d, code);
+          qx = qx + hn::Set(d, products_[i]) * q;
+          qq = qq + hn::Set(d, view_.weights[i]) * q * q;
+          code = hn::ShiftRight<kBits>(code);
+        }
+      }
+      hn::Store(qx, d, trial_qx_ + t);
+      hn::Store(qq, d, trial_qq_ + t);
+    });
+  }
+
+  // The trial that the reference keeps, and its scale; kTrials when it keeps none. It goes through
+  // the trials and takes each that beats the best one so far.
   HWY_INLINE std::size_t best_trial(float& scale) const {
     std::size_t best = kTrials;
     float score = 0;
-    for (std::size_t t = 0; t < kTrials; ++t) {
+    for (std::uint32_t trials = contenders(); trials != 0; trials &= trials - 1) {
+      const auto t = static_cast<std::size_t>(std::countr_zero(trials));
       const float qx = trial_qx_[t], qq = trial_qq_[t];
       if (qq > 0 && qx * qx > score * qq) {
         scale = qx / qq;
@@ -285,6 +370,43 @@ class GridLanes {
       }
     }
     return best;
+  }
+
+  // The trials that matter to best_trial. Rounding turns no comparison of scores that differ by
+  // more than 2^-21 of them. Where a gap of that size and more lies below the highest ones, the
+  // first of these beats whatever came before, and no other beats them after.
+  HWY_INLINE std::uint32_t contenders() const {
+    constexpr std::uint32_t kAll = (1u << kTrials) - 1;
+    alignas(64) float scores[kRow] = {};
+    ForTrials([&](auto d, std::size_t t) {
+      const auto qx = hn::Load(d, trial_qx_ + t), qq = hn::Load(d, trial_qq_ + t);
+      hn::Store(hn::IfThenElseZero(hn::Gt(qq, hn::Zero(d)), qx / qq * qx), d, scores + t);
+    });
+    Floats top = hn::Load(kFloat, scores);
+    for (std::size_t t = kLanes; t < kRow; t += kLanes) {
+      top = hn::Max(top, hn::Load(kFloat, scores + t));
+    }
+    top = hn::MaxOfLanes(kFloat, top);
+    std::uint32_t high = 0, below = 0;
+    for (std::size_t t = 0; t < kRow; t += kLanes) {
+      const Floats score = hn::Load(kFloat, scores + t);
+      high |= MaskBits(hn::Ge(score, top * Splat(1 - 0x1p-21f))) << t;
+      below |= MaskBits(hn::Ge(score, top * Splat(1 - 0x1p-18f))) << t;
+    }
+    high &= kAll;
+    below &= kAll;
+    if (high == 0 || high != below) return kAll;
+    const float qx = trial_qx_[std::countr_zero(high)];
+    // Squares neither overflow nor vanish: those of other trials are within a factor of 225.
+    return qx * qx > 1e-25f && qx * qx < 1e30f ? high : kAll;
+  }
+
+  static HWY_INLINE std::uint32_t MaskBits(FloatMask mask) {
+    std::uint8_t bytes[8] = {};
+    hn::StoreMaskBits(kFloat, mask, bytes);
+    std::uint32_t bits;
+    std::memcpy(&bits, bytes, sizeof bits);
+    return bits;
   }
 
   void refit(const bool* off_grid, float span, SubFit& fit) {
@@ -297,7 +419,8 @@ class GridLanes {
     alignas(64) float levels[kValues];
     for (std::size_t i = 0; i < kValues; i += kLanes) {
       const Floats place = hn::LoadDup128(kFloat, kPlaces);
-      const Floats level = Level(Splat(1 / fit.scale), hn::Load(kFloat, view_.x + i));
+      const Floats level =
+          Level(kFloat, Splat(0.5f * (1 / fit.scale)), hn::Load(kFloat, view_.x + i));
       hn::Store(level * place, kFloat, levels + i);
     }
     for (std::size_t k = 0; k < kGroups; ++k) {
@@ -320,6 +443,21 @@ class GridLanes {
     if (qq > 0) fit.scale = qx / qq;
   }
 
+  // What the trials map the largest level to; the last one fills up.
+  struct alignas(64) Guesses {
+    float v[kPadded];
+  };
+
+  static constexpr Guesses kGuesses = [] {
+    Guesses guesses{};
+    for (std::size_t t = 0; t < kPadded; ++t) {
+      const int step = static_cast<int>(std::min(t, kTrials - 1)) - F::kShape.trials;
+      guesses.v[t] =
+          static_cast<float>(2 * F::kShape.levels - 1) + static_cast<float>(step) * F::kShape.step;
+    }
+    return guesses;
+  }();
+
   // The quantized values of the table entries.
   alignas(64) static constexpr auto kOdd = [] {
     struct {
@@ -334,14 +472,23 @@ class GridLanes {
 
   const Grid& grid_;
   const GridView view_;
-  alignas(64) float x_[kValues * kLevels];  // every value once per level
-  alignas(64) float roots_[kValues * kLevels];
-  alignas(64) float trial_scale_[kPadded];
+  alignas(64) float products_[kValues];  // weight times value
+  alignas(64) float trial_scale_[kRow];
   // By trial: what each level reaches, and what it misses of each value of a group.
   alignas(64) float reached_[kByTrial ? kLevels * kPadded : 1];
   alignas(64) float errors_[kByTrial ? kDimension * kLevels * kPadded : 1];
-  alignas(64) float trial_qx_[kPadded], trial_qq_[kPadded];
-  alignas(64) std::uint32_t trial_codes_[kGroups][kPadded];
+  alignas(64) float trial_qx_[kRow], trial_qq_[kRow];
+  // By run: those with short lists first, as they are done without a loop.
+  static constexpr std::size_t kRunsMax = kGroups * kTrials + 1;
+  static constexpr std::size_t kShortList = kByTrial ? Grid::kNeighboursMax : 16;
+  Run short_runs_[kRunsMax], long_runs_[kRunsMax];
+  std::size_t short_count_, long_count_;
+  float margins_[kGroups];
+  // Of runs; what is left to look at.
+  Part parts_[kRunsMax];
+  std::size_t parts_count_;
+  // One more, so that the last can be read from its second on.
+  alignas(64) std::uint32_t trial_codes_[kGroups + 1][kRow];
 };
 
 }  // namespace HWY_NAMESPACE
