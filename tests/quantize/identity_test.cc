@@ -24,8 +24,11 @@ namespace {
 // Rows that are no multiple of a strip, so that strips cross rows.
 constexpr std::uint64_t kRowValues = 768;
 
-// HOLDFAST_LONG=1: more than a million blocks a format against the library, over all distributions.
-bool is_long() { return std::getenv("HOLDFAST_LONG") != nullptr; }
+// HOLDFAST_LONG=1 HOLDFAST_FORMATS=Q4_K: more than a million blocks of the named formats against
+// the library, over all distributions.
+bool is_long() {
+  return std::getenv("HOLDFAST_LONG") != nullptr && std::getenv("HOLDFAST_FORMATS") != nullptr;
+}
 
 // HOLDFAST_FORMATS=Q4_K,Q6_K narrows the run; all formats without it.
 bool is_chosen(std::string_view format) {
