@@ -1,6 +1,6 @@
 // MXFP4 and NVFP4: E2M1 codes under an E8M0 or UE4M3 scale. Scalar side, which is the
 // specification, after GGML's quantize_row_mxfp4_ref and _nvfp4_ref; the kernels are in
-// fp4_kernel.cc.
+// table_kernel.cc.
 #include "quantize/internal/fp4.h"
 
 #include <bit>

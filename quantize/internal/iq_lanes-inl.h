@@ -84,7 +84,7 @@ class GridLanes {
   static constexpr std::size_t kStep = kLanes == 16 ? 8 : kLanes;
   static constexpr std::size_t kPadded = (kTrials + kStep - 1) / kStep * kStep;
   static constexpr std::size_t kRow = (kTrials + kLanes - 1) / kLanes * kLanes;
-  // Lists of groups of four are short: five to seven on average, against eight to thirty.
+  // Lists of groups of four are short: seven to eleven on average, against ten to sixty.
   static constexpr bool kByTrial = kDimension == 4 && !HOLDFAST_PAIRS;
   // Marks a code that a neighbour search replaced.
   static constexpr std::uint32_t kOffGrid = 1u << 16;
