@@ -1,7 +1,6 @@
 #include "web/handler.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "web/internal/answers.h"
 #include "web/internal/log.h"
@@ -11,11 +10,12 @@
 namespace holdfast::web {
 namespace {
 
+// Header names are ASCII: no locale has a say in them.
 bool same_name(std::string_view a, std::string_view b) noexcept {
-  return std::ranges::equal(a, b, [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) ==
-           std::tolower(static_cast<unsigned char>(y));
-  });
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::ranges::equal(a, b, {}, lower, lower);
 }
 
 std::string_view find_line(std::string_view lines, std::string_view name) noexcept {

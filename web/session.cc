@@ -11,12 +11,13 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -44,7 +45,7 @@ using std::chrono::steady_clock;
 using Executor = asio::io_context::executor_type;
 template <class T>
 using awaitable = asio::awaitable<T, Executor>;
-using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
+using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_clock>, Executor>;
 constexpr asio::use_awaitable_t<Executor> use_awaitable;
 
@@ -96,7 +97,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
  public:
   explicit Connection(const SessionStart& start)
       : context_(start.context),
-        socket_(start.io, start.fd),
+        socket_(start.io, {start.trusted ? AF_UNIX : AF_INET, 0}, start.fd),
         waiting_(start.io),
         trusted_(start.trusted),
         input_(kReadBytes) {
@@ -395,12 +396,12 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
 
   awaitable<bool> wait_writable() {
     error_code error;
-    co_await socket_.async_wait(Descriptor::wait_write, redirect_error(use_awaitable, error));
+    co_await socket_.async_wait(Socket::wait_write, redirect_error(use_awaitable, error));
     co_return !error;
   }
 
   const SessionContext& context_;
-  Descriptor socket_;
+  Socket socket_;
   Timer waiting_;          // the long poll's end
   bool has_news_ = false;  // since the long poll last looked
   bool trusted_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 namespace holdfast::web {
 namespace {
@@ -82,9 +81,8 @@ std::string percent_encode(std::string_view text, bool keep_slashes) {
 }
 
 bool is_host(std::string_view text) noexcept {
-  constexpr std::string_view kOthers = "-._~:[]";
-  return !text.empty() && std::ranges::all_of(text, [&](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || kOthers.find(c) != text.npos;
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return is_unreserved(c) || c == ':' || c == '[' || c == ']';
   });
 }
 
