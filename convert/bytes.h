@@ -1,6 +1,5 @@
 // Memory for weights on their way: like std::vector<std::byte>, but what is allocated is not
-// cleared first, because every byte is written before it is read. For megabytes at a time that is a
-// third of what allocating them costs.
+// cleared first, because every byte is written before it is read.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
 // Carries out plans: the only part of convert that moves weights. Reads each source byte once,
-// whatever the number of outputs; slabs are read and encoded in parallel and written in plan order;
-// the bytes in flight are bounded.
+// whatever the number of outputs (what a tensor's view leaves out is read for its digest alone);
+// slabs are read and encoded in parallel, hashed and written in plan order; the bytes in flight are
+// bounded.
 #pragma once
 
 #include <cstdint>

@@ -13,10 +13,9 @@ namespace {
 using quantize::Format;
 using quantize::SourceType;
 
-// Source bytes of a slab, unless a single unit has more: large enough that a
-// read is sequential to the disk, small enough that a few of them in flight are
-// nothing.
-constexpr std::uint64_t kSlabBytes = 4ULL << 20;
+// Source bytes of a slab, unless a single unit has more. A slab is read, encoded, hashed three
+// times and written: small enough that all of that finds it in a core's own cache.
+constexpr std::uint64_t kSlabBytes = 512ULL << 10;
 
 const SourceTensor& source_of(const TensorView& view, const Checkpoint& checkpoint) {
   return checkpoint.tensors[view.source];

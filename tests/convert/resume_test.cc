@@ -182,15 +182,20 @@ TEST_CASE("convert/resume: a run beside another process's leaves its journal and
   char byte = 0;
   REQUIRE(::read(ready[0], &byte, 1) == 1);
   const std::vector<std::string> before = place.names();
-  test::Context context;
-  std::string error;
-  try {
-    convert(place.request(), nullptr, context);
-  } catch (const Error& found) {
-    error = found.what();
+  // The same request again, and another one to which that journal says nothing.
+  for (const char* name : {"", "Other"}) {
+    ConvertRequest request = place.request();
+    if (*name != '\0') request.model_name = name;
+    test::Context context;
+    std::string error;
+    try {
+      convert(request, nullptr, context);
+    } catch (const Error& found) {
+      error = found.what();
+    }
+    CHECK(error.ends_with("tiny.Q8_0.gguf.part: another process is writing it"));
+    CHECK(place.names() == before);
   }
-  CHECK(error.ends_with("tiny.Q8_0.gguf.part: another process is writing it"));
-  CHECK(place.names() == before);
   CHECK(before == std::vector<std::string>{"tiny.Q4_0.gguf.part", "tiny.Q8_0.gguf.journal",
                                            "tiny.Q8_0.gguf.part"});
   REQUIRE(::write(go[1], &byte, 1) == 1);
