@@ -17,11 +17,14 @@ constexpr std::size_t kValuesMax = 100'000;
 constexpr unsigned kDepthMax = 32;
 
 // Aliases make YAML a graph, so values are counted as they are copied out of it.
+// yaml-cpp writes some escapes ("\N") as single bytes above 127.
+std::string text_of(const YAML::Node& scalar) { return to_valid_utf8(scalar.Scalar()); }
+
 class Copier {
  public:
   Json copy(const YAML::Node& node, unsigned depth) {
     if (depth > kDepthMax || ++values_ > kValuesMax) throw YAML::Exception(node.Mark(), "limit");
-    if (node.IsScalar()) return Json(node.Scalar());
+    if (node.IsScalar()) return Json(text_of(node));
     if (node.IsSequence()) {
       Json::Array array;
       for (const YAML::Node& item : node) array.push_back(copy(item, depth + 1));
@@ -34,7 +37,7 @@ class Copier {
   Json::Object copy_map(const YAML::Node& node, unsigned depth) {
     Json::Object object;
     for (const auto& entry : node) {
-      if (entry.first.IsScalar()) object.set(entry.first.Scalar(), copy(entry.second, depth + 1));
+      if (entry.first.IsScalar()) object.set(text_of(entry.first), copy(entry.second, depth + 1));
     }
     return object;
   }
