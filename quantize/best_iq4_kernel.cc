@@ -197,11 +197,19 @@ struct TileScales {
   alignas(64) float unit[kTileSubs] = {}, scale[kTileSubs] = {}, error[kTileSubs] = {};
 };
 
+void MeasureErrors(const Fit& fit, TileScales& tile) {
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    const Floats scale =
+        hn::Load(kFloat, tile.unit + g * kLanes) * hn::Load(kFloat, tile.scale + g * kLanes);
+    hn::Store(fit.error(g, scale), kFloat, tile.error + g * kLanes);
+  }
+}
+
 void ImproveScales(const Fit& fit, TileScales& tile) {
   for (std::size_t g = 0; g < kGroups; ++g) {
     const Floats unit = hn::Load(kFloat, tile.unit + g * kLanes);
     const Floats start = hn::Load(kFloat, tile.scale + g * kLanes);
-    Floats best = start, least = fit.error(g, unit * start);
+    Floats best = start, least = hn::Load(kFloat, tile.error + g * kLanes);
     for (const float step : {-2.0f, -1.0f, 1.0f, 2.0f}) {
       const Floats scale = hn::Max(Splat(-32), hn::Min(Splat(31), start + Splat(step)));
       const Floats error = fit.error(g, unit * scale);
@@ -234,18 +242,17 @@ void SolveUnits(const Fit& fit, TileScales& tile) {
     const double unit = square > 0 ? product / square : 0;
     std::fill_n(trial.unit + first, kSubs, half_to_float(float_to_half(static_cast<float>(unit))));
   }
-  for (std::size_t g = 0; g < kGroups; ++g) {
-    const Floats scale =
-        hn::Load(kFloat, trial.unit + g * kLanes) * hn::Load(kFloat, tile.scale + g * kLanes);
-    hn::Store(fit.error(g, scale), kFloat, trial.error + g * kLanes);
-  }
+  std::copy_n(tile.scale, kTileSubs, trial.scale);
+  MeasureErrors(fit, trial);
   for (std::size_t first = 0; first < kTileSubs; first += kSubs) {
     double before = 0, after = 0;
     for (std::size_t j = first; j < first + kSubs; ++j) {
       before += tile.error[j];
       after += trial.error[j];
     }
-    if (after < before) std::copy_n(trial.unit + first, kSubs, tile.unit + first);
+    if (!(after < before)) continue;
+    std::copy_n(trial.unit + first, kSubs, tile.unit + first);
+    std::copy_n(trial.error + first, kSubs, tile.error + first);
   }
 }
 
@@ -264,6 +271,7 @@ void ImproveIQ4_XS(const Strip& strip, const std::byte* identical, std::byte* ca
       std::copy_n(stored.scales, kSubs, tile.scale + s * kSubs);
     }
     const Fit fit(x, strip.importance == nullptr ? nullptr : &weights);
+    MeasureErrors(fit, tile);
     ImproveScales(fit, tile);
     SolveUnits(fit, tile);
     ImproveScales(fit, tile);

@@ -35,7 +35,8 @@ struct Source {
   void prefetch(std::uint64_t begin, std::size_t count) const {
     constexpr std::size_t kLine = 64;
     const std::byte* from = bytes + begin * source_bytes(type);
-    for (std::size_t at = 0; at < count * source_bytes(type); at += kLine) {
+    const std::size_t size_bytes = count * source_bytes(type);
+    for (std::size_t at = 0; at < size_bytes; at += kLine) {
       __builtin_prefetch(from + at);
     }
   }

@@ -53,7 +53,7 @@ struct ErrorSums {
 
 // Identical: the official quantizer's bytes. Best: for the K formats, IQ4_NL and IQ4_XS the same
 // format with less squared error (weighted by importance where given), on no block more than
-// identical's, at about twice its time (Q3_K: three); the same bytes on every CPU again. Formats
+// identical's, at up to twice its time; the same bytes on every CPU again. Formats
 // without a better encoder ignore the mode.
 enum class Mode : std::uint8_t { Identical, Best };
 

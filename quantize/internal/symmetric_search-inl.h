@@ -149,8 +149,8 @@ HWY_INLINE RefineStart StartRefining(const Tile<kValues, 1>& tile, float levels)
   RefineStart start{Splat(-levels) / extreme, hn::Zero(kFloat), hn::Zero(kFloat), {}};
   for (std::size_t i = 0; i < kValues; ++i) {
     const Floats x = tile.v[i][0], w = x * x;
-    const Floats code =
-        hn::Max(Splat(-levels), hn::Min(Splat(levels - 1), Nearest(start.inverse * x)));
+    // No product is below -levels by more than its rounding.
+    const Floats code = hn::Min(Splat(levels - 1), Nearest(start.inverse * x));
     start.xl = start.xl + w * x * code;
     start.ll = start.ll + w * code * code;
   }
