@@ -85,10 +85,10 @@ class SuperView {
   }
 
   void put_signs(std::size_t sub, float scale, SubFit& fit) const {
-    constexpr unsigned mask = F::kShape.even_signs ? 127 : 255;
+    constexpr unsigned kMask = F::kShape.even_signs ? 127 : 255;
     for (std::size_t k = 0; k < kSub / 8; ++k) {
       const unsigned signs = signs_[sub * (kSub / 8) + k];
-      fit.signs[k] = static_cast<std::uint8_t>((scale < 0 ? ~signs : signs) & mask);
+      fit.signs[k] = static_cast<std::uint8_t>((scale < 0 ? ~signs : signs) & kMask);
     }
   }
 
@@ -230,7 +230,7 @@ void EncodeBatch(const Grid& grid, const Strip& strip, std::size_t at, std::size
     if (EncodeSuper<F>(grid, supers[s], guesses + s * SuperView<F>::kSubs, to[s])) continue;
     const std::size_t from = at + s * kGridSuper;
     const float* importance = strip.importance == nullptr ? nullptr : strip.importance + from;
-    F::encode_reference({strip.values + from, kGridSuper, importance},
+    F::kEncodeReference({strip.values + from, kGridSuper, importance},
                         reinterpret_cast<std::byte*>(to + s));
   }
 }
@@ -255,7 +255,7 @@ void Encode(const Strip& strip, std::byte* out) {
 
 template <class F>
 void Encode(const Strip& strip, std::byte* out) {
-  F::encode_reference(strip, out);
+  F::kEncodeReference(strip, out);
 }
 
 #endif

@@ -41,7 +41,7 @@ inline void put_nibbles(const std::uint8_t* codes, std::size_t bytes, std::uint8
 // Its first guess of the scale comes from search_positive.
 struct IQ2_XXS {
   using Block = IQ2_XXSBlock;
-  static constexpr auto encode_reference = iq2_xxs_encode_reference;
+  static constexpr auto kEncodeReference = iq2_xxs_encode_reference;
   static constexpr GridSearchShape kShape = {32,   8,      3, 6, 0.1f, Refit::Always,
                                              true, 1e-15f, 1, 0, 1,    true};
 
@@ -65,7 +65,7 @@ struct IQ2_XXS {
 
 struct IQ2_XS {
   using Block = IQ2_XSBlock;
-  static constexpr auto encode_reference = iq2_xs_encode_reference;
+  static constexpr auto kEncodeReference = iq2_xs_encode_reference;
   static constexpr GridSearchShape kShape = {16,   8,      3, 9, 0.1f, Refit::OffGrid,
                                              true, 1e-15f, 1, 0, 1,    true};
 
@@ -86,7 +86,7 @@ struct IQ2_XS {
 
 struct IQ2_S {
   using Block = IQ2_SBlock;
-  static constexpr auto encode_reference = iq2_s_encode_reference;
+  static constexpr auto kEncodeReference = iq2_s_encode_reference;
   static constexpr GridSearchShape kShape = {16,    8,     3, 9,     0.1f,    Refit::OffGrid,
                                              false, 1e-8f, 2, 0.25f, 0.9875f, false};
 
@@ -111,7 +111,7 @@ struct IQ2_S {
 
 struct IQ3_XXS {
   using Block = IQ3_XXSBlock;
-  static constexpr auto encode_reference = iq3_xxs_encode_reference;
+  static constexpr auto kEncodeReference = iq3_xxs_encode_reference;
   static constexpr GridSearchShape kShape = {32,   4,     8, 15, 0.2f,    Refit::OffGrid,
                                              true, 1e-8f, 2, 0,  1.0125f, true};
 
@@ -135,7 +135,7 @@ struct IQ3_XXS {
 
 struct IQ3_S {
   using Block = IQ3_SBlock;
-  static constexpr auto encode_reference = iq3_s_encode_reference;
+  static constexpr auto kEncodeReference = iq3_s_encode_reference;
   // Empty are only zeros: the smallest float is the bound.
   static constexpr GridSearchShape kShape = {32,    4,         8, 9, 0.2f,   Refit::AllIfAny,
                                              false, 0x1p-149f, 2, 0, 1.033f, false};

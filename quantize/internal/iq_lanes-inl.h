@@ -298,8 +298,8 @@ class GridLanes {
   // ends, which is the ratio of its scales. 2 * 12 * (1 + 1 / 0.6) = 64 < 80.
   HWY_INLINE void make_margins(float reach) {
     // The largest scale times the largest quantized value.
-    constexpr auto top = static_cast<float>(2 * F::kShape.levels - 1);
-    const Floats farthest = Splat(reach * (top / (top - F::kShape.trials * F::kShape.step)));
+    constexpr auto kTop = static_cast<float>(2 * F::kShape.levels - 1);
+    const Floats farthest = Splat(reach * (kTop / (kTop - F::kShape.trials * F::kShape.step)));
     alignas(64) float terms[kValues];
     for (std::size_t i = 0; i < kValues; i += kLanes) {
       const Floats span = farthest + hn::Abs(hn::Load(kFloat, view_.x + i));
@@ -313,13 +313,13 @@ class GridLanes {
   }
 
   HWY_INLINE Neighbour nearest(std::size_t k, std::uint32_t code, float scale, float margin) const {
-    constexpr hn::CappedTag<float, kLevels> levels{};
+    constexpr hn::CappedTag<float, kLevels> kEach{};
     alignas(64) float errors[32];
-    for (std::size_t at = 0; at < 32; at += hn::MaxLanes(levels)) {
+    for (std::size_t at = 0; at < 32; at += hn::MaxLanes(kEach)) {
       const std::size_t i = k * kDimension + at / kLevels;
-      const auto reached = hn::Set(levels, scale) * hn::Load(levels, kOdd + at);
-      const auto difference = reached - hn::Set(levels, view_.x[i]);
-      hn::Store(hn::Set(levels, view_.roots[i]) * difference * difference, levels, errors + at);
+      const auto reached = hn::Set(kEach, scale) * hn::Load(kEach, kOdd + at);
+      const auto difference = reached - hn::Set(kEach, view_.x[i]);
+      hn::Store(hn::Set(kEach, view_.roots[i]) * difference * difference, kEach, errors + at);
     }
     return NearestNeighbour<kDimension>(grid_.neighbours(code), errors, margin);
   }
