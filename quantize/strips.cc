@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <iterator>
 
 #include "quantize/internal/numbers.h"
 
@@ -175,7 +174,7 @@ namespace {
 
 double total(const double (&parts)[InterleavedSums::kParts]) {
   double sums[InterleavedSums::kParts];
-  std::copy(std::begin(parts), std::end(parts), sums);
+  std::ranges::copy(parts, sums);
   for (std::size_t width = InterleavedSums::kParts / 2; width > 0; width /= 2) {
     for (std::size_t i = 0; i < width; ++i) sums[i] += sums[i + width];
   }
