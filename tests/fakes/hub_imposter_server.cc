@@ -20,6 +20,7 @@ namespace {
 
 constexpr const char* kUsage =
     "usage: hub_imposter_server DIR [--repo OWNER/NAME] [--port N] [--page N] [--token T]\n"
+    "         [--git DIR: an empty folder for real git repositories, served too]\n"
     "         [--rate BYTES_PER_SECOND] [--fault NAME:MATCH[:FIRST[:COUNT[:AMOUNT]]]]...\n"
     "Prints its endpoint, then serves until SIGTERM. Files of 1 MiB and more are LFS files.\n"
     "Faults: reset truncate wrong-bytes drip silent html busy busy-until rate-limited "
@@ -82,6 +83,8 @@ Settings parse_arguments(const std::vector<std::string>& arguments) {
       settings.options.token = value;
     } else if (name == "--rate") {
       settings.options.bytes_per_second = parse_number(value);
+    } else if (name == "--git") {
+      settings.options.git_root = value;
     } else if (name == "--fault") {
       settings.scripts.push_back(parse_script(value));
     } else {
