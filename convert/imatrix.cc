@@ -21,9 +21,10 @@ constexpr std::uint32_t kFloat32 = 0;  // ggml_type
   fail(ErrorKind::Corrupt, std::string(file) + ": " + what);
 }
 
-void check_finite(std::string_view file, const std::string& name, std::span<const float> values) {
+// Sums of squares, and counts: numbers from 0 on.
+void check_numbers(std::string_view file, const std::string& name, std::span<const float> values) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::isfinite(values[i])) continue;
+    if (std::isfinite(values[i]) && values[i] >= 0) continue;
     corrupt(file, name + ": weight " + std::to_string(i) + " is " + std::to_string(values[i]));
   }
 }
@@ -64,7 +65,7 @@ class GgufForm {
     if (tensor.type != kFloat32) corrupt(name_, tensor.name + ": expected F32");
     std::vector<float> values(tensor_bytes(tensor) / sizeof(float));
     file_.read(gguf_.data_offset + tensor.offset, std::as_writable_bytes(std::span(values)));
-    check_finite(name_, tensor.name, values);
+    check_numbers(name_, tensor.name, values);
     return values;
   }
 
@@ -109,8 +110,10 @@ class LegacyForm {
       std::vector<float> values(count(tensor, 1, after_count() / sizeof(float)));
       take(std::as_writable_bytes(std::span(values)), tensor);
       for (float& value : values) value = calls > 0 ? value / static_cast<float>(calls) : value;
-      check_finite(name_, tensor, values);
-      matrix.weights[tensor] = std::move(values);
+      check_numbers(name_, tensor, values);
+      if (!matrix.weights.emplace(tensor, std::move(values)).second) {
+        corrupt(name_, tensor + ": entry " + std::to_string(i) + " has the name of an earlier one");
+      }
     }
     if (remaining() >= sizeof(std::int32_t)) matrix.chunks = count("chunks", 0, INT32_MAX);
     if (remaining() > sizeof(std::int32_t)) {

@@ -2,8 +2,8 @@
 // over text. Reads both forms that llama.cpp's tool writes: GGUF with general.type "imatrix", and
 // the older binary form (common/imatrix-loader.cpp). See FORMAT.md.
 //
-// Errors: Corrupt naming file, tensor and value (a weight that is no finite number included);
-// LimitExceeded.
+// Errors: Corrupt naming file, tensor and value (a weight that is negative or no finite number, and
+// a tensor given twice, included); LimitExceeded.
 #pragma once
 
 #include <cstdint>

@@ -119,6 +119,19 @@ TEST_CASE("convert/imatrix: a broken older file names tensor, field and value") 
        "x.imatrix: length of a name: truncated at byte 21"},
       {"infinite", Legacy().number(1).text("t").number(1).values({1.0F, infinite}).bytes(),
        "x.imatrix: t: weight 1 is inf"},
+      {"negative", Legacy().number(1).text("t").number(1).values({1.0F, -2.0F}).bytes(),
+       "x.imatrix: t: weight 1 is -2.000000"},
+      {"a name twice",
+       Legacy()
+           .number(2)
+           .text("t")
+           .number(1)
+           .values({1.0F})
+           .text("t")
+           .number(1)
+           .values({2.0F})
+           .bytes(),
+       "x.imatrix: t: entry 1 has the name of an earlier one"},
       {"data set cut off", two_tensors().number(7).number(40).number(0).bytes(),
        "x.imatrix: length of the data set's name: expected 0 to 4, found 40"},
   };
@@ -162,6 +175,14 @@ TEST_CASE("convert/imatrix: a broken GGUF names tensor and value") {
         "x.imatrix: e: 3 sums for 2 counts");
   CHECK(error_of(gguf_file({{"e.in_sum2", {nan}}, {"e.counts", {1.0F}}})) ==
         "x.imatrix: e.in_sum2: weight 0 is nan");
+  CHECK(error_of(gguf_file({{"e.in_sum2", {2.0F, -1.0F}}, {"e.counts", {1.0F}}})) ==
+        "x.imatrix: e.in_sum2: weight 1 is -1.000000");
+  CHECK(error_of(gguf_file({{"e.in_sum2", {2.0F}}, {"e.counts", {-1.0F}}})) ==
+        "x.imatrix: e.counts: weight 0 is -1.000000");
+  const std::string twice =
+      error_of(gguf_file({{"e.in_sum2", {2.0F}}, {"e.counts", {1.0F}}, {"e.in_sum2", {3.0F}}}));
+  CHECK(twice.find("e.in_sum2") != std::string::npos);
+  CHECK(twice.ends_with("given twice"));
   CHECK(error_of(gguf_file({{"e.counts", {1.0F}}})) == "x.imatrix: has no tensor NAME.in_sum2");
 }
 
