@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "convert/derived_card.h"
+#include "convert/ledger.h"
 #include "storage/base/error.h"
 #include "storage/git/objects.h"
 
@@ -15,7 +16,7 @@ using storage::FileRecord;
 constexpr std::string_view kBranch = "refs/heads/main";
 constexpr std::string_view kCardName = "README.md";
 constexpr std::string_view kAttributesName = ".gitattributes";
-constexpr std::string_view kAttributes = "*.gguf filter=lfs diff=lfs merge=lfs -text\n";
+constexpr std::string_view kLfsAttributes = " filter=lfs diff=lfs merge=lfs -text\n";
 constexpr std::string_view kRecipeFact = "recipe/";
 
 std::optional<storage::RevisionRecord> newest(const storage::Catalog& catalog,
@@ -23,6 +24,15 @@ std::optional<storage::RevisionRecord> newest(const storage::Catalog& catalog,
   if (!catalog.find_repository(repo)) return std::nullopt;
   const auto commit = catalog.resolve(repo, kBranch);
   return commit ? catalog.find_revision(repo, *commit) : std::nullopt;
+}
+
+// Which of the files git keeps as pointers. Models always are; a ledger is when it is large.
+std::string attributes(const std::vector<FileRecord>& files) {
+  const bool large_ledger = std::ranges::any_of(
+      files, [](const FileRecord& file) { return file.lfs && file.path.ends_with(kLedgerEnding); });
+  std::string text = "*.gguf" + std::string(kLfsAttributes);
+  if (large_ledger) text += "*" + std::string(kLedgerEnding) + std::string(kLfsAttributes);
+  return text;
 }
 
 // Adds or replaces by path.
@@ -64,13 +74,13 @@ class Publisher {
   Publisher(storage::Store& store, const storage::RepoId& target, const DerivedSource& source)
       : store_(store), target_(target), source_(source), parent_(newest(store.catalog(), target)) {}
 
-  GitOid run(std::vector<DerivedFile> added) {
+  GitOid run(const std::vector<DerivedFile>& added) {
     repository_ = repository_record();
     std::vector<FileRecord> files;
     if (parent_) files = store_.catalog().files(target_, parent_->commit, "");
     drop_outdated(files, added);
     for (const DerivedFile& file : added) put_file(files, record_of(store_, file));
-    put_file(files, text_record(store_, kAttributesName, kAttributes));
+    put_file(files, text_record(store_, kAttributesName, attributes(files)));
     put_file(files, text_record(store_, kCardName, card(files)));
     std::ranges::sort(files, {}, &FileRecord::path);
 
