@@ -256,12 +256,13 @@ class Conversion {
     return result;
   }
 
+  // Where what one conversion has staged is never another's, though both go to the same path.
   std::string lease_key(const std::string& path) const {
-    return "convert/" + to_text(target_repo()) + "/" + path;
+    return "convert/" + to_text(target_repo()) + "/" + path + "/" + to_hex(identity_);
   }
 
   // All that the bytes of this run's outputs depend on, and where they go.
-  Digest identity() const {
+  Digest make_identity() const {
     Sha256 hasher;
     const auto add = [&](std::string_view text) {
       const std::uint64_t length = text.size();
@@ -273,11 +274,15 @@ class Conversion {
       add(name);
       add(source_.files->open(name)->version());
     }
+    if (model_) add(source_.files->open("config.json")->version());
     add(request_.imatrix.empty() ? "" : to_hex(importance_digest_));
     for (const Target& target : targets_) {
       for (std::size_t i = 0; i < target.paths.size(); ++i) {
         add(target.paths[i]);
         add(as_text(target.plan.files[i].header));
+      }
+      for (const PlannedTensor& tensor : target.plan.tensors) {
+        add(as_text(std::as_bytes(std::span(tensor.draft.values))));
       }
     }
     return hasher.finish();
@@ -338,28 +343,35 @@ class Conversion {
       for (const Target& target : targets_)
         make_folder(fs::path(target.paths.front()).parent_path());
     }
-    Journal journal(journal_path(), identity(), targets_.size());
+    for (const Target& target : targets_) check_free_ledger(target);
+    identity_ = make_identity();
+    Journal journal(journal_path(), identity_, targets_.size());
     bool started = false;
     try {
       create_outputs(!journal.finished().empty());
       started = true;
       move_weights(journal);
       seal_all();
+      // While the outputs' locks hold: behind them the journal may be another process's.
+      journal.remove();
       for (Target& target : targets_) finish(target);
     } catch (const Error& error) {
-      // Until all outputs are ours the journal may be another process's, which is writing them.
-      const bool known = started || !journal.finished().empty();
-      if (known && (!started || is_resumable(error.kind()))) {
-        keep_outputs();
-      } else if (started) {
-        journal.remove();
-      }
+      leave_outputs(journal, started, is_resumable(error.kind()));
+      throw;
+    } catch (...) {
+      leave_outputs(journal, started, true);
       throw;
     }
-    journal.remove();
   }
 
-  void keep_outputs() {
+  // After an error. Until all outputs are ours the journal may be another process's, which is
+  // writing them.
+  void leave_outputs(Journal& journal, bool started, bool resumable) {
+    const bool known = started || !journal.finished().empty();
+    if (!known || (started && !resumable)) {
+      if (started) journal.remove();
+      return;
+    }
     for (const Target& target : targets_) {
       for (const auto& output : target.outputs) output->keep();
     }
@@ -393,14 +405,18 @@ class Conversion {
   }
 
   void finish(Target& target) {
+    check_free_ledger(target);
     for (const auto& output : target.outputs) output->finish();
     target.outputs.clear();
     if (publishes() || !request_.ledger) return;
-    const fs::path path = ledger_path(target.paths.front());
-    if (!request_.force && fs::exists(path)) {
-      fail(ErrorKind::Conflict, path.string() + ": exists already (--force replaces it)");
-    }
-    write_file_atomically(path, as_bytes(ledger_text(target)));
+    write_file_atomically(ledger_path(target.paths.front()), as_bytes(ledger_text(target)));
+  }
+
+  void check_free_ledger(const Target& target) const {
+    if (publishes() || !request_.ledger || request_.force) return;
+    const std::string path = ledger_path(target.paths.front());
+    if (!fs::exists(path)) return;
+    fail(ErrorKind::Conflict, path + ": exists already (--force replaces it)");
   }
 
   std::string ledger_text(const Target& target) const {
@@ -457,6 +473,7 @@ class Conversion {
   std::optional<GgufSource> gguf_;  // else of a ready GGUF
   ImportanceMatrix importance_;
   Digest importance_digest_;
+  Digest identity_;  // of what is made: known once the targets are
   std::vector<Target> targets_;
   Json::Array described_;  // files that are there already, then those made
 };

@@ -340,7 +340,9 @@ std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& jo
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const PlannedTensor& target = outputs[i].plan->tensors[targets[i][tensor]];
       const Output& file = *outputs[i].files[target.file];
-      if (!file.holds({target.offset, target.size_bytes}, journal.finished()[tensor][i].target)) {
+      const TensorRecord& record = journal.finished()[tensor][i];
+      if (record.sources.size() != sources_of(target.draft).size() ||
+          !file.holds({target.offset, target.size_bytes}, record.target)) {
         return false;
       }
     }

@@ -1,6 +1,8 @@
 #include "convert/ledger.h"
 
 #include "convert/ggml_type.h"
+#include "convert/source_digests.h"
+#include "storage/base/error.h"
 
 namespace holdfast::convert {
 namespace {
@@ -14,17 +16,13 @@ Json::Object source_row(const SourceTensor& source, const Checkpoint& checkpoint
           {"sha256", to_hex(sha256)}};
 }
 
-Json::Array sources_of(const PlannedTensor& tensor, const Checkpoint& checkpoint,
-                       std::span<const Digest> digests) {
-  std::vector<std::uint32_t> sources;
-  const TensorView* before = nullptr;
-  for (const TensorView& part : tensor.draft.parts) {
-    // Several parts of one source are one origin.
-    if (before == nullptr || before->source != part.source) {
-      sources.push_back(part.source);
-      if (part.has_scales()) sources.push_back(part.scales);
-    }
-    before = &part;
+Json::Array source_rows(const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                        std::span<const Digest> digests) {
+  const std::vector<std::uint32_t> sources = sources_of(tensor.draft);
+  if (digests.size() != sources.size()) {
+    fail(ErrorKind::Corrupt, "ledger: " + tensor.draft.name + ": expected digests of " +
+                                 std::to_string(sources.size()) + " sources, found " +
+                                 std::to_string(digests.size()));
   }
   Json::Array rows;
   for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -47,7 +45,7 @@ Json::Object tensor_row(const PlannedTensor& tensor, const Checkpoint& checkpoin
           {"rmse", record.sums.rmse()},
           {"max_error", static_cast<double>(record.sums.max_abs_error)},
           {"cosine", record.sums.cosine()},
-          {"from", sources_of(tensor, checkpoint, record.sources)}};
+          {"from", source_rows(tensor, checkpoint, record.sources)}};
 }
 
 }  // namespace
@@ -56,14 +54,14 @@ Json::Object make_ledger(const LedgerInfo& info, const Plan& plan, const Checkpo
                          std::span<const TensorRecord> records) {
   Json::Array files;
   for (std::size_t i = 0; i < info.paths.size(); ++i) {
-    files.push_back(Json::Object{{"path", info.paths[i]},
-                                 {"size", plan.files[i].size_bytes},
-                                 {"sha256", to_hex(info.digests[i])}});
+    files.emplace_back(Json::Object{{"path", info.paths[i]},
+                                    {"size", plan.files[i].size_bytes},
+                                    {"sha256", to_hex(info.digests[i])}});
   }
   Json::Array tensors;
   quantize::ErrorSums all;
   for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
-    tensors.push_back(tensor_row(plan.tensors[i], checkpoint, records[i]));
+    tensors.emplace_back(tensor_row(plan.tensors[i], checkpoint, records[i]));
     all.add(records[i].sums);
   }
   return {{"version", 2},

@@ -23,6 +23,7 @@ struct LedgerInfo {
   std::vector<Digest> digests;     // of the same
 };
 
+// Error(Corrupt) for a record that has not a digest for each of its tensor's sources.
 Json::Object make_ledger(const LedgerInfo& info, const Plan& plan, const Checkpoint& checkpoint,
                          std::span<const TensorRecord> records);
 

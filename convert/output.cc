@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <vector>
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -125,7 +125,10 @@ class FileOutput final : public Output {
     constexpr int kTriesMax = 100;
     for (int i = 0; i < kTriesMax; ++i) {
       UniqueFd fd = open_file(part_, O_RDWR | O_CREAT);
-      if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) break;
+      if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) break;
+        fail_errno("lock", part_.string(), errno);
+      }
       struct stat opened{}, named{};
       if (::fstat(fd.get(), &opened) != 0) fail_errno("stat", part_.string(), errno);
       const bool is_there = ::stat(part_.c_str(), &named) == 0;
@@ -197,7 +200,8 @@ class ObjectOutput final : public Output {
     if (writer_ != nullptr) writer_->discard();
   }
 
-  // The store has its own record of what is staged, and checks the whole at commit.
+  // The store has its own record of what is staged under the key, which only the same conversion
+  // has.
   bool holds(storage::ByteRange range, const Digest&) const override {
     return std::ranges::none_of(missing_, [&](const storage::ByteRange& gap) {
       return gap.offset < range.offset + range.length && range.offset < gap.offset + gap.length;

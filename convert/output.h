@@ -58,6 +58,8 @@ std::uint64_t bytes_to_take(const OutputFileOptions& options);
 void check_room(const std::filesystem::path& folder, std::uint64_t needed_bytes);
 
 struct OutputObjectOptions {
+  // Names the conversion too, not only where its output goes: what is staged under the key is taken
+  // for this one's bytes.
   std::string lease_key;
   std::uint64_t size_bytes = 0;
   bool resume = false;

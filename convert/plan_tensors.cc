@@ -315,7 +315,17 @@ class Drafter {
            draft.parts.front().packing == Packing::Scaled;
   }
 
+  // Whose digests the ledger could not tell, and which no runtime can use.
+  void check_not_empty(const DraftTensor& draft) const {
+    for (const TensorView& part : draft.parts) {
+      if (part.values() > 0) continue;
+      const SourceTensor& tensor = source(part.source);
+      corrupt(tensor, "shape " + shape_text(tensor.shape) + " has no elements for " + draft.name);
+    }
+  }
+
   void push(DraftTensor draft, std::string_view from) {
+    check_not_empty(draft);
     if (options_.fp8_as_q8 && is_fp8_matrix(draft)) draft.preferred = quantize::Format::Q8_0;
     if (draft.name.size() > kGgufNameMax || draft.ne.size() > kGgufRankMax) {
       fail(ErrorKind::Unsupported, std::string(from) + ": becomes \"" + draft.name + "\" with " +

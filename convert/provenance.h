@@ -13,7 +13,7 @@
 namespace holdfast::convert {
 
 // Raised when the same source and request would give other bytes than before.
-inline constexpr std::uint32_t kConversionVersion = 1;
+inline constexpr std::uint32_t kConversionVersion = 2;
 
 // Repository, commit, and path and SHA-256 of every stored file of the revision.
 Metadata provenance(storage::Store& store, const storage::RepoId& repo, const GitOid& commit);

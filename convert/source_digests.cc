@@ -7,6 +7,20 @@
 
 namespace holdfast::convert {
 
+std::vector<std::uint32_t> sources_of(const DraftTensor& draft) {
+  std::vector<std::uint32_t> sources;
+  const TensorView* before = nullptr;
+  for (const TensorView& part : draft.parts) {
+    // Several parts of one source are one origin.
+    if (before == nullptr || before->source != part.source) {
+      sources.push_back(part.source);
+      if (part.has_scales()) sources.push_back(part.scales);
+    }
+    before = &part;
+  }
+  return sources;
+}
+
 SourceDigests::SourceDigests(const Checkpoint& checkpoint, const SourceFiles& files)
     : checkpoint_(checkpoint), files_(files) {}
 

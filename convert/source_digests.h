@@ -12,12 +12,16 @@
 #include <tuple>
 #include <vector>
 
+#include "convert/plan_tensors.h"
 #include "convert/read_view.h"
 #include "convert/safetensors.h"
 #include "convert/tensor_view.h"
 #include "storage/base/digest.h"
 
 namespace holdfast::convert {
+
+// The tensors of whose bytes a draft's digests are, in their order: indices into the checkpoint's.
+std::vector<std::uint32_t> sources_of(const DraftTensor& draft);
 
 class SourceDigests {
  public:

@@ -183,6 +183,22 @@ TEST_CASE("convert/convert: an existing file is replaced only by force") {
   CHECK(sample.left_behind() == std::vector<std::string>{"model.gguf"});
 }
 
+TEST_CASE(
+    "convert/convert: an existing ledger is told before any work, and replaced only by force") {
+  const Sample sample;
+  ConvertRequest request = sample.request("Q8_0");
+  request.ledger = true;
+  fs::create_directories(sample.out().parent_path());
+  const fs::path ledger = sample.out().parent_path() / "model.ledger.json";
+  test::write_text(ledger, "mine");
+  CHECK(sample.error(request) == ledger.string() + ": exists already (--force replaces it)");
+  CHECK(sample.left_behind() == std::vector<std::string>{"model.ledger.json"});
+  CHECK(read_file(ledger) == "mine");
+  request.force = true;
+  CHECK(sample.error(request).empty());
+  CHECK(read_file(ledger) != "mine");
+}
+
 TEST_CASE("convert/convert: a dry run plans and writes nothing") {
   const Sample sample;
   ConvertRequest request = sample.request("Q4_0");

@@ -80,6 +80,23 @@ TEST_CASE("convert/hostile: 100,000 tensors of no rule are refused in a message 
   CHECK(error.size() < 4096);
 }
 
+TEST_CASE("convert/hostile: experts without a single row are refused, by file and tensor") {
+  const test::Scratch scratch;
+  test::write_synthetic(
+      scratch.path() / "m",
+      {.hidden = 8, .feed_forward = 0, .layers = 1, .heads = 2, .key_heads = 2, .experts = 2});
+  test::Context context;
+  CHECK_THROWS_WITH_AS(
+      convert({.source = (scratch.path() / "m").string(),
+               .types = {"F16"},
+               .out = (scratch.path() / "out.gguf").string(),
+               .ledger = true},
+              nullptr, context),
+      "model.safetensors: model.layers.0.block_sparse_moe.experts.0.w1.weight: shape [0, 8] has no "
+      "elements for blk.0.ffn_gate_exps.weight",
+      Error);
+}
+
 TEST_CASE("convert/hostile: a mixture of 100,000 matrices converts, ledger and all") {
   const test::Scratch scratch;
   const std::uint64_t bytes = test::write_synthetic(

@@ -1,6 +1,8 @@
 // Conversion from a stored revision into a derived repository, and the facts of both.
 #include "convert/publish.h"
 
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <stop_token>
@@ -19,7 +21,9 @@
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "tests/convert/fixtures.h"
+#include "tests/convert/interrupter.h"
 #include "tests/convert/stored_model.h"
+#include "tests/convert/synthetic_model.h"
 
 namespace holdfast::convert {
 namespace {
@@ -67,6 +71,19 @@ class Stored {
   std::unique_ptr<storage::Store> store_;
   GitOid commit_;
 };
+
+// Other weights of the same shapes.
+void edit_weights(const fs::path& folder) {
+  const fs::path path = folder / "model.safetensors";
+  std::string bytes = read_file(path);
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  // The lowest bit of every bfloat16.
+  for (std::size_t i = sizeof(header) + header; i < bytes.size(); i += 2) {
+    bytes[i] = static_cast<char>(bytes[i] ^ 1);
+  }
+  test::write_text(path, bytes);
+}
 
 const std::string& commit_of(const Json& result) { return result.find("commit")->as_string(); }
 
@@ -177,6 +194,58 @@ TEST_CASE("convert/publish: the commit follows from the content") {
   Stored a, b;
   CHECK(commit_of(a.run({.types = {"Q8_0", "F16"}})) ==
         commit_of(b.run({.types = {"Q8_0", "F16"}})));
+}
+
+TEST_CASE("convert/publish: git is told of a ledger that it keeps as a pointer") {
+  constexpr std::string_view kModels = "*.gguf filter=lfs diff=lfs merge=lfs -text\n";
+  constexpr std::string_view kLedgers = "*.ledger.json filter=lfs diff=lfs merge=lfs -text\n";
+  for (const bool large : {false, true}) {
+    CAPTURE(large);
+    Stored stored;
+    const GitOid commit =
+        publish_derived(stored.store(), kDerived, {.repo = kRepo, .commit = stored.commit()},
+                        {{.path = "tiny.F16.ledger.json",
+                          .size_bytes = 2,
+                          .object = stored.store().blobs().put(as_bytes("{}")),
+                          .lfs = large}});
+    const auto file = stored.store().catalog().find_file(kDerived, commit, ".gitattributes");
+    REQUIRE(file);
+    CHECK(storage::read_object(stored.store().blobs(), *file->object, 1024) ==
+          std::string(kModels) + (large ? std::string(kLedgers) : ""));
+  }
+}
+
+TEST_CASE("convert/publish: what another revision has staged for the same file is not taken up") {
+  Stored stored;
+  const fs::path folder = stored.path() / "large";
+  // Outputs that are staged in files, and so outlive a run that was stopped.
+  const auto publish_large = [&](const char* card) {
+    test::write_text(folder / "README.md", card);
+    return stored.publish_folder(folder);
+  };
+  test::write_synthetic(folder, {});
+  const GitOid first = publish_large("First\n");
+  edit_weights(folder);
+  const GitOid second = publish_large("Second\n");
+  const auto stop = [&](const GitOid& commit, std::vector<std::string> types, std::uint64_t after) {
+    test::Interrupter interrupter(after, test::Interrupter::Manner::Stop);
+    CHECK_THROWS_AS(
+        convert(
+            {.source = "example/tiny@" + to_hex(commit), .types = std::move(types), .threads = 1},
+            &stored.store(), interrupter),
+        Error);
+  };
+  stop(first, {"Q8_0", "F16"}, 2);
+  stop(second, {"F16"}, 6);
+  const auto digest_of = [&](const ConvertRequest& request) {
+    test::Context context;
+    const Json result = convert(request, &stored.store(), context);
+    return result.find("outputs")->as_array().back().find("sha256")->as_string();
+  };
+  ConvertRequest request{.source = "example/tiny@" + to_hex(first), .types = {"Q8_0", "F16"}};
+  const std::string published = digest_of(request);
+  request.out = (stored.path() / "out").string();
+  CHECK(published == digest_of(request));
 }
 
 TEST_CASE("convert/publish: a repository of another origin is left alone") {

@@ -235,6 +235,27 @@ TEST_CASE("convert/resume: another source starts afresh") {
   CHECK(complete(place).empty());
 }
 
+TEST_CASE(
+    "convert/resume: another config starts afresh, though the weights and headers are the same") {
+  const Place place;
+  run_and_die(place, 10);
+  const fs::path config = place.model / "config.json";
+  test::write_text(config, read_file(config) + "\n");
+  CHECK(complete(place).empty());
+}
+
+TEST_CASE("convert/resume: a tensor without digests of all its sources is made again") {
+  const Place place;
+  run_and_die(place, 10);
+  const fs::path journal = place.folder / "tiny.Q8_0.gguf.journal";
+  std::string text = read_file(journal);
+  // The last field of the last record that was finished: a list of one digest.
+  const std::size_t begin = text.rfind('['), end = text.find(']', begin);
+  text.erase(begin + 1, end - begin - 1);
+  test::write_text(journal, text);
+  CHECK(complete(place).at(0) == "going on after 9 finished tensors");
+}
+
 TEST_CASE("convert/resume: another request starts afresh") {
   const Place place;
   run_and_die(place, 10);
