@@ -36,8 +36,8 @@ class Tally {
     total_ += elements;
     by_dtype_[std::string(dtype)] += elements;
     if (table_.size() == rows_max_) return;
-    table_.push_back(Json::Array{Json(name), Json(dtype),
-                                 Json(Json::Array(shape.begin(), shape.end())), Json(size_bytes)});
+    table_.emplace_back(Json::Array{
+        Json(name), Json(dtype), Json(Json::Array(shape.begin(), shape.end())), Json(size_bytes)});
   }
 
   void put_into(Json::Object& facts) {

@@ -54,7 +54,7 @@ class Builder {
       const std::string next(1, c);
       const std::string joined = piece + next;
       if (known_.insert(joined).second) {
-        merges_.push_back(Json::Array{Json(piece), Json(next)});
+        merges_.emplace_back(Json::Array{Json(piece), Json(next)});
         add(joined);
       }
       piece = joined;

@@ -36,8 +36,8 @@ struct Matrices {
 Matrices matrices_of(const TensorOpInput& input) {
   const auto& shape = source_of(input).shape;
   if (shape.size() < 2) fail_shape(input, "at least two dimensions");
-  const std::uint64_t count = std::accumulate(shape.begin(), shape.end() - 2, std::uint64_t{1},
-                                              std::multiplies<std::uint64_t>());
+  const std::uint64_t count =
+      std::accumulate(shape.begin(), shape.end() - 2, std::uint64_t{1}, std::multiplies<>());
   return {count, shape[shape.size() - 2], shape.back()};
 }
 

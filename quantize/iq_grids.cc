@@ -442,33 +442,33 @@ void Grid::list_neighbours(std::uint32_t code) {
 }
 
 const Grid& iq2_xxs_grid() noexcept {
-  static const Grid grid({kIq2XxsPoints, 8, 2, 3, 2});
-  return grid;
+  static const Grid kGrid({kIq2XxsPoints, 8, 2, 3, 2});
+  return kGrid;
 }
 
 const Grid& iq2_xs_grid() noexcept {
-  static const Grid grid({kIq2XsPoints, 8, 2, 3, 2});
-  return grid;
+  static const Grid kGrid({kIq2XsPoints, 8, 2, 3, 2});
+  return kGrid;
 }
 
 const Grid& iq2_s_grid() noexcept {
-  static const Grid grid({kIq2SPoints, 8, 2, 3, 1});
-  return grid;
+  static const Grid kGrid({kIq2SPoints, 8, 2, 3, 1});
+  return kGrid;
 }
 
 const Grid& iq1_grid() noexcept {
-  static const Grid grid({kIq1Points, 8, 2, 3, 3});
-  return grid;
+  static const Grid kGrid({kIq1Points, 8, 2, 3, 3});
+  return kGrid;
 }
 
 const Grid& iq3_xxs_grid() noexcept {
-  static const Grid grid({kIq3XxsPoints, 4, 3, 8, 2});
-  return grid;
+  static const Grid kGrid({kIq3XxsPoints, 4, 3, 8, 2});
+  return kGrid;
 }
 
 const Grid& iq3_s_grid() noexcept {
-  static const Grid grid({kIq3SPoints, 4, 3, 8, 3});
-  return grid;
+  static const Grid kGrid({kIq3SPoints, 4, 3, 8, 3});
+  return kGrid;
 }
 
 }  // namespace holdfast::quantize
