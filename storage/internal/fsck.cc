@@ -39,6 +39,7 @@ class Fsck {
  private:
   void count();
   void check_object(const Digest& digest);
+  void give_up(const Digest& digest, const BlobRow& row, const std::string& finding);
   void check_bytes(const Digest& digest, const BlobRow& row);
   void check_references();
   void check_files_of_revisions();
@@ -88,11 +89,21 @@ void Fsck::check_object(const Digest& digest) {
     }
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::NotFound) return;  // condemned meanwhile
-    if (error.kind() != ErrorKind::Corrupt) throw;
+    if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::Io) throw;
     find("damaged_object", to_hex(digest), error.what());
+    if (error.kind() == ErrorKind::Io) give_up(digest, *row, error.what());
   }
   ++progress_.done_items;
   context_.report(progress_);
+}
+
+// What the disk cannot read is damaged like what it reads wrong: the next sync fetches it again.
+void Fsck::give_up(const Digest& digest, const BlobRow& row, const std::string& finding) {
+  try {
+    blobs_.quarantine(digest, row, finding);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Corrupt) throw;
+  }
 }
 
 void Fsck::check_bytes(const Digest& digest, const BlobRow& row) {

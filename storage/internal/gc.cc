@@ -220,13 +220,14 @@ bool Collector::remove_rows(const Outgoing& outgoing) {
   const std::unique_lock gate(parts_.gate);
   Batch batch(parts_.database);
   auto row = find_blob_row(parts_.database, outgoing.digest);
-  const bool current = row && row->state == BlobState::Condemned &&
-                       row->generation == outgoing.generation && row->place == outgoing.place;
+  const bool same = row && row->generation == outgoing.generation && row->place == outgoing.place;
+  const bool current = same && row->state == BlobState::Condemned;
+  const bool revived = same && !current;  // by a publication, since this run began
   // A lease that came since cannot name it: who stores it now makes a new copy.
   const bool needed =
-      current && (is_referenced(outgoing.digest) || leased_.contains(outgoing.digest));
+      revived || (current && (is_referenced(outgoing.digest) || leased_.contains(outgoing.digest)));
   const bool replaced = !current && outgoing.place == BlobPlace::Small;
-  if (needed) {
+  if (current && needed) {
     row->state = BlobState::Healthy;
     put_blob_row(batch, outgoing.digest, *row);
   } else if (current) {
@@ -248,6 +249,7 @@ bool Collector::remove_rows(const Outgoing& outgoing) {
 
 // Done already when an earlier run did it.
 void Collector::move_to_trash(const Outgoing& outgoing) const {
+  blobs_.forget({.digest = outgoing.digest, .generation = outgoing.generation});
   const auto from = parts_.layout.blob(outgoing.digest, outgoing.generation);
   if (::rename(from.c_str(), trash_path(outgoing).c_str()) != 0 && errno != ENOENT)
     fail_errno("rename", from.string(), errno);

@@ -108,6 +108,7 @@ void LocalBlobStore::quarantine(const Digest& digest, const BlobRow& row,
     // A small object's wrong bytes stay where they are until a right copy replaces them.
     if (row.place == BlobPlace::File) {
       const auto name = Layout::blob_name(digest, row.generation);
+      forget({.digest = digest, .generation = row.generation});
       rename_file(parts_.layout.blob(digest, row.generation), parts_.layout.quarantine() / name);
     }
     throw;

@@ -63,6 +63,10 @@ class LocalBlobStore final : public BlobStore {
   // quarantine/ and throws Corrupt with `finding`.
   [[noreturn]] void quarantine(const Digest& digest, const BlobRow& row,
                                const std::string& finding) const;
+
+  // Closes the file of an object that goes away, as far as it is only kept for later readers.
+  void forget(const FileName& name) const { open_files_.forget(name); }
+
   // True when a row counts on the file `name` of blobs/, gc's rows included.
   bool is_named(const Digest& digest, std::string_view name) const;
 

@@ -198,14 +198,15 @@ std::optional<Digest> LocalCatalog::find_blob_object(const GitOid& blob) const {
   const auto row = parts_.database.get(Family::Git, keys::git(blob));
   if (!row) return std::nullopt;
   const GitRow git = decode_git(*row);
-  if (!git.same_bytes || !parts_.blobs.find(*git.same_bytes)) return std::nullopt;
-  return git.same_bytes;
+  std::optional<Digest> object = git.same_bytes;
+  if (git.object && git.object->type == "blob") object = sha256(as_bytes(git.object->bytes));
+  if (!object || !parts_.blobs.find(*object)) return std::nullopt;
+  return object;
 }
 
 void LocalCatalog::remember_blobs(std::span<const std::pair<GitOid, Digest>> blobs) {
   Batch batch(parts_.database);
-  for (const auto& [blob, object] : blobs)
-    batch.put(Family::Git, keys::git(blob), encode_git_alias(object));
+  for (const auto& [blob, object] : blobs) put_git_alias(batch, parts_, blob, object);
   parts_.database.write(batch);
 }
 

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "storage/base/error.h"
+#include "storage/internal/blob_rows.h"
 #include "storage/internal/catalog_rows.h"
 #include "storage/internal/keys.h"
 #include "storage/limits.h"
@@ -28,12 +29,34 @@ bool is_clean_path(std::string_view path) {
   }
 }
 
+// What gc condemned still has its bytes, and has them until gc holds the gate alone: a publication
+// that names it in the meantime brings it back.
+std::optional<BlobRow> find_condemned(const CatalogParts& parts, const Digest& digest) {
+  auto row = find_blob_row(parts.database, digest);
+  if (row && row->state != BlobState::Condemned) row.reset();
+  return row;
+}
+
+std::optional<std::uint64_t> size_of(const CatalogParts& parts, const Digest& digest) {
+  if (const auto size = parts.blobs.find(digest)) return size;
+  const auto condemned = find_condemned(parts, digest);
+  return condemned ? std::optional(condemned->size_bytes) : std::nullopt;
+}
+
+void revive(Batch& batch, const CatalogParts& parts, const Digest& digest) {
+  auto row = find_condemned(parts, digest);
+  if (!row) return;
+  row->state = BlobState::Healthy;
+  put_blob_row(batch, digest, *row);
+  batch.erase(Family::Gc, keys::condemned(digest, row->generation));
+}
+
 void check_file(const CatalogParts& parts, const Publication& publication, const FileRecord& file) {
   const auto named = [&] { return where(publication) + ": " + file.path; };
   if (!is_clean_path(file.path))
     fail(ErrorKind::Invalid, named() + R"(: expected a relative path without "." and ".." parts)");
   if (!file.object) return;
-  const auto size = parts.blobs.find(*file.object);
+  const auto size = size_of(parts, *file.object);
   if (!size)
     fail(ErrorKind::NotFound, named() + ": object " + to_hex(*file.object) + ": not stored");
   if (*size != file.size_bytes)
@@ -70,7 +93,8 @@ void add_files(Batch& batch, const CatalogParts& parts, const Publication& publi
     if (!file.object) continue;
     batch.put(Family::Ref, reference_of(publication, file), "");
     // A regular file's bytes are those of its git blob.
-    if (!file.lfs) batch.put(Family::Git, keys::git(file.blob), encode_git_alias(*file.object));
+    if (!file.lfs) put_git_alias(batch, parts, file.blob, *file.object);
+    revive(batch, parts, *file.object);
     if (released.insert(*file.object).second) parts.leases.drop(batch, put_lease_key(*file.object));
   }
 }
@@ -83,6 +107,13 @@ RepositoryRecord merged_repository(const CatalogParts& parts, RepositoryRecord r
 }
 
 }  // namespace
+
+void put_git_alias(Batch& batch, const CatalogParts& parts, const GitOid& blob,
+                   const Digest& object) {
+  const auto row = parts.database.get(Family::Git, keys::git(blob));
+  if (!row || !decode_git(*row).object)
+    batch.put(Family::Git, keys::git(blob), encode_git_alias(object));
+}
 
 void check_publication(const CatalogParts& parts, const Publication& publication) {
   for (const FileRecord& file : publication.files) check_file(parts, publication, file);

@@ -11,6 +11,11 @@ void check_publication(const CatalogParts& parts, const Publication& publication
 
 void add_publication(Batch& batch, const CatalogParts& parts, const Publication& publication);
 
+// Remembers that the blob holds an object's bytes, unless the catalog holds those bytes itself: an
+// alias lives no longer than its object.
+void put_git_alias(Batch& batch, const CatalogParts& parts, const GitOid& blob,
+                   const Digest& object);
+
 // Refs may point at revisions that are visible, or at `arriving`.
 void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs,
                 const GitOid* arriving);

@@ -84,6 +84,16 @@ void OpenFiles::add(const FileName& name, std::shared_ptr<const OpenFile> file) 
   recent->order.pop_back();
 }
 
+void OpenFiles::forget(const FileName& name) {
+  std::shared_ptr<const OpenFile> dropped;  // closed after the lock is gone
+  auto recent = recent_.lock();
+  const auto at = recent->by_name.find(name);
+  if (at == recent->by_name.end()) return;
+  dropped = std::move(at->second->second);
+  recent->order.erase(at->second);
+  recent->by_name.erase(at);
+}
+
 std::unique_ptr<BlobReader> make_file_reader(std::shared_ptr<const OpenFile> file,
                                              std::uint64_t size_bytes) {
   return std::make_unique<FileReader>(std::move(file), size_bytes);

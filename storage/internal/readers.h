@@ -37,6 +37,8 @@ class OpenFiles {
   // Null when the file is not open.
   std::shared_ptr<const OpenFile> find(const FileName& name);
   void add(const FileName& name, std::shared_ptr<const OpenFile> file);
+  // Its room is free once the readers at work let go of it too.
+  void forget(const FileName& name);
 
  private:
   struct Hash {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -43,7 +44,9 @@ struct CareFixture {
   }
 
   Digest put(std::size_t size, std::uint64_t seed) {
-    return store->blobs().put(random_bytes(size, seed));
+    const Digest digest = store->blobs().put(random_bytes(size, seed));
+    sizes[digest] = size;
+    return digest;
   }
 
   // A revision that names these objects; returns its commit.
@@ -56,7 +59,7 @@ struct CareFixture {
     made.git_objects = {{commit, {.type = "commit", .bytes = seed}}};
     for (std::size_t i = 0; i < objects.size(); ++i) {
       made.files.push_back({.path = "file-" + std::to_string(i),
-                            .size_bytes = *store->blobs().find(objects[i]),
+                            .size_bytes = sizes.at(objects[i]),
                             .blob = git_object_id("blob", as_bytes(to_hex(objects[i]))),
                             .lfs = true,
                             .pointer_bytes = 130,
@@ -84,6 +87,7 @@ struct CareFixture {
   FakeClock clock;
   QuietContext context;
   std::unique_ptr<Store> store;
+  std::map<Digest, std::uint64_t> sizes;  // of what was put
 };
 
 constexpr std::size_t kSmall = 1000, kLarge = kSmallObjectMax + 1000;
@@ -217,6 +221,70 @@ TEST_CASE("storage/gc: an object that comes in again while condemned is a new co
     CHECK(kinds_of(checked).empty());
     CHECK(checked.find("extra_files")->as_uint() == 0);
   }
+}
+
+TEST_CASE("storage/gc: a publication brings back what was condemned and is still there") {
+  for (const std::size_t size : {kSmall, kLarge}) {
+    CAPTURE(size);
+    CareFixture fixture;
+    const Digest object = fixture.put(size, 1);
+    fixture.pass(kLeasePeriod + std::chrono::hours(1));
+    fixture.gc();
+    REQUIRE_FALSE(fixture.store->blobs().find(object));
+    fixture.publish("owner/name", "one", {object});
+    CHECK(fixture.store->blobs().find(object) == size);
+    fixture.pass(kGcGrace);
+    fixture.gc();
+    fixture.pass(kTrashPeriod);
+    fixture.gc();
+    CHECK(read_object(fixture.store->blobs(), object, kLarge).size() == size);
+    const Json::Object checked = fixture.fsck(true);
+    CHECK(kinds_of(checked).empty());
+    CHECK(checked.find("extra_files")->as_uint() == 0);
+  }
+}
+
+TEST_CASE("storage/gc: what no one may read any more takes no room") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 1);
+  fixture.store->blobs().open(object);
+  const auto open_files = [] {
+    std::size_t deleted = 0;
+    for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;
+      if (fs::read_symlink(entry.path(), gone).string().ends_with(" (deleted)")) ++deleted;
+    }
+    return deleted;
+  };
+  const std::size_t before = open_files();
+  fixture.pass(kLeasePeriod + std::chrono::hours(1));
+  CHECK(objects_of(fixture.gc({.now = true}), "freed") == 1);
+  CHECK(open_files() == before);
+}
+
+TEST_CASE(
+    "storage/gc: a git blob that the catalog holds itself outlives an object of the same bytes") {
+  CareFixture fixture;
+  const std::string text = "*.safetensors filter=lfs\n";
+  const GitOid blob = git_object_id("blob", as_bytes(text));
+  Publication partial;
+  partial.repository = {.id = kRepo, .origin = "local", .default_branch = "main"};
+  const GitOid commit = git_object_id("commit", as_bytes(std::string_view("partial")));
+  partial.revision = {.commit = commit, .git_commit = commit, .tree = commit};
+  partial.files = {{.path = ".gitattributes", .size_bytes = text.size(), .blob = blob}};
+  partial.git_objects = {{commit, {.type = "commit", .bytes = "partial"}},
+                         {blob, {.type = "blob", .bytes = text}}};
+  fixture.store->catalog().publish(partial);
+
+  const Digest object = fixture.store->blobs().put(as_bytes(text));
+  fixture.store->catalog().remember_blobs(std::vector{std::pair(blob, object)});
+  CHECK(fixture.store->catalog().find_blob_object(blob) == object);
+  fixture.pass(kLeasePeriod + std::chrono::hours(1));
+  CHECK(objects_of(fixture.gc({.now = true}), "freed") == 1);
+  CHECK_FALSE(fixture.store->catalog().find_blob_object(blob));
+  const auto held = fixture.store->catalog().find_git_object(blob);
+  REQUIRE(held);
+  CHECK(held->bytes == text);
 }
 
 TEST_CASE("storage/gc: readers keep what they opened") {
