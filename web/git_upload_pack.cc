@@ -43,7 +43,7 @@ std::vector<GitOid> natural_boundary(storage::Store& store, const GitRepository&
   if (repository.refs.empty()) return {};
   storage::git::PackRequest request;
   for (const GitRef& ref : repository.refs) request.wants.push_back(ref.commit);
-  return storage::git::find_boundary(store.catalog(), request);
+  return plan_commits(store.catalog(), repository.commits, request).shallow;
 }
 
 std::string advertisement_v0(const Call& call, const GitRepository& repository) {
@@ -96,6 +96,9 @@ class Spool final : public storage::BlobReader {
   }
 
   void put(std::span<const std::byte> bytes) {
+    if (bytes.size() > kGitSpoolBytesMax - size_bytes_) {
+      fail(ErrorKind::LimitExceeded, "git pack: larger than this hub sends; fetch with --depth 1");
+    }
     holdfast::write_at(fd_.get(), size_bytes_, bytes, path_);
     size_bytes_ += bytes.size();
   }
@@ -176,16 +179,13 @@ void write_pack(storage::Store& store, const storage::git::PackPlan& plan, bool 
   if (side_band) band.finish();
 }
 
-storage::git::PackPlan plan_pack(const Call& call, const GitRepository& repository,
-                                 const storage::git::PackRequest& request) {
+void check_wants(const GitRepository& repository, const storage::git::PackRequest& request) {
+  if (request.wants.empty()) fail(ErrorKind::Invalid, "git request: wants nothing");
   for (const GitOid& want : request.wants) {
     if (!repository.commits.contains(want)) {
       fail(ErrorKind::NotFound, "not our ref " + to_hex(want));
     }
   }
-  if (request.wants.empty()) fail(ErrorKind::Invalid, "git request: wants nothing");
-  auto& store = call.services.store;
-  return make_pack_plan(store.catalog(), store.blobs(), request);
 }
 
 std::string shallow_lines(const storage::git::PackPlan& plan) {
@@ -202,16 +202,17 @@ Response spooled(std::shared_ptr<Spool> spool) {
 }
 
 Response fetch_v2(const Call& call, const GitRepository& repository, const GitFetch& fetch) {
+  check_wants(repository, fetch.pack);
   std::string head;
   if (!fetch.done) {
-    const auto common = common_commits(call.services.store.catalog(), fetch.pack.haves);
+    const auto common = common_commits(repository.commits, fetch.pack.haves);
     head = pkt("acknowledgments\n");
     for (const GitOid& oid : common) head += pkt("ACK " + to_hex(oid) + "\n");
     if (common.empty()) return git_response("result", head + pkt("NAK\n") + std::string(kPktFlush));
     // One common commit is enough to build on: what is sent stops there.
     head += pkt("ready\n") + std::string(kPktDelim);
   }
-  const auto plan = plan_pack(call, repository, fetch.pack);
+  const auto plan = make_pack_plan(call.services.store.catalog(), repository.commits, fetch.pack);
   const std::string shallow = shallow_lines(plan);
   if (!shallow.empty()) head += pkt("shallow-info\n") + shallow + std::string(kPktDelim);
   auto spool = std::make_shared<Spool>();
@@ -221,11 +222,15 @@ Response fetch_v2(const Call& call, const GitRepository& repository, const GitFe
 }
 
 Response fetch_v0(const Call& call, const GitRepository& repository, const GitFetch& fetch) {
-  const auto plan = plan_pack(call, repository, fetch.pack);
+  check_wants(repository, fetch.pack);
+  const auto& catalog = call.services.store.catalog();
   std::string head;
-  if (fetch.pack.depth != 0) head = shallow_lines(plan) + std::string(kPktFlush);
+  if (fetch.pack.depth != 0) {
+    head = shallow_lines(plan_commits(catalog, repository.commits, fetch.pack)) +
+           std::string(kPktFlush);
+  }
   if (!fetch.negotiates) return git_response("result", head);
-  const auto common = common_commits(call.services.store.catalog(), fetch.pack.haves);
+  const auto common = common_commits(repository.commits, fetch.pack.haves);
   if (fetch.detailed_acks && !fetch.done) {
     for (const GitOid& oid : common) head += pkt("ACK " + to_hex(oid) + " common\n");
     if (!common.empty()) head += pkt("ACK " + to_hex(common.back()) + " ready\n");
@@ -234,7 +239,8 @@ Response fetch_v0(const Call& call, const GitRepository& repository, const GitFe
   if (!fetch.done) return git_response("result", head);
   auto spool = std::make_shared<Spool>();
   spool->put(head);
-  write_pack(call.services.store, plan, fetch.side_band, *spool);
+  write_pack(call.services.store, make_pack_plan(catalog, repository.commits, fetch.pack),
+             fetch.side_band, *spool);
   return spooled(std::move(spool));
 }
 

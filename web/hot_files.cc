@@ -14,8 +14,17 @@ bool is_small(const HotFile& file) noexcept {
 
 }  // namespace
 
+HotFiles::Files HotFiles::clear(State& state, std::uint64_t generation) {
+  state.open_files = 0;
+  state.held_bytes = 0;
+  state.generation = generation;
+  return std::exchange(state.files, {});
+}
+
 std::shared_ptr<const HotFile> HotFiles::find(std::string_view target, std::uint64_t generation) {
+  Files dropped;  // closed after the lock is gone
   auto state = state_.lock();
+  if (generation > state->generation) dropped = clear(*state, generation);
   if (state->generation != generation) return nullptr;
   const auto found = state->files.find(target);
   return found == state->files.end() ? nullptr : found->second;
@@ -32,12 +41,7 @@ void HotFiles::put(std::string_view target, std::uint64_t generation,
   const bool full = state->files.size() == kHotFilesMax ||
                     state->open_files + open_files > kHotOpenFilesMax ||
                     state->held_bytes + bytes > kHotBytesMax;
-  if (full || generation > state->generation) {
-    dropped = std::exchange(state->files, {});
-    state->open_files = 0;
-    state->held_bytes = 0;
-    state->generation = generation;
-  }
+  if (full || generation > state->generation) dropped = clear(*state, generation);
   if (!state->files.try_emplace(std::string(target), std::move(file)).second) return;
   state->open_files += open_files;
   state->held_bytes += bytes;

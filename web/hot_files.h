@@ -58,6 +58,8 @@ class HotFiles {
     std::uint64_t held_bytes = 0;
   };
 
+  static Files clear(State& state, std::uint64_t generation);
+
   Sync<State> state_;
 };
 

@@ -50,11 +50,20 @@ std::string_view name_of(const FileRecord& file) {
   return std::string_view(file.path).substr(file.path.rfind('/') + 1);
 }
 
+// "…-00001-of-00003.gguf", as llama.cpp names the parts of a model.
+bool is_split(std::string_view name) {
+  constexpr std::string_view kForm = "-#####-of-#####.gguf";
+  if (name.size() < kForm.size()) return false;
+  return std::ranges::equal(name.substr(name.size() - kForm.size()), kForm, [](char c, char form) {
+    return form == '#' ? std::isdigit(static_cast<unsigned char>(c)) != 0 : c == form;
+  });
+}
+
 // Neither a part of a split model, which ollama cannot take, nor a helper of another model.
 bool is_model(const FileRecord& file) {
   const std::string name = lower(name_of(file));
-  return name.ends_with(".gguf") && name.find("-of-") == name.npos &&
-         name.find("mmproj") == name.npos && name.find("imatrix") == name.npos;
+  return name.ends_with(".gguf") && !is_split(name) && name.find("mmproj") == name.npos &&
+         !name.starts_with("imatrix");
 }
 
 bool is_projector(const FileRecord& file) {

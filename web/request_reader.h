@@ -1,7 +1,7 @@
 // Reads HTTP/1.0 and HTTP/1.1 requests (RFC 9112) out of a connection's bytes, in whatever slices
 // they come, within the limits of limits.h. The grammar is Boost.Beast's parser, which refuses what
-// could be read in two ways (a length beside chunks, two lengths); on top of it comes the rule of one
-// Host.
+// could be read in two ways (a length beside chunks, two lengths); on top of it comes the rule of
+// one Host.
 //
 // One owner at a time. Throws nothing that a client can cause.
 #pragma once

@@ -253,6 +253,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     prepare(false);
     give(context_.timeouts.send);
     const bool sent = co_await send_rest();
+    finish(sent, std::chrono::nanoseconds(0));
     if (!sent) co_return;
     ::shutdown(socket_.native_handle(), SHUT_WR);
     give(context_.timeouts.linger);

@@ -17,29 +17,22 @@ constexpr std::uint32_t kUnlimited = std::numeric_limits<std::uint32_t>::max();
 // Deeper than any path that a file system takes; a cycle cannot exist among hashes.
 constexpr std::size_t kTreeDepthMax = 256;
 
-std::optional<Commit> find_commit(const Catalog& catalog, const GitOid& oid) {
-  const auto object = catalog.find_git_object(oid);
-  if (!object || object->type != to_text(ObjectType::Commit)) return std::nullopt;
-  return parse_commit(object->bytes);
-}
-
-bool contains(std::span<const GitOid> list, const GitOid& oid) {
-  return std::ranges::find(list, oid) != list.end();
-}
-
 class Walk {
  public:
-  // Without `blobs` only commits can be walked.
-  Walk(const Catalog& catalog, const BlobStore* blobs, const PackRequest& request)
-      : catalog_(catalog), blobs_(blobs), request_(request) {}
+  Walk(const Catalog& catalog, const CommitSet& commits, const PackRequest& request)
+      : catalog_(catalog),
+        commits_(commits),
+        request_(request),
+        ends_(request.shallow.begin(), request.shallow.end()) {}
 
-  std::vector<GitOid> boundary() {
+  PackPlan commits() {
+    mark_commits_the_client_has();
     walk_commits();
-    return std::move(plan_.shallow);
+    return std::move(plan_);
   }
 
   PackPlan run() {
-    mark_what_the_client_has();
+    for (const Commit& commit : mark_commits_the_client_has()) walk_tree(commit.tree, "", 0);
     const auto trees = walk_commits();
     sending_ = true;
     for (const GitOid& tree : trees) walk_tree(tree, "", 0);
@@ -47,20 +40,30 @@ class Walk {
   }
 
  private:
-  // All commits behind the common ones, and what is in the trees of the common ones themselves.
-  void mark_what_the_client_has() {
-    std::deque<GitOid> queue;
-    for (const GitOid& oid : common_commits(catalog_, request_.haves)) {
-      queue.push_back(oid);
-      if (const auto commit = find_commit(catalog_, oid)) walk_tree(commit->tree, "", 0);
-    }
-    while (!queue.empty()) {
+  std::optional<Commit> find_commit(const GitOid& oid) const {
+    if (!commits_.contains(oid)) return std::nullopt;
+    const auto object = catalog_.find_git_object(oid);
+    if (!object || object->type != to_text(ObjectType::Commit)) return std::nullopt;
+    return parse_commit(object->bytes);
+  }
+
+  // All commits behind the common ones. Returns the common ones, whose trees the client has.
+  std::vector<Commit> mark_commits_the_client_has() {
+    std::vector<Commit> common;
+    const auto tips = common_commits(commits_, request_.haves);
+    std::deque<GitOid> queue(tips.begin(), tips.end());
+    for (std::size_t met = 0; !queue.empty(); ++met) {
       const GitOid oid = queue.front();
       queue.pop_front();
-      if (!had_.insert(oid).second || contains(request_.shallow, oid)) continue;
-      const auto commit = find_commit(catalog_, oid);
-      if (commit) queue.insert(queue.end(), commit->parents.begin(), commit->parents.end());
+      const bool is_new = had_.insert(oid).second;
+      if (!is_new && met >= tips.size()) continue;
+      const auto commit = find_commit(oid);
+      if (!commit) continue;
+      if (met < tips.size()) common.push_back(*commit);
+      if (ends_.contains(oid)) continue;
+      queue.insert(queue.end(), commit->parents.begin(), commit->parents.end());
     }
+    return common;
   }
 
   // Breadth first, so that every commit is met at its least depth. Returns the trees to send.
@@ -76,10 +79,10 @@ class Walk {
     while (!queue.empty()) {
       auto [oid, left] = queue.front();
       queue.pop_front();
-      const bool was_end = contains(request_.shallow, oid);
-      if (was_end && request_.relative) left = std::min(left, request_.depth + 1);
       if (!met.insert(oid).second) continue;
-      const auto commit = find_commit(catalog_, oid);
+      const bool was_end = ends_.contains(oid);
+      if (was_end && request_.relative) left = std::min(left, request_.depth + 1);
+      const auto commit = find_commit(oid);
       if (!commit) fail(ErrorKind::NotFound, "commit " + to_hex(oid) + ": not held");
       if (!had_.contains(oid)) {
         plan_.objects.push_back({.oid = oid, .type = ObjectType::Commit, .content = {}});
@@ -104,9 +107,8 @@ class Walk {
   bool ends_here(const Commit& commit, std::uint32_t left) const {
     if (commit.parents.empty()) return false;
     if (left <= 1) return true;
-    return std::ranges::any_of(commit.parents, [&](const GitOid& parent) {
-      return !find_commit(catalog_, parent).has_value();
-    });
+    return std::ranges::any_of(
+        commit.parents, [&](const GitOid& parent) { return !find_commit(parent).has_value(); });
   }
 
   void walk_tree(const GitOid& oid, const std::string& path, std::size_t depth) {
@@ -130,20 +132,18 @@ class Walk {
 
   void add_blob(const GitOid& oid, const std::string& path) {
     PackObject blob{.oid = oid, .type = ObjectType::Blob, .content = {}};
-    const auto object = catalog_.find_git_object(oid);
-    if (!object || object->type != to_text(ObjectType::Blob)) {
-      blob.content = catalog_.find_blob_object(oid);
-      if (!blob.content || !blobs_->find(*blob.content)) {
-        fail(ErrorKind::NotFound,
-             path + ": not held: this revision was mirrored without it, so git cannot have it");
-      }
+    blob.content = catalog_.find_blob_object(oid);
+    if (!blob.content && !catalog_.find_git_object(oid)) {
+      fail(ErrorKind::NotFound,
+           path + ": not held: this revision was mirrored without it, so git cannot have it");
     }
     plan_.objects.push_back(blob);
   }
 
   const Catalog& catalog_;
-  const BlobStore* blobs_;
+  const CommitSet& commits_;
   const PackRequest& request_;
+  std::set<GitOid> ends_;  // commits of the client whose parents it lacks
   PackPlan plan_;
   std::set<GitOid> had_;   // commits
   std::set<GitOid> seen_;  // trees and blobs, sent or had
@@ -152,21 +152,23 @@ class Walk {
 
 }  // namespace
 
-std::vector<GitOid> common_commits(const Catalog& catalog, std::span<const GitOid> haves) {
+std::vector<GitOid> common_commits(const CommitSet& commits, std::span<const GitOid> haves) {
   std::vector<GitOid> common;
+  std::set<GitOid> met;
   for (const GitOid& oid : haves) {
-    if (find_commit(catalog, oid)) common.push_back(oid);
+    if (commits.contains(oid) && met.insert(oid).second) common.push_back(oid);
   }
   return common;
 }
 
-std::vector<GitOid> find_boundary(const Catalog& catalog, const PackRequest& request) {
-  return Walk(catalog, nullptr, request).boundary();
+PackPlan plan_commits(const Catalog& catalog, const CommitSet& commits,
+                      const PackRequest& request) {
+  return Walk(catalog, commits, request).commits();
 }
 
-PackPlan make_pack_plan(const Catalog& catalog, const BlobStore& blobs,
+PackPlan make_pack_plan(const Catalog& catalog, const CommitSet& commits,
                         const PackRequest& request) {
-  return Walk(catalog, &blobs, request).run();
+  return Walk(catalog, commits, request).run();
 }
 
 }  // namespace holdfast::storage::git

@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "storage/blob_store.h"
 #include "storage/catalog.h"
 #include "storage/git/objects.h"
 
@@ -34,16 +34,20 @@ struct PackPlan {
   std::vector<GitOid> unshallow;    // of request.shallow those whose parents are sent now
 };
 
-// The haves that we hold: what both sides can build on.
-std::vector<GitOid> common_commits(const Catalog& catalog, std::span<const GitOid> haves);
+// The git commits of a repository's visible revisions. Nothing else is sent, walked into or taken
+// for common ground: the catalog holds other repositories' objects too, and some that were removed.
+using CommitSet = std::set<GitOid>;
 
-// The commits reached from request.wants whose parents stay behind: where history ends for a client
-// that has nothing.
-std::vector<GitOid> find_boundary(const Catalog& catalog, const PackRequest& request);
+// The haves that are the repository's, each once: what both sides can build on.
+std::vector<GitOid> common_commits(const CommitSet& commits, std::span<const GitOid> haves);
 
-// A commit whose parent is not held ends its line, as in a shallow repository. NotFound for a want
-// that is no commit here, and for a file whose content is not held (outside the mirrored
+// The commits alone, with where they end. A commit whose parent is not one of `commits` ends its
+// line, as in a shallow repository. NotFound for a want that is not one of them.
+PackPlan plan_commits(const Catalog& catalog, const CommitSet& commits, const PackRequest& request);
+
+// The whole pack. NotFound also for a file whose content is not held (outside the mirrored
 // selection), naming its path. Corrupt as the catalog says.
-PackPlan make_pack_plan(const Catalog& catalog, const BlobStore& blobs, const PackRequest& request);
+PackPlan make_pack_plan(const Catalog& catalog, const CommitSet& commits,
+                        const PackRequest& request);
 
 }  // namespace holdfast::storage::git

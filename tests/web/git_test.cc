@@ -157,6 +157,18 @@ TEST_CASE("web/git: where our history begins late, the clone is shallow") {
   }
 }
 
+TEST_CASE("web/git: a removed revision ends the history of the ones that stay") {
+  if (!have("git --version")) return;
+  Site site;
+  const History history(site.store());
+  site.store().catalog().remove(storage::parse_repo_id("org/history"), history.commits.front());
+  site.start();
+  REQUIRE(site.run("git clone -q $URL kept") == 0);
+  CHECK(site.run("git -C kept fsck --full && git -C kept rev-list --count HEAD") == 0);
+  CHECK(site.output().ends_with("2\n"));
+  CHECK(site.run("git -C kept fetch -q $URL " + to_hex(history.commits.front())) != 0);
+}
+
 TEST_CASE("web/git: git-lfs gets the large files") {
   if (!have("git --version") || !have("git lfs version")) return;
   Site site;
