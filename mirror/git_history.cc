@@ -1,6 +1,7 @@
 #include "mirror/git_history.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -16,11 +17,13 @@ constexpr std::uint32_t kModule = 0160000;
 
 class TreeWalk {
  public:
-  TreeWalk(const RemoteGit& git, History& history) : git_(git), history_(history) {}
+  TreeWalk(const RemoteGit& git, std::size_t files_max, History& history)
+      : git_(git), files_max_(files_max), history_(history) {}
 
   // Adds the tree and all below it to the history, and their files to files().
   void add_tree(const GitOid& oid, const std::string& path, std::size_t depth) {
     if (depth > kPathDepthMax) fail(ErrorKind::LimitExceeded, path + ": nests too deeply");
+    if (++trees_ > kEntriesMax) fail(ErrorKind::LimitExceeded, "upstream's git: too many trees");
     const storage::GitObjectRecord& tree = take(oid, "tree", path);
     for (const auto& entry : storage::git::parse_tree(tree.bytes)) {
       const std::string below = path.empty() ? entry.name : path + "/" + entry.name;
@@ -28,6 +31,10 @@ class TreeWalk {
         add_tree(entry.oid, below, depth + 1);
       } else if (entry.mode != kModule) {
         files_.emplace(below, std::pair(entry.mode, entry.oid));
+        if (files_.size() > files_max_) {
+          fail(ErrorKind::Corrupt,
+               "upstream's git tree has more files than its listing, " + below + " for one");
+        }
       }
     }
   }
@@ -39,7 +46,7 @@ class TreeWalk {
       fail(ErrorKind::Corrupt, "upstream's git: " + std::string(type) + " " + to_hex(oid) +
                                    " of '" + path + "' did not come");
     }
-    history_.objects.emplace_back(oid, found->second);
+    if (taken_.insert(oid).second) history_.objects.emplace_back(oid, found->second);
     return found->second;
   }
 
@@ -47,7 +54,10 @@ class TreeWalk {
 
  private:
   const RemoteGit& git_;
+  std::size_t files_max_;
   History& history_;
+  std::size_t trees_ = 0;
+  std::set<GitOid> taken_;
   std::map<std::string, std::pair<std::uint32_t, GitOid>> files_;  // path to mode and blob
 };
 
@@ -56,7 +66,7 @@ class TreeWalk {
 History history_from_git(const RemoteGit& git, const GitOid& commit,
                          std::span<storage::FileRecord> files) {
   History history{.git_commit = commit, .tree = {}, .genuine = true, .title = {}, .objects = {}};
-  TreeWalk walk(git, history);
+  TreeWalk walk(git, files.size(), history);
   const auto parsed = storage::git::parse_commit(walk.take(commit, "commit", "").bytes);
   history.tree = parsed.tree;
   history.title = parsed.message.substr(0, parsed.message.find('\n'));

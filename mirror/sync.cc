@@ -103,6 +103,7 @@ class SyncRun {
   void check_origin() const;
   void choose();
   bool is_current();
+  bool can_upgrade();
   Json::Object keep_current();
   void list();
   void take_git();
@@ -165,8 +166,7 @@ bool SyncRun::is_current() {
   if (!revision) return false;
   // It came by the listing alone: brought up to upstream's own history as soon as there is one.
   if (revision->git_commit != revision->commit && !request_.dry_run) {
-    git_ = upstream_->git(request_.repo, choice_.commit, why_no_git_);
-    if (git_) return false;
+    if (can_upgrade()) return false;
   }
   files_ = catalog.files(request_.repo, choice_.commit, "");
   return std::ranges::all_of(files_, [&](const storage::FileRecord& file) {
@@ -174,6 +174,21 @@ bool SyncRun::is_current() {
     if (file.object) return store_.blobs().find(*file.object).has_value();
     return !request_.selection.selects(file.path);
   });
+}
+
+// What git says must fit what is served already; otherwise that stays as it is.
+bool SyncRun::can_upgrade() {
+  git_ = upstream_->git(request_.repo, choice_.commit, why_no_git_);
+  if (!git_) return false;
+  try {
+    auto files = store_.catalog().files(request_.repo, choice_.commit, "");
+    history_from_git(*git_, choice_.commit, files);
+    return true;
+  } catch (const Error& error) {
+    context_.log("git: " + std::string(error.what()) + "; the revision stays as it came");
+    git_.reset();
+    return false;
+  }
 }
 
 Json::Object SyncRun::keep_current() {
@@ -220,6 +235,16 @@ void SyncRun::list() {
   plan_ = make_sync_plan(listing_, request_.selection, stored_objects());
 }
 
+// Before anything is downloaded that could not be published.
+void check_listing(const RemoteGit& git, const GitOid& commit,
+                   std::span<const RemoteEntry> listing) {
+  std::vector<storage::FileRecord> files;
+  for (const RemoteEntry& entry : listing) {
+    if (!entry.directory) files.push_back({.path = entry.path, .blob = entry.oid});
+  }
+  history_from_git(git, commit, files);
+}
+
 // Upstream's own git objects; the small files among them need not be asked for one by one.
 void SyncRun::take_git() {
   if (!git_) git_ = upstream_->git(request_.repo, choice_.commit, why_no_git_);
@@ -227,6 +252,7 @@ void SyncRun::take_git() {
     context_.log("git: " + why_no_git_ + "; the listing has to do");
     return;
   }
+  check_listing(*git_, choice_.commit, listing_);
   std::vector<GitOid> blobs;
   std::vector<std::span<const std::byte>> contents;
   for (const RemoteEntry& entry : listing_) {

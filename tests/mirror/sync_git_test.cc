@@ -37,7 +37,7 @@ std::string git_objects(SyncFixture& fixture) {
 std::size_t objects_for_clone(SyncFixture& fixture) {
   storage::git::PackRequest request;
   request.wants = {fixture.commit};
-  return make_pack_plan(fixture.store->catalog(), fixture.store->blobs(), request).objects.size();
+  return make_pack_plan(fixture.store->catalog(), {fixture.commit}, request).objects.size();
 }
 
 }  // namespace
