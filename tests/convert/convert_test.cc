@@ -186,13 +186,17 @@ TEST_CASE("convert/convert: an existing file is replaced only by force") {
 TEST_CASE(
     "convert/convert: an existing ledger is told before any work, and replaced only by force") {
   const Sample sample;
+  const fs::path folder = sample.out().parent_path();
+  fs::create_directories(folder);
   ConvertRequest request = sample.request("Q8_0");
+  request.types.emplace_back("Q4_0");
+  request.out = folder.string();
   request.ledger = true;
-  fs::create_directories(sample.out().parent_path());
-  const fs::path ledger = sample.out().parent_path() / "model.ledger.json";
+  // That of the last output: the first must not be there when it is found.
+  const fs::path ledger = folder / "Tiny-1B.Q4_0.ledger.json";
   test::write_text(ledger, "mine");
   CHECK(sample.error(request) == ledger.string() + ": exists already (--force replaces it)");
-  CHECK(sample.left_behind() == std::vector<std::string>{"model.ledger.json"});
+  CHECK(sample.left_behind() == std::vector<std::string>{"Tiny-1B.Q4_0.ledger.json"});
   CHECK(read_file(ledger) == "mine");
   request.force = true;
   CHECK(sample.error(request).empty());
