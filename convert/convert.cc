@@ -400,7 +400,7 @@ class Conversion {
         for (const auto& output : target.outputs) target.digests.push_back(output->seal());
       }));
     }
-    for (std::future<void>& one : sealing) one.wait();
+    for (const std::future<void>& one : sealing) one.wait();
     for (std::future<void>& one : sealing) one.get();
   }
 
@@ -450,7 +450,7 @@ class Conversion {
                        .lfs = ledger.size() > kGitTextMax});
     }
     context_.report({.phase = "publishing"});
-    return publish_derived(*store_, target_repo(), *source_.revision, std::move(files));
+    return publish_derived(*store_, target_repo(), *source_.revision, files);
   }
 
   void describe(const Target& target) {

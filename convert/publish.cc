@@ -232,8 +232,8 @@ std::optional<FileRecord> find_derived(storage::Store& store, const storage::Rep
 }
 
 GitOid publish_derived(storage::Store& store, const storage::RepoId& target,
-                       const DerivedSource& source, std::vector<DerivedFile> files) {
-  return Publisher(store, target, source).run(std::move(files));
+                       const DerivedSource& source, const std::vector<DerivedFile>& files) {
+  return Publisher(store, target, source).run(files);
 }
 
 }  // namespace holdfast::convert

@@ -42,6 +42,6 @@ std::optional<storage::FileRecord> find_derived(storage::Store& store,
 // default branch, in one atomic write. Returns the commit. Conflict when `target` is a repository
 // that was not derived from the same source.
 GitOid publish_derived(storage::Store& store, const storage::RepoId& target,
-                       const DerivedSource& source, std::vector<DerivedFile> files);
+                       const DerivedSource& source, const std::vector<DerivedFile>& files);
 
 }  // namespace holdfast::convert
