@@ -3,30 +3,15 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include <stdlib.h>
-
 #include "storage/base/file.h"
+#include "tests/storage/scratch.h"
 
 namespace holdfast::fakes {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "holdfast-git-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path = name;
-  }
-
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  ~Scratch() { fs::remove_all(path); }
-
-  fs::path path;
-};
+using tests::ScratchDirectory;
 
 std::string shell_word(std::string_view text) {
   std::string out = "'";
@@ -53,14 +38,14 @@ std::string header(const WireRequest& request, std::string_view name) {
 GitOid GitBackend::add(const std::string& repo,
                        const std::vector<std::pair<std::string, std::string>>& files,
                        const std::string& ref) {
-  const Scratch scratch;
-  const fs::path tree = scratch.path / "tree";
+  const ScratchDirectory scratch;
+  const fs::path tree = scratch.path() / "tree";
   fs::create_directories(tree);
   for (const auto& [path, content] : files) write(tree / path, content);
   const std::string bare = shell_word((root_ / repo).string());
   run("test -d " + bare + " || git init -q --bare --initial-branch=main " + bare +
       "; export GIT_DIR=" + bare + " GIT_WORK_TREE=" + shell_word(tree.string()) +
-      " GIT_INDEX_FILE=" + shell_word((scratch.path / "index").string()) +
+      " GIT_INDEX_FILE=" + shell_word((scratch.path() / "index").string()) +
       " GIT_AUTHOR_NAME='Ada Example' GIT_AUTHOR_EMAIL=ada@example.org" +
       " GIT_COMMITTER_NAME='Ada Example' GIT_COMMITTER_EMAIL=ada@example.org" +
       " GIT_AUTHOR_DATE='1000000000 +0200' GIT_COMMITTER_DATE='1000000000 +0200'" +
@@ -68,8 +53,8 @@ GitOid GitBackend::add(const std::string& repo,
       shell_word(ref) +
       " || true); commit=$(git commit-tree $tree ${parent:+-p $parent} -m 'Add weights')" +
       "; git update-ref " + shell_word(ref) + " $commit; printf %s $commit > " +
-      shell_word((scratch.path / "id").string()));
-  const auto commit = parse_git_oid(read_file(scratch.path / "id"));
+      shell_word((scratch.path() / "id").string()));
+  const auto commit = parse_git_oid(read_file(scratch.path() / "id"));
   if (!commit) throw std::runtime_error("git made no commit");
   return *commit;
 }
@@ -79,8 +64,8 @@ bool GitBackend::is_git(std::string_view target) noexcept {
 }
 
 GitBackend::Reply GitBackend::answer(const WireRequest& request) const {
-  const Scratch scratch;
-  write(scratch.path / "in", request.body);
+  const ScratchDirectory scratch;
+  write(scratch.path() / "in", request.body);
   const std::size_t mark = std::min(request.target.find('?'), request.target.size());
   const std::string query = request.target.substr(std::min(mark + 1, request.target.size()));
   run("export GIT_PROJECT_ROOT=" + shell_word(root_.string()) + " GIT_HTTP_EXPORT_ALL=1" +
@@ -90,9 +75,9 @@ GitBackend::Reply GitBackend::answer(const WireRequest& request) const {
       " CONTENT_LENGTH=" + std::to_string(request.body.size()) +
       " GIT_PROTOCOL=" + shell_word(header(request, "git-protocol")) +
       "; git -c uploadpack.allowFilter=true -c uploadpack.allowAnySHA1InWant=true http-backend < " +
-      shell_word((scratch.path / "in").string()) + " > " +
-      shell_word((scratch.path / "out").string()));
-  const std::string out = read_file(scratch.path / "out");
+      shell_word((scratch.path() / "in").string()) + " > " +
+      shell_word((scratch.path() / "out").string()));
+  const std::string out = read_file(scratch.path() / "out");
   const std::size_t end = out.find("\r\n\r\n");
   Reply reply{.status = 200, .headers = {}, .text = out.substr(end + 4)};
   for (std::size_t at = 0; at < end;) {

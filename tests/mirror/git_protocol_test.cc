@@ -1,13 +1,12 @@
 #include "mirror/git_protocol.h"
 
-#include <functional>
-
 #include <doctest/doctest.h>
 
 #include "storage/base/error.h"
 #include "storage/git/pack.h"
 #include "storage/git/pack_reader.h"
 #include "storage/git/pkt_line.h"
+#include "tests/storage/error_kind.h"
 
 namespace holdfast::mirror {
 namespace {
@@ -16,16 +15,7 @@ using storage::git::ObjectType;
 using storage::git::PackReader;
 using storage::git::PackWriter;
 using storage::git::pkt;
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  FAIL("expected an error");
-  return ErrorKind::Io;
-}
+using tests::kind_of;
 
 std::string pack_of(const std::vector<std::string>& blobs) {
   std::string pack;

@@ -202,6 +202,18 @@ TEST_CASE("storage/gc: condemned, removed after the grace, unlinked after the tr
   CHECK(kinds_of(fixture.fsck(true)).empty());
 }
 
+// Through both waits of gc; nothing of it is left behind either.
+void check_outlives_gc(CareFixture& fixture, const Digest& object, std::size_t size) {
+  fixture.pass(kGcGrace);
+  fixture.gc();
+  fixture.pass(kTrashPeriod);
+  fixture.gc();
+  CHECK(read_object(fixture.store->blobs(), object, kLarge).size() == size);
+  const Json::Object checked = fixture.fsck(true);
+  CHECK(kinds_of(checked).empty());
+  CHECK(checked.find("extra_files")->as_uint() == 0);
+}
+
 TEST_CASE("storage/gc: an object that comes in again while condemned is a new copy and stays") {
   for (const std::size_t size : {kSmall, kLarge}) {
     CAPTURE(size);
@@ -212,14 +224,7 @@ TEST_CASE("storage/gc: an object that comes in again while condemned is a new co
     REQUIRE_FALSE(fixture.store->blobs().find(object));
     CHECK(fixture.put(size, 1) == object);
     fixture.publish("owner/name", "one", {object});
-    fixture.pass(kGcGrace);
-    fixture.gc();
-    fixture.pass(kTrashPeriod);
-    fixture.gc();
-    CHECK(read_object(fixture.store->blobs(), object, kLarge).size() == size);
-    const Json::Object checked = fixture.fsck(true);
-    CHECK(kinds_of(checked).empty());
-    CHECK(checked.find("extra_files")->as_uint() == 0);
+    check_outlives_gc(fixture, object, size);
   }
 }
 
@@ -233,14 +238,7 @@ TEST_CASE("storage/gc: a publication brings back what was condemned and is still
     REQUIRE_FALSE(fixture.store->blobs().find(object));
     fixture.publish("owner/name", "one", {object});
     CHECK(fixture.store->blobs().find(object) == size);
-    fixture.pass(kGcGrace);
-    fixture.gc();
-    fixture.pass(kTrashPeriod);
-    fixture.gc();
-    CHECK(read_object(fixture.store->blobs(), object, kLarge).size() == size);
-    const Json::Object checked = fixture.fsck(true);
-    CHECK(kinds_of(checked).empty());
-    CHECK(checked.find("extra_files")->as_uint() == 0);
+    check_outlives_gc(fixture, object, size);
   }
 }
 

@@ -7,12 +7,14 @@
 
 #include "storage/base/error.h"
 #include "storage/store.h"
+#include "tests/storage/error_kind.h"
 #include "tests/storage/scratch.h"
 
 namespace holdfast::storage {
 namespace {
 
 using tests::FakeClock;
+using tests::kind_of;
 using tests::random_bytes;
 using tests::ScratchDirectory;
 
@@ -55,16 +57,6 @@ struct Fixture {
     return made;
   }
 };
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  FAIL("expected an error");
-  return ErrorKind::Io;
-}
 
 TEST_CASE_FIXTURE(Fixture,
                   "storage/catalog: a publication reads back whole, also after reopening") {

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <functional>
 #include <iostream>
 
 #include <doctest/doctest.h>
@@ -13,12 +12,14 @@
 #include "storage/base/error.h"
 #include "storage/internal/local_store.h"
 #include "storage/limits.h"
+#include "tests/storage/error_kind.h"
 #include "tests/storage/scratch.h"
 
 namespace holdfast::storage {
 namespace {
 
 using tests::FakeClock;
+using tests::kind_of;
 using tests::random_bytes;
 using tests::ScratchDirectory;
 
@@ -64,16 +65,6 @@ std::vector<std::filesystem::path> blob_files(const std::filesystem::path& data)
 std::size_t staged_files(const std::filesystem::path& data) {
   return static_cast<std::size_t>(
       std::distance(std::filesystem::directory_iterator(data / "staging"), {}));
-}
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  FAIL("expected an error");
-  return ErrorKind::Io;
 }
 
 TEST_CASE("storage/local_blob_store: a lost or cut file is found out, reported, and heals") {

@@ -1,7 +1,6 @@
 // The small primitives: digests, patterns, time, files, threads.
 #include <atomic>
 #include <fstream>
-#include <functional>
 #include <stdexcept>
 #include <thread>
 
@@ -14,23 +13,15 @@
 #include "storage/base/file.h"
 #include "storage/base/glob.h"
 #include "storage/base/thread_pool.h"
+#include "tests/storage/error_kind.h"
 #include "tests/storage/scratch.h"
 
 namespace holdfast {
 namespace {
 
+using tests::kind_of;
 using tests::random_bytes;
 using tests::ScratchDirectory;
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  FAIL("expected an error");
-  return ErrorKind::Io;
-}
 
 TEST_CASE("storage/base/digest: known answers") {
   // FIPS 180-4 examples; git's own ids of the empty blob and the empty tree.

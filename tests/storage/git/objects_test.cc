@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <iostream>
 #include <map>
 
@@ -13,24 +12,16 @@
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "tests/storage/error_kind.h"
 #include "tests/storage/scratch.h"
 
 namespace holdfast::storage::git {
 namespace {
 
+using tests::kind_of;
 using tests::ScratchDirectory;
 
 GitOid oid(char digit) { return *parse_git_oid(std::string(40, digit)); }
-
-ErrorKind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  FAIL("expected an error");
-  return ErrorKind::Io;
-}
 
 TEST_CASE("storage/git/objects: trees sort as git does and read back") {
   // Git compares "lib" the directory as "lib/": behind "lib.c" and "lib-a", before "lib0".
