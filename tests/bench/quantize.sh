@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ops/build release quantize_bench
-exec build/release/tests/bench/quantize_bench "$@"
+exec build/release/tests/quantize/quantize_bench "$@"
