@@ -143,6 +143,11 @@ class Catalog {
   virtual std::vector<FileRecord> files(const RepoId& id, const GitOid& commit,
                                         std::string_view directory) const = 0;
 
+  // A visible revision of the repository that has a file of this content, with the file; nothing
+  // when none has. Costs the same however many revisions there are.
+  virtual std::optional<std::pair<GitOid, FileRecord>> find_use(const RepoId& id,
+                                                                const Digest& object) const = 0;
+
   virtual std::optional<GitObjectRecord> find_git_object(const GitOid& oid) const = 0;
   // The object that holds the same bytes as this git blob, if we know one: dedupes small files.
   virtual std::optional<Digest> find_blob_object(const GitOid& blob) const = 0;

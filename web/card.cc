@@ -115,6 +115,17 @@ std::string clean_path(std::string_view url) {
   return clean.append(url.substr(path_end));
 }
 
+// The page of a path inside the repository: a file's, or a directory's where it ends in a slash.
+std::string page_url(std::string_view url, const CardLinks& links) {
+  const std::string clean = clean_path(url);
+  const auto path_end = std::min(clean.find_first_of("?#"), clean.size());
+  const std::string_view path = std::string_view(clean).substr(0, path_end);
+  if (!path.empty() && !path.ends_with('/')) return links.page_base + clean;
+  std::string page = links.directory_base;
+  if (!path.empty()) page.append("/").append(path.substr(0, path.size() - 1));
+  return page.append(clean.substr(path_end));
+}
+
 // Where an image of this repository lies on this server; empty when it comes from elsewhere.
 std::string image_url(std::string_view url, const CardLinks& links) {
   if (const auto file = own_file(url, links); !file.empty()) {
@@ -130,7 +141,7 @@ std::string image_url(std::string_view url, const CardLinks& links) {
 std::string link_url(std::string_view url, const CardLinks& links) {
   constexpr std::array<std::string_view, 3> kSchemes{"https", "http", "mailto"};
   if (const auto file = own_file(url, links); !file.empty()) {
-    return links.page_base + clean_path(file);
+    return page_url(file, links);
   }
   const std::string_view scheme = scheme_of(url);
   if (!scheme.empty()) {
@@ -141,7 +152,7 @@ std::string link_url(std::string_view url, const CardLinks& links) {
   if (url.empty() || url.starts_with('#') || url.starts_with('/') || is_elsewhere(url)) {
     return std::string(url);
   }
-  return links.page_base + clean_path(url);
+  return page_url(url, links);
 }
 
 bool inside_link(cmark_node* node) noexcept {

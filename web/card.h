@@ -15,8 +15,11 @@ namespace holdfast::web {
 std::string_view without_front_matter(std::string_view readme) noexcept;
 
 struct CardLinks {
-  std::string file_base;   // in front of a relative image: "/owner/name/resolve/COMMIT/"
-  std::string page_base;   // in front of a relative link: "/owner/name/blob/COMMIT/"
+  std::string file_base;  // in front of a relative image: "/owner/name/resolve/COMMIT/"
+  std::string page_base;  // in front of a relative link: "/owner/name/blob/COMMIT/"
+  // The repository's root as a page: "/owner/name/tree/COMMIT"; links that end in a slash follow
+  // it.
+  std::string directory_base;
   std::string repository;  // "owner/name": upstream's URLs of its own files are taken as relative
 };
 

@@ -1,6 +1,7 @@
 // Downloads of git-lfs: the batch API and the objects it points at (git-lfs docs/api/batch.md;
 // hub-protocol 2.11).
-#include <map>
+#include <string>
+#include <vector>
 
 #include "web/internal/answers.h"
 #include "web/internal/git_repository.h"
@@ -36,27 +37,6 @@ std::vector<Asked> read_batch(std::string_view body) {
   return asked;
 }
 
-// A place where an LFS object is, by which it can be served.
-struct LfsFile {
-  GitOid commit;
-  std::string path;
-  std::uint64_t size_bytes = 0;
-};
-
-// The LFS objects that the repository's revisions name and the store holds.
-std::map<Digest, LfsFile> lfs_files(const storage::Catalog& catalog, const storage::RepoId& id) {
-  std::map<Digest, LfsFile> files;
-  for (const auto& revision : catalog.revisions(id)) {
-    for (const auto& file : catalog.files(id, revision.commit, "")) {
-      if (!file.lfs || !file.object) continue;
-      files.emplace(
-          *file.object,
-          LfsFile{.commit = revision.commit, .path = file.path, .size_bytes = file.size_bytes});
-    }
-  }
-  return files;
-}
-
 Json lfs_error(int code, std::string_view message) {
   return Json::Object{{"code", code}, {"message", std::string(message)}};
 }
@@ -66,7 +46,7 @@ Json lfs_error(int code, std::string_view message) {
 Response lfs_batch(const Call& call) {
   const auto repository = find_git_repository(call);
   const auto asked = read_batch(call.request.body);
-  const auto held = lfs_files(call.services.store.catalog(), repository.id);
+  const auto& catalog = call.services.store.catalog();
   const std::string page = page_path(call.services, repository.id);
   const std::string prefix =
       base_url(call) + page.substr(base_path(call.services).size()) + "/info/lfs/objects/";
@@ -74,12 +54,12 @@ Response lfs_batch(const Call& call) {
   for (const Asked& object : asked) {
     Json::Object entry{{"oid", object.oid}, {"size", object.size_bytes}};
     const auto digest = parse_digest(object.oid);
-    const auto found = digest ? held.find(*digest) : held.end();
-    if (found == held.end()) {
+    const auto use = digest ? catalog.find_use(repository.id, *digest) : std::nullopt;
+    if (!use) {
       entry.set("error", lfs_error(404, "Object does not exist in this repository"));
-    } else if (found->second.size_bytes != object.size_bytes) {
+    } else if (use->second.size_bytes != object.size_bytes) {
       entry.set("error",
-                lfs_error(422, "size: expected " + std::to_string(found->second.size_bytes)));
+                lfs_error(422, "size: expected " + std::to_string(use->second.size_bytes)));
     } else {
       entry.set("authenticated", true);
       entry.set("actions", Json::Object{{"download", Json::Object{{"href", prefix + object.oid}}}});
@@ -97,15 +77,13 @@ Response lfs_batch(const Call& call) {
 Response lfs_object(const Call& call) {
   const auto repository = find_git_repository(call);
   const auto digest = parse_digest(call.match.path);
-  const auto files = lfs_files(call.services.store.catalog(), repository.id);
-  const auto found = digest ? files.find(*digest) : files.end();
-  if (found == files.end()) {
-    refuse(404, "EntryNotFound", "Object does not exist in this repository");
-  }
+  const auto use =
+      digest ? call.services.store.catalog().find_use(repository.id, *digest) : std::nullopt;
+  if (!use) refuse(404, "EntryNotFound", "Object does not exist in this repository");
   Match match = call.match;
   match.repo = repository.id.full_name();
-  match.revision = to_hex(found->second.commit);
-  match.path = found->second.path;
+  match.revision = to_hex(use->first);
+  match.path = use->second.path;
   return resolve_file(
       Call{.request = call.request, .services = call.services, .match = match, .query = {}});
 }

@@ -43,6 +43,7 @@ inline constexpr std::size_t kListPage = 1000;        // repositories in one ans
 inline constexpr std::size_t kCommitsMax = 10'000;    // commits walked for one answer
 inline constexpr std::size_t kPathsMax = 10'000;      // paths in one paths-info request
 inline constexpr std::size_t kJobsPage = 200;         // jobs in one answer
+inline constexpr std::size_t kOciRevisionsMax = 16;   // searched for the digest of a manifest
 
 inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves, shallow commits: of each
 inline constexpr std::uint64_t kGitRequestBytesMax = std::uint64_t{16} * 1024 * 1024;  // inflated

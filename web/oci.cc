@@ -1,7 +1,8 @@
 // Models for ollama, for llama.cpp of before 2026 and for plain OCI clients
 // (hub-protocol 2.6, 2.7): /v2/{repo}/manifests/{tag} and /v2/{repo}/blobs/{digest}. A manifest is
 // made anew from the files of the default branch each time, byte for byte the same; only the small
-// configuration in it is no stored file, and is made anew too when its digest is asked for.
+// configuration in it is no stored file, and is made anew too when its digest is asked for. A pull
+// that is under way when the branch moves goes on: digests are found in older revisions too.
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -13,6 +14,7 @@
 #include "web/internal/html.h"
 #include "web/internal/listing.h"
 #include "web/internal/repository_facts.h"
+#include "web/limits.h"
 
 namespace holdfast::web {
 namespace {
@@ -89,13 +91,26 @@ struct Revision {
   std::vector<FileRecord> files;
 };
 
-Revision read_revision(const Call& call) {
-  const auto& catalog = call.services.store.catalog();
+RevisionAt find_head(const Call& call) {
   const auto id = find_repository(call).id;
-  const auto commit = catalog.resolve(id, "HEAD");
+  const auto commit = call.services.store.catalog().resolve(id, "HEAD");
   if (!commit) refuse_oci("NAME_UNKNOWN", "The repository has no revision");
-  const RevisionAt at{.id = id, .commit = *commit};
-  return {.at = at, .files = stored_files(catalog, at)};
+  return {.id = id, .commit = *commit};
+}
+
+Revision read_revision(const Call& call, const RevisionAt& at) {
+  return {.at = at, .files = stored_files(call.services.store.catalog(), at)};
+}
+
+// The revisions whose manifests a digest may name: the default branch's, then the newest ones.
+std::vector<RevisionAt> recent_revisions(const Call& call) {
+  std::vector<RevisionAt> recent{find_head(call)};
+  for (const auto& revision : call.services.store.catalog().revisions(recent.front().id)) {
+    if (recent.size() == kOciRevisionsMax) break;
+    if (revision.commit == recent.front().commit) continue;
+    recent.push_back({.id = recent.front().id, .commit = revision.commit});
+  }
+  return recent;
 }
 
 const FileRecord* find_model(const Revision& revision, std::string_view tag) {
@@ -169,26 +184,47 @@ std::string manifest_of(const Call& call, const Revision& revision, const FileRe
   return to_text(Json(manifest));
 }
 
-// The manifest that a tag, or the digest of one of ours, names.
-std::string find_manifest(const Call& call) {
-  const Revision revision = read_revision(call);
-  const std::string& tag = call.match.revision;
-  if (!tag.starts_with(kDigestPrefix)) {
-    const FileRecord* model = find_model(revision, tag);
-    if (model == nullptr) refuse_oci("MANIFEST_UNKNOWN", "No GGUF file is named \"" + tag + "\"");
-    return manifest_of(call, revision, *model);
+// A text that is made of a model's files, not stored, and found by its digest.
+using MadeText = std::string (*)(const Call&, const Revision&, const FileRecord& model);
+
+struct Made {
+  RevisionAt at;
+  std::string text;
+};
+
+std::optional<Made> find_made(const Call& call, const Digest& digest, MadeText make) {
+  for (const RevisionAt& at : recent_revisions(call)) {
+    const Revision revision = read_revision(call, at);
+    for (const FileRecord& file : revision.files) {
+      if (!is_model(file)) continue;
+      std::string text = make(call, revision, file);
+      if (sha256(as_bytes(text)) == digest) return Made{.at = at, .text = std::move(text)};
+    }
   }
-  for (const FileRecord& file : revision.files) {
-    if (!is_model(file)) continue;
-    std::string manifest = manifest_of(call, revision, file);
-    if (to_hex(sha256(as_bytes(manifest))) == tag.substr(kDigestPrefix.size())) return manifest;
-  }
-  refuse_oci("MANIFEST_UNKNOWN", "No manifest has the digest " + tag);
+  return std::nullopt;
 }
 
-FileVersion blob_version(const Revision& revision, const Digest& digest, std::uint64_t size_bytes) {
+std::optional<Digest> parse_oci_digest(std::string_view name) {
+  if (!name.starts_with(kDigestPrefix)) return std::nullopt;
+  return parse_digest(name.substr(kDigestPrefix.size()));
+}
+
+// The manifest that a tag, or the digest of one of ours, names.
+std::string find_manifest(const Call& call) {
+  const std::string& tag = call.match.revision;
+  if (const auto digest = parse_oci_digest(tag)) {
+    if (auto made = find_made(call, *digest, manifest_of)) return std::move(made->text);
+    refuse_oci("MANIFEST_UNKNOWN", "No manifest has the digest " + tag);
+  }
+  const Revision revision = read_revision(call, find_head(call));
+  const FileRecord* model = find_model(revision, tag);
+  if (model == nullptr) refuse_oci("MANIFEST_UNKNOWN", "No GGUF file is named \"" + tag + "\"");
+  return manifest_of(call, revision, *model);
+}
+
+FileVersion blob_version(const GitOid& commit, const Digest& digest, std::uint64_t size_bytes) {
   FileVersion version{.etag = "\"" + to_hex(digest) + "\"",
-                      .commit = to_hex(revision.at.commit),
+                      .commit = to_hex(commit),
                       .size_bytes = size_bytes,
                       .by_commit = true,
                       .headers = {}};
@@ -205,12 +241,11 @@ FileVersion blob_version(const Revision& revision, const Digest& digest, std::ui
 // The bytes of a blob of this repository; nothing when it has no such blob.
 std::optional<Response> answer_blob(const Call& call, const Digest& digest) {
   const auto generation = call.services.store.generation();
-  const Revision revision = read_revision(call);
-  for (const FileRecord& record : revision.files) {
-    if (record.object != digest) continue;
+  const auto id = find_repository(call).id;
+  if (const auto use = call.services.store.catalog().find_use(id, digest)) {
     auto file = std::make_shared<HotFile>();
     file->reader = call.services.store.blobs().open(digest);
-    file->version = blob_version(revision, digest, file->reader->size_bytes());
+    file->version = blob_version(use->first, digest, file->reader->size_bytes());
     file->route = call.match.route->name;
     // Without the word "direct" the answer depends on more than the target.
     if (call.services.hot_files != nullptr && call.query.flag("direct")) {
@@ -218,15 +253,11 @@ std::optional<Response> answer_blob(const Call& call, const Digest& digest) {
     }
     return answer_file(call.request, file);
   }
-  for (const FileRecord& record : revision.files) {
-    if (!is_model(record)) continue;
-    const std::string config = config_of(call, revision, record);
-    if (sha256(as_bytes(config)) != digest) continue;
-    const auto version =
-        std::make_shared<const FileVersion>(blob_version(revision, digest, config.size()));
-    return answer_text(call.request, version, config);
-  }
-  return std::nullopt;
+  const auto made = find_made(call, digest, config_of);
+  if (!made) return std::nullopt;
+  const auto version =
+      std::make_shared<const FileVersion>(blob_version(made->at.commit, digest, made->text.size()));
+  return answer_text(call.request, version, made->text);
 }
 
 // Before it fetches the parts of a blob, ollama asks for it once to learn where the bytes are, and
@@ -257,9 +288,7 @@ Response oci_manifest(const Call& call) {
 
 Response oci_blob(const Call& call) {
   const std::string_view name = call.match.revision;
-  const auto digest = name.starts_with(kDigestPrefix)
-                          ? parse_digest(name.substr(kDigestPrefix.size()))
-                          : std::nullopt;
+  const auto digest = parse_oci_digest(name);
   auto found = digest ? answer_blob(call, *digest) : std::nullopt;
   if (!found) refuse_oci("BLOB_UNKNOWN", "This repository has no blob " + std::string(name));
   if (!asks_where(call)) return *std::move(found);

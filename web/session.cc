@@ -122,7 +122,12 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
 
   void close() noexcept override {
     error_code ignored;
-    socket_.close(ignored);
+    if (pool_sends_) {
+      // The descriptor's number must not become another connection's under the pool's hands.
+      socket_.shutdown(Socket::shutdown_both, ignored);
+    } else {
+      socket_.close(ignored);
+    }
     tell_news();
   }
 
@@ -378,7 +383,9 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       if (of_file && outgoing_.is_cold()) {
         std::function<void()> push = [&] { progress = outgoing_.push(socket_.native_handle()); };
         give_all_time();  // the disk's time is not the client's
+        pool_sends_ = true;
         co_await on_pool(std::move(push));
+        pool_sends_ = false;
       } else {
         progress = outgoing_.push(socket_.native_handle());
       }
@@ -407,6 +414,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   bool has_news_ = false;  // since the long poll last looked
   bool trusted_;
   bool idle_ = true;
+  bool pool_sends_ = false;  // a thread of the pool uses the socket
   SteadyTime deadline_ = SteadyTime::max();
   std::shared_ptr<spdlog::logger> log_ = log();  // shared with spdlog's registry
   RequestReader reader_;

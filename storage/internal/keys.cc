@@ -42,6 +42,10 @@ std::string reference(const Digest& digest, const RepoId& repo, const GitOid& co
   return join({raw(digest), to_text(repo), kSeparator, to_hex(commit), kSeparator, checked(path)});
 }
 
+std::string references(const Digest& digest, const RepoId& repo) {
+  return join({raw(digest), to_text(repo), kSeparator});
+}
+
 std::string of_revision(const RepoId& repo, const GitOid& commit, std::string_view text) {
   return join({to_text(repo), kSeparator, to_hex(commit), kSeparator, checked(text)});
 }

@@ -18,6 +18,8 @@ std::string git(const GitOid& oid);        // 20 raw bytes
 // ref: who keeps an object alive.
 std::string reference(const Digest& digest, const RepoId& repo, const GitOid& commit,
                       std::string_view path);
+// The prefix of those of one repository.
+std::string references(const Digest& digest, const RepoId& repo);
 
 // tree, fact, hole: REPO NUL COMMIT NUL TEXT. An empty text gives the prefix of a revision's rows.
 std::string of_revision(const RepoId& repo, const GitOid& commit, std::string_view text);

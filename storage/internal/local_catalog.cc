@@ -8,6 +8,7 @@
 #include "storage/base/error.h"
 #include "storage/internal/catalog_rows.h"
 #include "storage/internal/keys.h"
+#include "storage/internal/local_care.h"
 #include "storage/internal/publish.h"
 #include "storage/internal/removal.h"
 #include "storage/limits.h"
@@ -44,6 +45,8 @@ class LocalCatalog final : public Catalog {
                                       std::string_view path) const override;
   std::vector<FileRecord> files(const RepoId& id, const GitOid& commit,
                                 std::string_view directory) const override;
+  std::optional<std::pair<GitOid, FileRecord>> find_use(const RepoId& id,
+                                                        const Digest& object) const override;
   std::optional<GitObjectRecord> find_git_object(const GitOid& oid) const override;
   std::optional<Digest> find_blob_object(const GitOid& blob) const override;
   void remember_blobs(std::span<const std::pair<GitOid, Digest>> blobs) override;
@@ -192,6 +195,21 @@ std::optional<GitObjectRecord> LocalCatalog::find_git_object(const GitOid& oid) 
   if (!parts_.blobs.find(*git.same_bytes)) return std::nullopt;
   return GitObjectRecord{.type = "blob",
                          .bytes = read_object(parts_.blobs, *git.same_bytes, kGitBlobMax)};
+}
+
+std::optional<std::pair<GitOid, FileRecord>> LocalCatalog::find_use(const RepoId& id,
+                                                                    const Digest& object) const {
+  std::optional<std::pair<GitOid, FileRecord>> found;
+  const auto visit = [&](std::string_view key, std::string_view) {
+    const Reference reference = parse_reference(key);
+    const auto commit = parse_git_oid(reference.commit);
+    // The row may be older than a removal that happens meanwhile.
+    const auto file = commit ? find_file(id, *commit, reference.path) : std::nullopt;
+    if (file) found.emplace(*commit, *file);
+    return !found;
+  };
+  parts_.database.scan(Family::Ref, keys::references(object, id), visit);
+  return found;
 }
 
 std::optional<Digest> LocalCatalog::find_blob_object(const GitOid& blob) const {

@@ -272,6 +272,26 @@ TEST_CASE_FIXTURE(Fixture, "storage/catalog: a regular file's git blob is the st
   CHECK(!catalog().find_git_object(oid("unknown")));
 }
 
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: an object leads to a file of its own repository") {
+  const auto weights = file("weights.bin", "large", true);
+  catalog().publish(publication("c1", {weights}));
+  auto second = publication("c2", {file("b.txt", "small")});
+  catalog().publish(second);
+
+  const auto use = catalog().find_use(repo, *weights.object);
+  REQUIRE(use);
+  CHECK(use->first == oid("c1"));
+  CHECK(use->second.path == "weights.bin");
+  CHECK(use->second.lfs);
+  CHECK(!catalog().find_use(repo, sha256(as_bytes("absent"))));
+  // Names that begin alike are other repositories.
+  CHECK(!catalog().find_use(parse_repo_id("owner/nam"), *weights.object));
+  CHECK(!catalog().find_use(parse_repo_id("owner/name2"), *weights.object));
+
+  catalog().remove(repo, oid("c1"));
+  CHECK(!catalog().find_use(repo, *weights.object));
+}
+
 TEST_CASE_FIXTURE(Fixture, "storage/catalog: facts and holes") {
   const std::pair<std::string, Json> facts[] = {
       {"card", Json(Json::Object{{"license", "mit"}})}, {"file/a", 1}, {"file/b", 2}};

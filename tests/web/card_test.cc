@@ -7,8 +7,10 @@
 namespace holdfast::web {
 namespace {
 
-const CardLinks kLinks{
-    .file_base = "/o/n/resolve/C/", .page_base = "/o/n/blob/C/", .repository = "o/n"};
+const CardLinks kLinks{.file_base = "/o/n/resolve/C/",
+                       .page_base = "/o/n/blob/C/",
+                       .directory_base = "/o/n/tree/C",
+                       .repository = "o/n"};
 
 bool holds(const std::string& html, std::string_view part) {
   return html.find(part) != std::string::npos;
@@ -79,8 +81,11 @@ TEST_CASE("web/card: links and images stay at home, or ask to be clicked") {
       {"[c](../../../x.md)", "href=\"/o/n/blob/C/x.md\"", ".."},
       {"[c](%2e%2E/.%2e/x.md?a=..)", "href=\"/o/n/blob/C/x.md?a=..\"", "2e"},
       {"[c](..\\\\..\\\\x.md)", "href=\"/o/n/blob/C/x.md\"", ".."},
-      {"[c](docs/)", "href=\"/o/n/blob/C/docs/\"", "//"},
-      {"[c](./)", "href=\"/o/n/blob/C/\"", "./"},
+      {"[c](docs/)", "href=\"/o/n/tree/C/docs\"", "//"},
+      {"[c](./)", "href=\"/o/n/tree/C\"", "./"},
+      {"[c](..#top)", "href=\"/o/n/tree/C#top\"", ".."},
+      {"[c](onnx/)", "href=\"/o/n/tree/C/onnx\"", "blob"},
+      {"[c](a/../onnx/deep/?x)", "href=\"/o/n/tree/C/onnx/deep?x\"", ".."},
       {"![c](../../a/../chart.png)", "src=\"/o/n/resolve/C/chart.png\"", ".."},
       {"[c](https://huggingface.co/o/n/blob/main/../../x.md)", "href=\"/o/n/blob/C/x.md\"", ".."},
       {"![b](/\\\\e.org/b.png)", "b", "<img"},

@@ -72,9 +72,11 @@ void check_target(std::string_view input) {
 }
 
 void check_card(std::string_view input) {
-  const std::string html = web::render_card(
-      web::without_front_matter(input),
-      {.file_base = "/o/n/resolve/C/", .page_base = "/o/n/blob/C/", .repository = "o/n"});
+  const std::string html =
+      web::render_card(web::without_front_matter(input), {.file_base = "/o/n/resolve/C/",
+                                                          .page_base = "/o/n/blob/C/",
+                                                          .directory_base = "/o/n/tree/C",
+                                                          .repository = "o/n"});
   for (const std::string_view tag : {"<script", "<iframe", "<object", "<embed", "<style", "<link",
                                      "<meta", "<base", "<form", "<svg", "<video"}) {
     require(!holds_part(html, tag));

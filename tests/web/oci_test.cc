@@ -100,6 +100,25 @@ TEST_CASE("web/oci: every digest of a manifest leads to bytes that have it") {
   CHECK(config.find("model_type")->as_string() == "1.5 M");
 }
 
+TEST_CASE("web/oci: a pull goes on when the branch moves meanwhile") {
+  const Asking hub;
+  const std::string manifest = body_of(hub.get("/v2/org/tiny/manifests/latest"));
+  const Json json = parse_json(manifest, "manifest");
+  tests::publish(*hub.sample.store,
+                 {.id = "org/tiny",
+                  .files = {{"tiny-Q8_0.gguf", tests::pattern_bytes(6000), true}},
+                  .facts = {},
+                  .parents = {hub.sample.commit("org/tiny")}});
+
+  CHECK(body_of(hub.get("/v2/org/tiny/manifests/latest")) != manifest);
+  CHECK(body_of(hub.get("/v2/org/tiny/manifests/" + digest_of(manifest))) == manifest);
+  for (const Json& part : {*json.find("config"), json.find("layers")->as_array().front()}) {
+    const std::string digest = part.find("digest")->as_string();
+    CAPTURE(digest);
+    CHECK(digest_of(body_of(hub.get("/v2/org/tiny/blobs/" + digest))) == digest);
+  }
+}
+
 TEST_CASE("web/oci: ollama asks where a blob is, and gets an address that serves its parts") {
   Asking hub;
   HotFiles hot;
