@@ -93,7 +93,8 @@ struct Publication {
   std::vector<std::pair<GitOid, GitObjectRecord>> git_objects;  // commit, trees, pointer blobs
   std::vector<Ref> refs;                                        // to set
   std::optional<Evidence> evidence;
-  std::vector<std::string> leases;  // lease keys to drop in the same batch
+  std::vector<std::pair<std::string, Json>> facts;  // as put_facts() takes them
+  std::vector<std::string> leases;                  // lease keys to drop in the same batch
 };
 
 // What a removal took away.
@@ -103,10 +104,11 @@ struct Removal {
   bool repository = false;  // nothing of it is left
 };
 
+// Something that should be mirrored and is not here.
 struct Hole {
   RepoId repo;
-  GitOid commit;
-  std::string path;
+  GitOid commit;     // all zeros: not known
+  std::string path;  // empty: all that is selected of the revision
   std::string reason;
   Time since;
 };
@@ -156,7 +158,15 @@ class Catalog {
   // objects.
   virtual void remember_blobs(std::span<const std::pair<GitOid, Digest>> blobs) = 0;
 
-  virtual void publish(const Publication& publication) = 0;
+  void publish(const Publication& publication) { publish_all({&publication, 1}); }
+
+  // The same for many at once, each of a repository of its own: all of them become visible in one
+  // atomic, synced write, or none. This is how a catalog of cards without weights comes in: put the
+  // cards of a few hundred repositories with put_all(), then publish those repositories together,
+  // each with the selection that took its card and with what a scan would say as `facts` (no scan
+  // job is then needed). Invalid when two name one repository, LimitExceeded above
+  // kPublicationsMax.
+  virtual void publish_all(std::span<const Publication> publications) = 0;
   // Points refs at revisions that are visible already.
   virtual void set_refs(const RepoId& id, std::span<const Ref> refs) = 0;
   // Forgets a revision with the refs that point at it, or all of the repository without `commit` or
@@ -164,8 +174,13 @@ class Catalog {
   // NotFound when there is no such repository or revision.
   virtual Removal remove(const RepoId& id, const std::optional<GitOid>& commit) = 0;
 
+  // Forgets a revision that no ref names; false when one does, when it is the only one, and when
+  // there is none.
+  virtual bool expire(const RepoId& id, const GitOid& commit) = 0;
+
   // Facts about a revision or a file of it, as JSON, written by scan jobs and read by web:
-  // key "card" (front matter and derived fields) or "file/<path>" (tensor table, GGUF keys).
+  // key "card" (front matter and derived fields) or "file/<path>" (tensor table, GGUF keys). Under
+  // the commit of zeros: about the repository itself, such as "mirror" (what upstream did to it).
   virtual void put_facts(const RepoId& id, const GitOid& commit,
                          std::span<const std::pair<std::string, Json>> facts) = 0;
   virtual std::optional<Json> find_fact(const RepoId& id, const GitOid& commit,

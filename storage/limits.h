@@ -29,6 +29,9 @@ inline constexpr std::chrono::hours kTrashPeriod{24};
 inline constexpr std::uint64_t kGcPercentMax = 90;
 inline constexpr std::uint64_t kGcObjectsMin = 100;
 
+// Repositories that become visible in one write: above, its batch would take too much memory.
+inline constexpr std::size_t kPublicationsMax = 4096;
+
 inline constexpr std::size_t kLeaseKeyMax = 1024;
 inline constexpr std::size_t kPathMax = 4096;
 inline constexpr std::size_t kRefNameMax = 1024;

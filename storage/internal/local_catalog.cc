@@ -50,9 +50,10 @@ class LocalCatalog final : public Catalog {
   std::optional<GitObjectRecord> find_git_object(const GitOid& oid) const override;
   std::optional<Digest> find_blob_object(const GitOid& blob) const override;
   void remember_blobs(std::span<const std::pair<GitOid, Digest>> blobs) override;
-  void publish(const Publication& publication) override;
+  void publish_all(std::span<const Publication> publications) override;
   void set_refs(const RepoId& id, std::span<const Ref> refs) override;
   Removal remove(const RepoId& id, const std::optional<GitOid>& commit) override;
+  bool expire(const RepoId& id, const GitOid& commit) override;
   void put_facts(const RepoId& id, const GitOid& commit,
                  std::span<const std::pair<std::string, Json>> facts) override;
   std::optional<Json> find_fact(const RepoId& id, const GitOid& commit,
@@ -228,12 +229,15 @@ void LocalCatalog::remember_blobs(std::span<const std::pair<GitOid, Digest>> blo
   parts_.database.write(batch);
 }
 
-void LocalCatalog::publish(const Publication& publication) {
+void LocalCatalog::publish_all(std::span<const Publication> publications) {
+  check_distinct(publications);
   const std::lock_guard lock(writing_);
   const std::shared_lock gate(parts_.gate);
-  check_publication(parts_, publication);
   Batch batch(parts_.database);
-  add_publication(batch, parts_, publication);
+  for (const Publication& publication : publications) {
+    check_publication(parts_, publication);
+    add_publication(batch, parts_, publication);
+  }
   parts_.database.write(batch);
   ++parts_.generation;
 }
@@ -261,6 +265,19 @@ Removal LocalCatalog::remove(const RepoId& id, const std::optional<GitOid>& comm
   parts_.database.write(batch);
   ++parts_.generation;
   return removal;
+}
+
+bool LocalCatalog::expire(const RepoId& id, const GitOid& commit) {
+  const std::lock_guard lock(writing_);
+  const auto all = revisions(id);
+  const auto names_it = [&](const Ref& ref) { return ref.commit == commit; };
+  const bool held = std::ranges::find(all, commit, &RevisionRecord::commit) != all.end();
+  if (!held || all.size() == 1 || std::ranges::any_of(refs(id), names_it)) return false;
+  Batch batch(parts_.database);
+  add_removal(batch, parts_, id, commit);
+  parts_.database.write(batch);
+  ++parts_.generation;
+  return true;
 }
 
 void LocalCatalog::put_facts(const RepoId& id, const GitOid& commit,

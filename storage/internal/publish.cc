@@ -71,9 +71,12 @@ std::string reference_of(const Publication& publication, const FileRecord& file)
 
 // Publishing a revision again replaces its listing: rows that the new one does not have go.
 void erase_outdated_files(Batch& batch, const CatalogParts& parts, const Publication& publication) {
+  const auto prefix = keys::of_revision(publication.repository.id, publication.revision.commit, "");
+  const auto revision =
+      keys::revision(publication.repository.id, to_hex(publication.revision.commit));
+  if (!parts.database.contains(Family::Head, revision)) return;
   std::map<std::string_view, const FileRecord*> listed;
   for (const FileRecord& file : publication.files) listed.emplace(file.path, &file);
-  const auto prefix = keys::of_revision(publication.repository.id, publication.revision.commit, "");
   parts.database.scan(Family::Tree, prefix, [&](std::string_view key, std::string_view row) {
     const FileRecord old = decode_file(key.substr(prefix.size()), row);
     const auto now = listed.find(old.path);
@@ -115,6 +118,20 @@ void put_git_alias(Batch& batch, const CatalogParts& parts, const GitOid& blob,
     batch.put(Family::Git, keys::git(blob), encode_git_alias(object));
 }
 
+void check_distinct(std::span<const Publication> publications) {
+  if (publications.size() > kPublicationsMax)
+    fail(ErrorKind::LimitExceeded, "publish: expected at most " + std::to_string(kPublicationsMax) +
+                                       " repositories at once, found " +
+                                       std::to_string(publications.size()));
+  if (publications.size() < 2) return;
+  std::unordered_set<std::string> seen;
+  for (const Publication& publication : publications) {
+    std::string name = to_text(publication.repository.id);
+    if (!seen.insert(name).second)
+      fail(ErrorKind::Invalid, name + ": expected once in one call, found twice");
+  }
+}
+
 void check_publication(const CatalogParts& parts, const Publication& publication) {
   for (const FileRecord& file : publication.files) check_file(parts, publication, file);
   check_refs(parts, publication.repository.id, publication.refs, &publication.revision.commit);
@@ -136,6 +153,8 @@ void add_publication(Batch& batch, const CatalogParts& parts, const Publication&
   if (publication.evidence)
     batch.put(Family::Evidence, keys::evidence(repo, commit),
               to_text(Json(publication.evidence->record)));
+  for (const auto& [key, value] : publication.facts)
+    batch.put(Family::Fact, keys::of_revision(repo, commit, key), to_text(value));
   for (const std::string& key : publication.leases) parts.leases.drop(batch, key);
   add_audit(batch, parts,
             {{"event", "publish"}, {"repo", to_text(repo)}, {"commit", to_hex(commit)}});

@@ -5,6 +5,10 @@
 
 namespace holdfast::storage {
 
+// What check_publication() sees is the catalog, not the batch: so one call takes each repository
+// once. Throws Invalid, LimitExceeded.
+void check_distinct(std::span<const Publication> publications);
+
 // Throws Invalid for a malformed record and NotFound for an object that is not stored or a ref that
 // points at no visible revision.
 void check_publication(const CatalogParts& parts, const Publication& publication);

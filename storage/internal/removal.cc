@@ -64,7 +64,10 @@ Removal add_removal(Batch& batch, const CatalogParts& parts, const RepoId& repo,
     batch.erase(Family::Head, key);
     return true;
   });
-  if (removal.repository) batch.erase(Family::Head, keys::repository(name));
+  if (removal.repository) {
+    batch.erase(Family::Head, keys::repository(name));
+    erase_revision(batch, parts.database, repo, GitOid{});  // what is said of the repository itself
+  }
   add_audit(batch, parts,
             {{"event", "remove"},
              {"repo", name},

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "storage/base/error.h"
+#include "storage/limits.h"
 #include "storage/store.h"
 #include "tests/storage/error_kind.h"
 #include "tests/storage/scratch.h"
@@ -97,6 +98,47 @@ TEST_CASE_FIXTURE(Fixture,
     CHECK(catalog().find_git_object(oid("commit object"))->bytes == std::string("a\0b", 3));
     CHECK(catalog().find_evidence(repo, oid("c1"))->record == made.evidence->record);
     CHECK(catalog().refs(repo) == made.refs);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: many repositories become visible together, or none") {
+  constexpr std::size_t kMany = 50;
+  std::vector<Publication> many;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    const std::string number = std::to_string(i);
+    many.push_back(publication("commit " + number, {file("README.md", "# Card " + number)}));
+    many.back().repository.id = parse_repo_id("owner/name-" + number);
+    many.back().revision.selection = {.include = {"README.md"}};
+    many.back().facts = {{"card", Json(Json::Object{{"license", "mit-" + number}})}};
+  }
+  SUBCASE("all") {
+    catalog().publish_all(many);
+    reopen();
+    CHECK(catalog().list_repositories({}).size() == kMany);
+    for (const Publication& one : many) {
+      const auto commit = catalog().resolve(one.repository.id, "main");
+      REQUIRE(commit == one.revision.commit);
+      const auto card = catalog().find_file(one.repository.id, *commit, "README.md");
+      REQUIRE(card);
+      CHECK(store->blobs().find(*card->object) == card->size_bytes);
+      CHECK(catalog().find_fact(one.repository.id, *commit, "card") == one.facts[0].second);
+    }
+    catalog().remove(many[3].repository.id, std::nullopt);
+    CHECK(!catalog().find_fact(many[3].repository.id, many[3].revision.commit, "card"));
+  }
+  SUBCASE("an object of the last one is not stored") {
+    many.back().files[0].object = sha256(as_bytes("never stored"));
+    CHECK(kind_of([&] { catalog().publish_all(many); }) == ErrorKind::NotFound);
+    CHECK(catalog().list_repositories({}).empty());
+  }
+  SUBCASE("one of them twice") {
+    many.push_back(many.front());
+    CHECK(kind_of([&] { catalog().publish_all(many); }) == ErrorKind::Invalid);
+    CHECK(catalog().list_repositories({}).empty());
+  }
+  SUBCASE("too many") {
+    many.resize(kPublicationsMax + 1);
+    CHECK(kind_of([&] { catalog().publish_all(many); }) == ErrorKind::LimitExceeded);
   }
 }
 
