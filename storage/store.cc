@@ -29,7 +29,8 @@ class LocalStore final : public Store {
   LocalStore(const StoreOptions& options, const Disk& disk, UniqueFd lock, bool fresh)
       : layout_{options.directory},
         lock_(std::move(lock)),
-        database_(layout_.catalog(), fresh),
+        database_(layout_.catalog(), fresh ? Database::Use::Create : Database::Use::Existing,
+                  disk.catalog_env()),
         numbers_(database_),
         leases_(database_, *options.clock),
         blobs_({.database = database_,
@@ -49,7 +50,7 @@ class LocalStore final : public Store {
                                      .gate = gate_})),
         care_(make_local_care(blobs_, *catalog_)) {
     check_schema();
-    if (fresh) write_format();
+    if (fresh) write_format(disk);
     blobs_.drop_expired();
     jobs_ = make_local_jobs(database_, *options.clock);
   }
@@ -81,11 +82,11 @@ class LocalStore final : public Store {
   }
 
   // Last of all: a directory with a FORMAT file is a complete store.
-  void write_format() {
+  void write_format(const Disk& disk) {
     const auto row = database_.get(Family::Meta, kUuidKey);
     if (!row) fail(ErrorKind::Corrupt, layout_.catalog().string() + ": expected the store's uuid");
     const StoreFormat format{.uuid = std::string(RowReader(*row, "uuid row").text())};
-    write_file_atomically(layout_.format(), as_bytes(to_text(format)), 0444);
+    write_format_file(layout_.format(), to_text(format), disk);
   }
 
   Layout layout_;

@@ -10,6 +10,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 
 #include "storage/base/error.h"
 
@@ -62,8 +63,9 @@ class NoAutomaticRecovery final : public rocksdb::EventListener {
   }
 };
 
-rocksdb::DBOptions database_options(bool create) {
+rocksdb::DBOptions database_options(bool create, rocksdb::Env* env) {
   rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
   options.create_if_missing = create;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
@@ -135,14 +137,19 @@ void Batch::erase(Family family, std::string_view key) {
   check(batch_.Delete(database_.handle(family), slice(key)), database_.path_);
 }
 
-Database::Database(const std::filesystem::path& directory, bool create) : path_(directory) {
-  if (!create && !std::filesystem::exists(directory / "CURRENT"))
+Database::Database(const std::filesystem::path& directory, Use use, rocksdb::Env* env)
+    : path_(directory) {
+  if (use != Use::Create && !std::filesystem::exists(directory / "CURRENT"))
     fail(ErrorKind::NotFound, directory.string() + ": expected a catalog, found none");
-  const auto options = database_options(create);
+  const auto options = database_options(use == Use::Create, env);
   const auto descriptors = families(options, directory);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  check(rocksdb::DB::Open(options, directory.string(), descriptors, &handles, &db), directory);
+  const Status status =
+      use == Use::ReadOnly
+          ? rocksdb::DB::OpenForReadOnly(options, directory.string(), descriptors, &handles, &db)
+          : rocksdb::DB::Open(options, directory.string(), descriptors, &handles, &db);
+  check(status, directory);
   db_.reset(db);
   for (rocksdb::ColumnFamilyHandle* handle : handles) {
     const auto at = std::ranges::find(kFamilyNames, handle->GetName());
@@ -189,6 +196,13 @@ void Database::apply(Batch& batch, bool synced) {
   // which the same changes may go again. So a disk that was full for a while needs no restart.
   if (!status.ok() && db_->Resume().ok()) status = db_->Write(options, &batch.batch_);
   check(status, path_);
+}
+
+void Database::checkpoint(const std::filesystem::path& directory) {
+  rocksdb::Checkpoint* made = nullptr;
+  check(rocksdb::Checkpoint::Create(db_.get(), &made), path_);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  check(checkpoint->CreateCheckpoint(std::filesystem::absolute(directory).string()), directory);
 }
 
 void Database::scan(Family family, std::string_view prefix, const Visit& visit,

@@ -64,9 +64,12 @@ class Batch {
 
 class Database {
  public:
-  // Opens the database below `directory`; makes it when `create`. NotFound when there is none,
-  // Conflict when another process has it.
-  Database(const std::filesystem::path& directory, bool create);
+  enum class Use { Existing, Create, ReadOnly };
+
+  // Opens the database below `directory`. NotFound when there is none and none is to be made,
+  // Conflict when another process has it. `env` is what its files go through, borrowed; null for
+  // the system's.
+  Database(const std::filesystem::path& directory, Use use, rocksdb::Env* env = nullptr);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database();
@@ -80,6 +83,10 @@ class Database {
   void write(Batch& batch);
   // Visible when it returns, durable with the next synced write. For what may be lost: log lines.
   void write_lazily(Batch& batch);
+
+  // Copies the database as it stands now to `directory`, which must not be there: as links where
+  // the file system allows it. Durable when it returns; writes go on meanwhile.
+  void checkpoint(const std::filesystem::path& directory);
 
   // Visits rows whose key starts with `prefix`, in key order from `from` on (which starts with
   // `prefix` too; empty = the first), until `visit` returns false. Sees one state of the database.

@@ -1,17 +1,21 @@
 // The check of everything against everything: rows, files, references, heads.
 #include <algorithm>
 #include <filesystem>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "storage/base/error.h"
 #include "storage/internal/catalog_rows.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/local_care.h"
+#include "storage/internal/object_check.h"
+#include "storage/internal/repair.h"
+#include "storage/internal/trust.h"
 
 namespace holdfast::storage {
 namespace {
 
-constexpr std::size_t kReadBytes = 1 << 20;
 constexpr std::size_t kRepositoriesPage = 1000;
 
 class Fsck {
@@ -31,25 +35,28 @@ class Fsck {
     check_files_of_revisions();
     check_heads();
     find_extra_files();
-    return {{"full", options_.full},         {"objects", progress_.done_items},
-            {"bytes", progress_.done_bytes}, {"findings", std::move(findings_)},
-            {"extra_files", extra_files_},   {"extra_bytes", extra_bytes_}};
+    settle_trust();
+    Json::Object result{{"full", options_.full},         {"objects", progress_.done_items},
+                        {"bytes", progress_.done_bytes}, {"findings", std::move(findings_)},
+                        {"extra_files", extra_files_},   {"extra_bytes", extra_bytes_}};
+    if (options_.repair) add_repairs(result);
+    return result;
   }
 
  private:
   void count();
   void check_object(const Digest& digest);
-  void give_up(const Digest& digest, const BlobRow& row, const std::string& finding);
-  void check_bytes(const Digest& digest, const BlobRow& row);
   void check_references();
   void check_files_of_revisions();
   void check_heads();
   void check_repository(const RepositoryRecord& repository);
   void find_extra_files();
+  void mend_reference(std::string_view file_key, const Digest& object);
+  void settle_trust();
+  void add_repairs(Json::Object& result) const;
 
   void find(std::string_view kind, std::string name, std::string text) {
-    findings_.emplace_back(
-        Json::Object{{"kind", kind}, {"name", std::move(name)}, {"text", std::move(text)}});
+    findings_.emplace_back(make_finding(kind, std::move(name), std::move(text)));
   }
 
   void check_stop() const {
@@ -57,13 +64,17 @@ class Fsck {
   }
 
   LocalBlobStore& blobs_;
-  const Database& database_;
+  Database& database_;
   const Catalog& catalog_;
   FsckOptions options_;
   JobContext& context_;
   Progress progress_;
   Json::Array findings_;
   std::uint64_t extra_files_ = 0, extra_bytes_ = 0;
+  // For a repair.
+  std::vector<Digest> broken_objects_;
+  std::vector<std::pair<RepoId, GitOid>> broken_revisions_;
+  std::uint64_t unkept_ = 0, mended_ = 0;  // files without the row that keeps their object
 };
 
 void Fsck::count() {
@@ -80,50 +91,20 @@ void Fsck::check_object(const Digest& digest) {
   check_stop();
   const auto row = find_blob_row(database_, digest);
   if (!row || row->state == BlobState::Condemned) return;  // gone, or on its way out
-  try {
-    if (options_.full) {
-      check_bytes(digest, *row);
-    } else {
-      blobs_.open_anew(digest);
-      progress_.done_bytes += row->size_bytes;
-    }
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::NotFound) return;  // condemned meanwhile
-    if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::Io) throw;
-    find("damaged_object", to_hex(digest), error.what());
-    if (error.kind() == ErrorKind::Io) give_up(digest, *row, error.what());
+  const auto finding = holdfast::storage::check_object(
+      blobs_, digest, options_.full ? Depth::Bytes : Depth::Size, [this](std::uint64_t bytes) {
+        check_stop();
+        progress_.done_bytes += bytes;
+        context_.report(progress_);
+      });
+  if (finding) {
+    find("damaged_object", to_hex(digest), *finding);
+    broken_objects_.push_back(digest);
+  } else if (!options_.full) {
+    progress_.done_bytes += row->size_bytes;
   }
   ++progress_.done_items;
   context_.report(progress_);
-}
-
-// What the disk cannot read is damaged like what it reads wrong: the next sync fetches it again.
-void Fsck::give_up(const Digest& digest, const BlobRow& row, const std::string& finding) {
-  try {
-    blobs_.quarantine(digest, row, finding);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::Corrupt) throw;
-  }
-}
-
-void Fsck::check_bytes(const Digest& digest, const BlobRow& row) {
-  const std::unique_ptr<BlobReader> reader = blobs_.open_anew(digest);
-  Sha256 hasher;
-  std::vector<std::byte> buffer(
-      static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, row.size_bytes)));
-  for (std::uint64_t at = 0; at < reader->size_bytes();) {
-    check_stop();
-    const auto length =
-        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), reader->size_bytes() - at));
-    const std::span<std::byte> part(buffer.data(), length);
-    reader->read(at, part);
-    hasher.update(part);
-    at += length;
-    progress_.done_bytes += length;
-    context_.report(progress_);
-  }
-  const Digest found = hasher.finish();
-  if (found != digest) blobs_.quarantine(digest, row, "bytes with SHA-256 " + to_hex(found));
 }
 
 void Fsck::check_references() {
@@ -137,6 +118,8 @@ void Fsck::check_references() {
     if (!database_.contains(Family::Ref, key)) return true;
     find("missing_object", to_hex(object),
          reference.repo + "@" + reference.commit + ": " + reference.path + ": names it");
+    if (broken_objects_.empty() || broken_objects_.back() != object)
+      broken_objects_.push_back(object);
     return true;
   });
 }
@@ -153,9 +136,36 @@ void Fsck::check_files_of_revisions() {
       return true;
     std::string name(key);
     std::ranges::replace(name, '\0', ' ');
+    ++unkept_;
+    if (options_.repair) mend_reference(key, *file.object);
     find("missing_reference", std::move(name), "no row keeps object " + to_hex(*file.object));
     return true;
   });
+}
+
+// Under the gate, so that no gc comes between the look and the row.
+void Fsck::mend_reference(std::string_view file_key, const Digest& object) {
+  const std::unique_lock gate(blobs_.parts().gate);
+  const auto row = database_.get(Family::Tree, file_key);
+  if (!row || decode_file("", *row).object != object) return;  // removed meanwhile
+  Batch batch(database_);
+  batch.put(Family::Ref, keys::object(object) + std::string(file_key), "");
+  database_.write(batch);
+  ++mended_;
+}
+
+void Fsck::settle_trust() {
+  if (unkept_ == mended_) return trust_again(database_);
+  distrust(database_,
+           "fsck found " + std::to_string(unkept_ - mended_) +
+               " files without the row that keeps their object (fsck --repair writes it)");
+}
+
+void Fsck::add_repairs(Json::Object& result) const {
+  Json::Object plan = make_repair_plan(
+      database_, catalog_, {.objects = broken_objects_, .revisions = broken_revisions_});
+  result.set("mended", mended_);
+  for (const char* key : {"repairs", "hopeless"}) result.set(key, *plan.find(key));
 }
 
 void Fsck::check_heads() {
@@ -182,6 +192,7 @@ void Fsck::check_repository(const RepositoryRecord& repository) {
       if (catalog_.find_git_object(oid)) continue;
       find("missing_git_object", name + "@" + to_hex(revision.commit),
            "git object " + to_hex(oid) + " is not there");
+      broken_revisions_.emplace_back(repository.id, revision.commit);
     }
   }
 }

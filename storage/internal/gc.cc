@@ -1,18 +1,17 @@
 // Garbage collection: condemn, wait, look again, remove, wait, unlink. Rows of the `gc` family say
 // how far each object is, so that a crash anywhere is gone on from.
 #include <algorithm>
-#include <cerrno>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <unordered_set>
 #include <vector>
-
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "storage/base/error.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/local_care.h"
 #include "storage/internal/row.h"
+#include "storage/internal/trust.h"
 #include "storage/limits.h"
 
 namespace holdfast::storage {
@@ -79,17 +78,14 @@ class Collector {
         trash_period_(options.now ? std::chrono::hours(0) : kTrashPeriod) {}
 
   Json::Object run() {
+    refuse_without_trust();
     context_.report({.phase = "looking"});
-    const std::vector<Digest> candidates = find_candidates();
+    const std::vector<Digest> candidates = look();
     if (!options_.dry_run) {
       context_.report({.phase = "removing"});
-      for (std::size_t at = 0; at < candidates.size(); at += kChunkObjects) {
-        const std::size_t count = std::min(kChunkObjects, candidates.size() - at);
-        condemn(std::span(candidates).subspan(at, count));
-      }
+      for_chunks(candidates, [this](std::span<const Digest> chunk) { condemn(chunk); });
     }
-    leased_ = leased();
-    for (const Outgoing& outgoing : all_outgoing(parts_.database)) advance(outgoing);
+    advance();
     return {{"dry_run", options_.dry_run},       {"kept", kept_.to_json()},
             {"condemned", condemned_.to_json()}, {"waiting", waiting_.to_json()},
             {"removed", removed_.to_json()},     {"freed", freed_.to_json()}};
@@ -98,15 +94,29 @@ class Collector {
  private:
   using Objects = std::unordered_set<Digest>;
 
+  void refuse_without_trust() const;
+  std::vector<Digest> look();
+  void start_watching();
   Objects leased() const;
   bool is_referenced(const Digest& digest) const;
+  bool is_leased(const Digest& digest) const;
   std::vector<Digest> find_candidates();
   void check_share(const Tally& candidates) const;
   void condemn(std::span<const Digest> candidates);
-  void advance(Outgoing outgoing);
-  bool remove_rows(const Outgoing& outgoing);
+  void advance();
+  void remove_rows(std::span<const Outgoing> condemned, std::vector<Outgoing>& trashed);
+  std::optional<Outgoing> settle(Batch& batch, const Outgoing& outgoing);
   void move_to_trash(const Outgoing& outgoing) const;
-  void unlink_trash(const Outgoing& outgoing);
+  void empty_trash(std::span<const Outgoing> trashed);
+
+  // Calls `work` with all of `items` in order, a batch's worth at a time.
+  template <class Item, class Work>
+  void for_chunks(const std::vector<Item>& items, const Work& work) const {
+    for (std::size_t at = 0; at < items.size(); at += kChunkObjects) {
+      if (context_.stop().stop_requested()) fail(ErrorKind::Cancelled, "stopped");
+      work(std::span(items).subspan(at, std::min(kChunkObjects, items.size() - at)));
+    }
+  }
 
   void check_stop() const {
     if (context_.stop().stop_requested()) fail(ErrorKind::Cancelled, "stopped");
@@ -121,9 +131,39 @@ class Collector {
   GcOptions options_;
   JobContext& context_;
   std::chrono::hours grace_, trash_period_;
-  Objects leased_;  // before the look again
+  std::optional<Leases::Watch> watch_;  // what leases name since `leased_` was read
+  Objects leased_;
   Tally kept_, condemned_, waiting_, removed_, freed_;
 };
+
+// What the catalog says of who needs what has to be complete, or an object that is needed goes.
+void Collector::refuse_without_trust() const {
+  if (const auto why = find_distrust(parts_.database))
+    fail(ErrorKind::Conflict,
+         "gc: refused, because " + *why + "; an fsck that finds the catalog complete lifts this");
+}
+
+// An unreadable row may be the one that keeps an object: until all can be read, nothing goes.
+std::vector<Digest> Collector::look() {
+  try {
+    start_watching();
+    return find_candidates();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Corrupt || error.kind() == ErrorKind::Io)
+      distrust(parts_.database, std::string("an earlier gc could not read it: ") + error.what());
+    throw;
+  }
+}
+
+// Who gives leases holds the gate until the row is written: what came before is read, what comes
+// after is seen.
+void Collector::start_watching() {
+  {
+    const std::unique_lock gate(parts_.gate);
+    watch_.emplace(parts_.leases);
+  }
+  leased_ = leased();
+}
 
 // Objects that a lease names which has not expired.
 Collector::Objects Collector::leased() const {
@@ -144,16 +184,19 @@ bool Collector::is_referenced(const Digest& digest) const {
   return found;
 }
 
+bool Collector::is_leased(const Digest& digest) const {
+  return leased_.contains(digest) || watch_->saw(digest);
+}
+
 // Commits go on meanwhile: what is found here is only a first guess.
 std::vector<Digest> Collector::find_candidates() {
-  const Objects kept_by_lease = leased();
   std::vector<Digest> candidates;
   Tally tally;
   for_each_object(parts_.database, [&](const Digest& digest) {
     check_stop();
     const auto row = find_blob_row(parts_.database, digest);
     if (!row || row->state == BlobState::Condemned) return;
-    if (kept_by_lease.contains(digest) || is_referenced(digest)) {
+    if (is_leased(digest) || is_referenced(digest)) {
       kept_.add(row->size_bytes);
       return;
     }
@@ -174,16 +217,14 @@ void Collector::check_share(const Tally& candidates) const {
                                 " objects would go; look with --dry-run, then use --force");
 }
 
-// No commit and no publication happens between the look and the write.
+// No commit and no publication happens between the look and the write; so it is kept short.
 void Collector::condemn(std::span<const Digest> candidates) {
-  check_stop();
   const std::unique_lock gate(parts_.gate);
-  const Objects kept_by_lease = leased();
   Batch batch(parts_.database);
   for (const Digest& digest : candidates) {
     auto row = find_blob_row(parts_.database, digest);
     if (!row || row->state == BlobState::Condemned) continue;
-    if (kept_by_lease.contains(digest) || is_referenced(digest)) continue;
+    if (is_leased(digest) || is_referenced(digest)) continue;
     row->state = BlobState::Condemned;
     put_blob_row(batch, digest, *row);
     put_outgoing(batch, {.digest = digest,
@@ -197,36 +238,51 @@ void Collector::condemn(std::span<const Digest> candidates) {
   ++parts_.generation;
 }
 
-void Collector::advance(Outgoing outgoing) {
-  check_stop();
+void Collector::advance() {
   const Time now = parts_.clock.now();
-  if (options_.dry_run) return waiting_.add(outgoing.size_bytes);
-  if (outgoing.stage == Stage::Condemned) {
-    if (outgoing.since + grace_ > now) return waiting_.add(outgoing.size_bytes);
-    if (!remove_rows(outgoing)) return;
-    removed_.add(outgoing.size_bytes);
-    if (outgoing.place == BlobPlace::Small) return freed_.add(outgoing.size_bytes);
-    outgoing.since = now;
+  std::vector<Outgoing> condemned, trashed, due;
+  for (const Outgoing& outgoing : all_outgoing(parts_.database)) {
+    const bool in_grace = outgoing.stage == Stage::Condemned && outgoing.since + grace_ > now;
+    if (options_.dry_run || in_grace)
+      waiting_.add(outgoing.size_bytes);
+    else
+      (outgoing.stage == Stage::Condemned ? condemned : trashed).push_back(outgoing);
   }
-  move_to_trash(outgoing);
-  if (outgoing.since + trash_period_ > now) return waiting_.add(outgoing.size_bytes);
-  unlink_trash(outgoing);
-  freed_.add(outgoing.size_bytes);
+  for_chunks(condemned, [&](std::span<const Outgoing> chunk) { remove_rows(chunk, trashed); });
+  const Time later = parts_.clock.now();
+  for (const Outgoing& outgoing : trashed) {
+    check_stop();
+    move_to_trash(outgoing);
+    if (outgoing.since + trash_period_ > later)
+      waiting_.add(outgoing.size_bytes);
+    else
+      due.push_back(outgoing);
+  }
+  for_chunks(due, [this](std::span<const Outgoing> chunk) { empty_trash(chunk); });
 }
 
-// False when something names the object after all: then it is healthy again, unless a newer copy
-// took its place.
-bool Collector::remove_rows(const Outgoing& outgoing) {
+// Looks again, and takes away the rows of what nothing names; those that have a file are `trashed`.
+void Collector::remove_rows(std::span<const Outgoing> condemned, std::vector<Outgoing>& trashed) {
+  std::vector<Outgoing> with_file;
   const std::unique_lock gate(parts_.gate);
   Batch batch(parts_.database);
+  for (const Outgoing& outgoing : condemned) {
+    if (const auto next = settle(batch, outgoing)) with_file.push_back(*next);
+  }
+  parts_.database.write(batch);
+  ++parts_.generation;
+  trashed.insert(trashed.end(), with_file.begin(), with_file.end());
+}
+
+// The rows of one object that was condemned, and what is left to do: move its file. When something
+// names the object after all, it is healthy again, unless a newer copy took its place.
+std::optional<Outgoing> Collector::settle(Batch& batch, const Outgoing& outgoing) {
   auto row = find_blob_row(parts_.database, outgoing.digest);
   const bool same = row && row->generation == outgoing.generation && row->place == outgoing.place;
   const bool current = same && row->state == BlobState::Condemned;
   const bool revived = same && !current;  // by a publication, since this run began
-  // A lease that came since cannot name it: who stores it now makes a new copy.
   const bool needed =
-      revived || (current && (is_referenced(outgoing.digest) || leased_.contains(outgoing.digest)));
-  const bool replaced = !current && outgoing.place == BlobPlace::Small;
+      revived || (current && (is_referenced(outgoing.digest) || is_leased(outgoing.digest)));
   if (current && needed) {
     row->state = BlobState::Healthy;
     put_blob_row(batch, outgoing.digest, *row);
@@ -234,33 +290,39 @@ bool Collector::remove_rows(const Outgoing& outgoing) {
     batch.erase(Family::Blob, keys::object(outgoing.digest));
     if (row->place == BlobPlace::Small) batch.erase(Family::Small, keys::object(outgoing.digest));
   }
-  if (!needed && outgoing.place == BlobPlace::File) {
-    Outgoing next = outgoing;
-    next.stage = Stage::Trashed;
-    next.since = parts_.clock.now();
-    put_outgoing(batch, next);
-  } else {
+  const bool replaced = !current && outgoing.place == BlobPlace::Small;
+  const auto gone = [&](Tally& tally) {
+    if (!needed && !replaced) tally.add(outgoing.size_bytes);
+  };
+  gone(removed_);
+  if (needed || outgoing.place == BlobPlace::Small) {
     batch.erase(Family::Gc, keys::condemned(outgoing.digest, outgoing.generation));
+    gone(freed_);
+    return std::nullopt;
   }
-  parts_.database.write(batch);
-  ++parts_.generation;
-  return !needed && !replaced;
+  Outgoing next = outgoing;
+  next.stage = Stage::Trashed;
+  next.since = parts_.clock.now();
+  put_outgoing(batch, next);
+  return next;
 }
 
 // Done already when an earlier run did it.
 void Collector::move_to_trash(const Outgoing& outgoing) const {
   blobs_.forget({.digest = outgoing.digest, .generation = outgoing.generation});
-  const auto from = parts_.layout.blob(outgoing.digest, outgoing.generation);
-  if (::rename(from.c_str(), trash_path(outgoing).c_str()) != 0 && errno != ENOENT)
-    fail_errno("rename", from.string(), errno);
+  [[maybe_unused]] const bool moved = parts_.disk.rename(
+      parts_.layout.blob(outgoing.digest, outgoing.generation), trash_path(outgoing));
 }
 
-void Collector::unlink_trash(const Outgoing& outgoing) {
-  const auto path = trash_path(outgoing);
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail_errno("unlink", path.string(), errno);
+// The rows go last: until then the next run knows what to unlink.
+void Collector::empty_trash(std::span<const Outgoing> trashed) {
+  for (const Outgoing& outgoing : trashed) parts_.disk.remove(trash_path(outgoing));
+  parts_.disk.sync_directory(parts_.layout.trash());
   Batch batch(parts_.database);
-  batch.erase(Family::Gc, keys::condemned(outgoing.digest, outgoing.generation));
+  for (const Outgoing& outgoing : trashed)
+    batch.erase(Family::Gc, keys::condemned(outgoing.digest, outgoing.generation));
   parts_.database.write(batch);
+  for (const Outgoing& outgoing : trashed) freed_.add(outgoing.size_bytes);
 }
 
 }  // namespace

@@ -71,7 +71,19 @@ std::vector<Lease> Leases::all() const {
   return leases;
 }
 
+Leases::Watch::Watch(Leases& leases) : leases_(leases) { leases_.seen_.lock()->emplace(); }
+
+Leases::Watch::~Watch() { leases_.seen_.lock()->reset(); }
+
+bool Leases::Watch::saw(const Digest& object) const {
+  auto seen = leases_.seen_.lock();
+  return (*seen)->contains(object);
+}
+
 void Leases::put(Batch& batch, Lease lease) {
+  if (lease.object) {
+    if (auto seen = seen_.lock(); *seen) (*seen)->insert(*lease.object);
+  }
   drop(batch, lease.key);
   lease.expires = clock_.now() + kLeasePeriod;
   batch.put(Family::Lease, keys::lease(lease.key), encode(lease));

@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "storage/base/clock.h"
 #include "storage/base/digest.h"
+#include "storage/base/sync.h"
 #include "storage/blob_store.h"
 #include "storage/internal/database.h"
 
@@ -39,6 +41,21 @@ class Leases {
   std::optional<Lease> find(std::string_view key) const;
   std::vector<Lease> all() const;
 
+  // Remembers which objects leases are given while it lives: gc, which read all leases before, asks
+  // it instead of reading them again. One at a time.
+  class Watch {
+   public:
+    explicit Watch(Leases& leases);
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    ~Watch();
+
+    bool saw(const Digest& object) const;
+
+   private:
+    Leases& leases_;
+  };
+
   // Adds or replaces the lease's rows; it lasts one period from now.
   void put(Batch& batch, Lease lease);
   void drop(Batch& batch, std::string_view key);
@@ -46,8 +63,11 @@ class Leases {
   void drop_expired(Batch& batch);
 
  private:
+  using Objects = std::unordered_set<Digest>;
+
   Database& database_;
   const Clock& clock_;
+  Sync<std::optional<Objects>> seen_{};  // nothing while nobody watches
 };
 
 // The key under which put() keeps a small object alive.

@@ -19,8 +19,9 @@ namespace {
 
 std::string name_of(const Digest& digest) { return "object " + to_hex(digest); }
 
-void rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) fail_errno("rename", from.string(), errno);
+void rename_file(const Disk& disk, const std::filesystem::path& from,
+                 const std::filesystem::path& to) {
+  if (!disk.rename(from, to)) fail(ErrorKind::NotFound, from.string() + ": no such file");
 }
 
 // Size of a file, or nothing when it is not there. Any other error is an error, not an absence.
@@ -109,7 +110,9 @@ void LocalBlobStore::quarantine(const Digest& digest, const BlobRow& row,
     if (row.place == BlobPlace::File) {
       const auto name = Layout::blob_name(digest, row.generation);
       forget({.digest = digest, .generation = row.generation});
-      rename_file(parts_.layout.blob(digest, row.generation), parts_.layout.quarantine() / name);
+      // Gone already when somebody else found the same.
+      [[maybe_unused]] const bool moved = parts_.disk.rename(
+          parts_.layout.blob(digest, row.generation), parts_.layout.quarantine() / name);
     }
     throw;
   }
@@ -156,10 +159,10 @@ std::unique_ptr<BlobWriter> LocalBlobStore::create_staged(const WriteIntent& int
       lease.staged, StagedFile{.id = parts_.numbers.next(), .size_bytes = intent.size_bytes});
   lease.staged->hash = Sha256().state();
   save_lease(lease);
-  if (old) ::unlink(layout.staged(old->id).c_str());
+  if (old) parts_.disk.discard(layout.staged(old->id));
   const auto path = layout.staged(lease.staged->id);
   try {
-    UniqueFd fd = holdfast::open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    UniqueFd fd = parts_.disk.create(path, 0600);
     parts_.disk.preallocate(fd.get(), intent.size_bytes, path);
     return make_staged_writer(*this, lease, std::move(fd), std::move(claim));
   } catch (const Error&) {
@@ -231,7 +234,7 @@ void LocalBlobStore::drop_lease(const Lease& lease) noexcept {
     else
       parts_.leases.drop(batch, lease.key);
     parts_.database.write(batch);
-    if (lease.staged) ::unlink(parts_.layout.staged(lease.staged->id).c_str());
+    if (lease.staged) parts_.disk.discard(parts_.layout.staged(lease.staged->id));
   } catch (const Error&) {
     // The row stays and expires; the next open removes the file with it.
     return;
@@ -256,7 +259,7 @@ void LocalBlobStore::adopt_staged(Lease lease, const Digest& digest) {
   }
   parts_.leases.put(batch, lease);
   parts_.database.write(batch);
-  if (stored) ::unlink(from.c_str());
+  if (stored) parts_.disk.discard(from);
 }
 
 // After a failed sync the name may or may not be on disk and a second sync would lie about it: the
@@ -264,11 +267,11 @@ void LocalBlobStore::adopt_staged(Lease lease, const Digest& digest) {
 void LocalBlobStore::place_blob(const std::filesystem::path& from, const Digest& digest,
                                 std::uint64_t generation) {
   const auto to = parts_.layout.blob(digest, generation);
-  rename_file(from, to);
+  rename_file(parts_.disk, from, to);
   try {
     parts_.disk.sync_directory(parts_.layout.blob_directory(digest));
   } catch (const Error&) {
-    ::unlink(to.c_str());
+    parts_.disk.discard(to);
     throw;
   }
 }
@@ -283,7 +286,7 @@ void LocalBlobStore::adopt_small(Lease lease, const Digest& digest,
   put_small_rows(batch, digest, bytes);
   parts_.leases.put(batch, lease);
   parts_.database.write(batch);
-  if (old) ::unlink(parts_.layout.staged(old->id).c_str());
+  if (old) parts_.disk.discard(parts_.layout.staged(old->id));
 }
 
 void LocalBlobStore::drop_expired() {
@@ -310,7 +313,7 @@ void LocalBlobStore::finish_interrupted_renames() {
       return Layout::blob_name(*digest, candidate.staged->id) == name;
     });
     if (lease == lost.end() || entry.file_size() != lease->staged->size_bytes) continue;
-    rename_file(entry.path(), parts_.layout.staged(lease->staged->id));
+    rename_file(parts_.disk, entry.path(), parts_.layout.staged(lease->staged->id));
     adopt_staged(*lease, *digest);
     lost.erase(lease);
   }
@@ -324,7 +327,7 @@ void LocalBlobStore::remove_unnamed_staging() {
   for (const Lease& lease : parts_.leases.all())
     if (lease.staged) named.insert(std::to_string(lease.staged->id));
   for (const auto& entry : std::filesystem::directory_iterator(parts_.layout.staging()))
-    if (!named.contains(entry.path().filename().string())) ::unlink(entry.path().c_str());
+    if (!named.contains(entry.path().filename().string())) parts_.disk.discard(entry.path());
 }
 
 }  // namespace holdfast::storage

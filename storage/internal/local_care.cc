@@ -2,36 +2,83 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <map>
+#include <mutex>
 
 #include "storage/base/error.h"
 #include "storage/internal/keys.h"
+#include "storage/internal/repair.h"
+#include "storage/internal/scrub.h"
 
 namespace holdfast::storage {
 namespace {
 
 constexpr std::size_t kChunkObjects = 4096;
+constexpr std::chrono::milliseconds kTurnPoll{100};
 
 class LocalCare final : public Care {
  public:
-  LocalCare(LocalBlobStore& blobs, const Catalog& catalog) : blobs_(blobs), catalog_(catalog) {}
+  LocalCare(LocalBlobStore& blobs, const Catalog& catalog)
+      : blobs_(blobs), catalog_(catalog), scrub_(blobs) {}
 
   Json::Object fsck(const FsckOptions& options, JobContext& context) override {
     return run_fsck(blobs_, catalog_, options, context);
   }
 
   Json::Object gc(const GcOptions& options, JobContext& context) override {
+    const auto turn = wait_for_turn(context);
     return run_gc(blobs_, options, context);
   }
 
-  Json::Object why(const Digest& object) const override;
+  Json::Object plan_repair(const Broken& broken) const override {
+    return make_repair_plan(blobs_.parts().database, catalog_, broken);
+  }
 
-  Json::Object stats() const override { return collect_stats(blobs_.parts().database); }
+  Json::Object scrub(const ScrubOptions& options, JobContext& context) override {
+    return scrub_.run(options, context);
+  }
+
+  ScrubStatus scrub_status() const override { return scrub_.status(); }
+
+  Json::Object backup(const BackupOptions& options, JobContext& context) override {
+    const auto turn = wait_for_turn(context);
+    return run_backup(blobs_, options, context);
+  }
+
+  Json::Object why(const Digest& object) const override;
+  Json::Object stats() const override;
 
  private:
+  std::unique_lock<std::timed_mutex> wait_for_turn(JobContext& context);
+
   LocalBlobStore& blobs_;
   const Catalog& catalog_;
+  Scrub scrub_;
+  std::timed_mutex turn_;  // of gc, which takes files away, and of backup, which counts on them
 };
+
+std::unique_lock<std::timed_mutex> LocalCare::wait_for_turn(JobContext& context) {
+  std::unique_lock turn(turn_, std::defer_lock);
+  while (!turn.try_lock_for(kTurnPoll)) {
+    if (context.stop().stop_requested()) fail(ErrorKind::Cancelled, "stopped");
+    context.report({.phase = "waiting", .note = "gc and backup take turns"});
+  }
+  return turn;
+}
+
+Json time_or_null(Time time) { return time == Time() ? Json() : Json(holdfast::to_text(time)); }
+
+Json::Object LocalCare::stats() const {
+  Json::Object stats = collect_stats(blobs_.parts().database);
+  const ScrubStatus scrub = scrub_.status();
+  stats.set("scrub", Json::Object{{"started", time_or_null(scrub.cycle_started)},
+                                  {"completed", time_or_null(scrub.cycle_completed)},
+                                  {"objects", scrub.cycle_objects},
+                                  {"bytes", scrub.cycle_bytes},
+                                  {"findings", scrub.cycle_findings}});
+  return stats;
+}
 
 Json::Object LocalCare::why(const Digest& object) const {
   constexpr std::array<std::string_view, 3> kStates = {"healthy", "damaged", "condemned"};
@@ -84,8 +131,9 @@ Reference parse_reference(std::string_view key) {
           .path = std::string(key.substr(second + 1))};
 }
 
-void for_each_object(const Database& database, const std::function<void(const Digest&)>& visit) {
-  std::string last;
+void for_each_object(const Database& database, const std::function<void(const Digest&)>& visit,
+                     std::string after) {
+  std::string last = std::move(after);
   while (true) {
     std::vector<Digest> chunk;
     const auto take = [&](std::string_view key, std::string_view) {
@@ -101,12 +149,13 @@ void for_each_object(const Database& database, const std::function<void(const Di
 
 // Reference rows come sorted by object, so that one object's holders are seen together.
 Json::Object collect_stats(const Database& database) {
-  std::uint64_t objects = 0, bytes = 0, referenced = 0;
+  std::uint64_t objects = 0, bytes = 0, referenced = 0, damaged = 0;
   for_each_object(database, [&](const Digest& digest) {
     const auto row = find_blob_row(database, digest);
     if (!row || row->state == BlobState::Condemned) return;
     ++objects;
     bytes += row->size_bytes;
+    if (row->state == BlobState::Damaged) ++damaged;
   });
   std::map<std::string, Usage> usages;
   Digest current;
@@ -147,6 +196,7 @@ Json::Object collect_stats(const Database& database) {
   return {{"objects", objects},
           {"bytes", bytes},
           {"unreferenced_bytes", bytes - std::min(bytes, referenced)},
+          {"damaged", damaged},
           {"repositories", std::move(rows)}};
 }
 

@@ -142,7 +142,7 @@ void StagedWriter::write_at(std::uint64_t offset, std::span<const std::byte> byt
   if (bytes.empty()) return;
   const ByteRange range{.offset = offset, .length = bytes.size()};
   begin_write(range);
-  holdfast::write_at(fd_.get(), offset, bytes, path_);
+  store_.parts().disk.write(fd_.get(), offset, bytes, path_);
   const Due due = end_write(range);
   // Starts writing to the disk now, so that the sync later finds little left to do. Only a hint.
   if (due.writeback) ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);

@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "storage/base/error.h"
@@ -19,23 +18,15 @@ namespace {
 constexpr std::string_view kMagic = "holdfast store\n";
 constexpr int kFanOut = 256;
 
-// The value of the line "key = value"; empty when there is none.
-std::string_view value_of(std::string_view text, std::string_view key) {
+}  // namespace
+
+std::string_view format_field(std::string_view text, std::string_view key) {
   const std::string start = "\n" + std::string(key) + " = ";
   const std::size_t at = text.find(start);
   if (at == text.npos) return {};
   text.remove_prefix(at + start.size());
   return text.substr(0, text.find('\n'));
 }
-
-// True when the directory was not there.
-bool make_directory(const std::filesystem::path& path) {
-  if (::mkdir(path.c_str(), 0755) == 0) return true;
-  if (errno != EEXIST) fail_errno("create directory", path.string(), errno);
-  return false;
-}
-
-}  // namespace
 
 std::string to_text(const StoreFormat& format) {
   return std::string(kMagic) + "version = " + std::to_string(format.version) +
@@ -44,10 +35,10 @@ std::string to_text(const StoreFormat& format) {
 
 StoreFormat parse_store_format(std::string_view text, std::string_view name) {
   StoreFormat format;
-  const std::string_view version = value_of(text, "version");
+  const std::string_view version = format_field(text, "version");
   const auto parsed =
       std::from_chars(version.data(), version.data() + version.size(), format.version);
-  format.uuid = value_of(text, "uuid");
+  format.uuid = format_field(text, "uuid");
   if (!text.starts_with(kMagic) || parsed.ec != std::errc() || format.version == 0)
     fail(ErrorKind::Corrupt, std::string(name) + ": expected the FORMAT file of a holdfast store");
   if (format.version > kStoreVersion)
@@ -75,22 +66,36 @@ void make_root(const Layout& layout, const Disk& disk) {
   std::error_code error;
   std::filesystem::create_directories(parent, error);
   if (error) fail_errno("create directory", parent.string(), error.value());
-  if (make_directory(layout.root)) disk.sync_directory(parent);
+  if (disk.make_directory(layout.root)) disk.sync_directory(parent);
 }
 
 void make_directories(const Layout& layout, const Disk& disk) {
   bool changed = false;
   for (const auto& directory :
        {layout.blobs(), layout.staging(), layout.quarantine(), layout.trash(), layout.catalog()})
-    changed |= make_directory(directory);
+    changed |= disk.make_directory(directory);
   if (changed) disk.sync_directory(layout.root);
   bool fanned = false;
   for (int i = 0; i < kFanOut; ++i) {
     std::array<char, 3> name{};
     std::snprintf(name.data(), name.size(), "%02x", static_cast<unsigned>(i));
-    fanned |= make_directory(layout.blobs() / name.data());
+    fanned |= disk.make_directory(layout.blobs() / name.data());
   }
   if (fanned) disk.sync_directory(layout.blobs());
+}
+
+void write_format_file(const std::filesystem::path& path, std::string_view text, const Disk& disk) {
+  auto temporary = path;
+  temporary += ".new";
+  disk.remove(temporary);
+  {
+    const UniqueFd fd = disk.create(temporary, 0444);
+    disk.write(fd.get(), 0, as_bytes(text), temporary);
+    disk.sync_data(fd.get(), temporary);
+  }
+  if (!disk.rename(temporary, path))
+    fail(ErrorKind::NotFound, temporary.string() + ": no such file");
+  disk.sync_directory(path.parent_path());
 }
 
 UniqueFd lock_store(const Layout& layout) {

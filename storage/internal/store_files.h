@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,12 @@ void make_root(const Layout& layout, const Disk& disk);
 
 // Makes what is missing of the directories below it, durably.
 void make_directories(const Layout& layout, const Disk& disk);
+
+// The value of the line "key = value" of such a file; empty when there is none.
+std::string_view format_field(std::string_view text, std::string_view key);
+
+// Writes or replaces the file as a whole, durably. With its FORMAT a directory is a store.
+void write_format_file(const std::filesystem::path& path, std::string_view text, const Disk& disk);
 
 // Keeps other processes out until the descriptor closes; Conflict when one is in.
 UniqueFd lock_store(const Layout& layout);

@@ -196,12 +196,12 @@ TEST_CASE("storage/local_blob_store: numbers are not given twice, not even after
   const ScratchDirectory scratch;
   std::uint64_t first = 0;
   {
-    Database database(scratch.path() / "db", true);
+    Database database(scratch.path() / "db", Database::Use::Create);
     Numbers numbers(database);
     first = numbers.next();
     CHECK(numbers.next() == first + 1);
   }
-  Database database(scratch.path() / "db", false);
+  Database database(scratch.path() / "db", Database::Use::Existing);
   CHECK(Numbers(database).next() > first + 1);
 }
 

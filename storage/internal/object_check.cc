@@ -1,0 +1,69 @@
+#include "storage/internal/object_check.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "storage/base/error.h"
+
+namespace holdfast::storage {
+namespace {
+
+constexpr std::size_t kReadBytes = 1 << 20;
+
+using Read = std::function<void(std::uint64_t bytes)>;
+
+void check_bytes(const LocalBlobStore& blobs, const Digest& digest, const BlobRow& row,
+                 const Read& read) {
+  const std::unique_ptr<BlobReader> reader = blobs.open_anew(digest);
+  Sha256 hasher;
+  std::vector<std::byte> buffer(
+      static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, row.size_bytes)));
+  for (std::uint64_t at = 0; at < reader->size_bytes();) {
+    const auto length =
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), reader->size_bytes() - at));
+    const std::span<std::byte> part(buffer.data(), length);
+    reader->read(at, part);
+    hasher.update(part);
+    at += length;
+    read(length);
+  }
+  const Digest found = hasher.finish();
+  if (found != digest) blobs.quarantine(digest, row, "bytes with SHA-256 " + to_hex(found));
+}
+
+// What the disk cannot read is damaged like what it reads wrong: the next sync fetches it again.
+void give_up(const LocalBlobStore& blobs, const Digest& digest, const BlobRow& row,
+             const std::string& finding) {
+  try {
+    blobs.quarantine(digest, row, finding);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Corrupt) throw;
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> check_object(const LocalBlobStore& blobs, const Digest& digest,
+                                        Depth depth, const Read& read) {
+  const auto row = find_blob_row(blobs.parts().database, digest);
+  if (!row || row->state == BlobState::Condemned) return std::nullopt;
+  try {
+    if (depth == Depth::Bytes) {
+      check_bytes(blobs, digest, *row, read);
+    } else {
+      blobs.open_anew(digest);
+    }
+    return std::nullopt;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::NotFound) return std::nullopt;  // condemned meanwhile
+    if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::Io) throw;
+    if (error.kind() == ErrorKind::Io) give_up(blobs, digest, *row, error.what());
+    return error.what();
+  }
+}
+
+Json::Object make_finding(std::string_view kind, std::string name, std::string text) {
+  return {{"kind", kind}, {"name", std::move(name)}, {"text", std::move(text)}};
+}
+
+}  // namespace holdfast::storage
