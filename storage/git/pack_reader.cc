@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "storage/base/error.h"
+#include "storage/git/pack_scan.h"
 
 namespace holdfast::storage::git {
 namespace {
@@ -91,6 +92,7 @@ git_oid to_libgit2(const GitOid& oid) noexcept {
 struct PackReader::State {
   Library library;  // first: outlives what it made
   TemporaryFolder folder;
+  PackScan scan;
   Indexer indexer;
   git_indexer_progress progress{};
   Database database;
@@ -111,11 +113,13 @@ void PackReader::add(std::span<const std::byte> bytes) {
     fail(ErrorKind::LimitExceeded, "git pack: longer than allowed");
   }
   state_->bytes_left -= bytes.size();
+  state_->scan.add(bytes);
   check(git_indexer_append(state_->indexer.get(), bytes.data(), bytes.size(), &state_->progress),
         "read");
 }
 
 void PackReader::finish() {
+  state_->scan.finish();
   check(git_indexer_commit(state_->indexer.get(), &state_->progress), "index");
   const std::filesystem::path index =
       state_->folder.path() /

@@ -1,8 +1,8 @@
 // A pack as it arrives from another git: libgit2 checks every id, resolves deltas and indexes it in
 // a directory of its own, which goes away with the object.
 //
-// Errors: Corrupt (damaged, an object whose id is wrong, a delta without its base), LimitExceeded,
-// Io. Not thread-safe.
+// Errors: Corrupt (damaged, an object whose id is wrong, a delta without its base), LimitExceeded
+// (also as pack_scan.h says, before a delta is resolved), Io. Not thread-safe.
 #pragma once
 
 #include <cstddef>

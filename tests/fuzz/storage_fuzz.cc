@@ -9,6 +9,7 @@
 #include "storage/base/glob.h"
 #include "storage/base/json.h"
 #include "storage/git/objects.h"
+#include "storage/git/pack_scan.h"
 #include "storage/internal/catalog_rows.h"
 #include "storage/internal/job_rows.h"
 #include "storage/internal/store_files.h"
@@ -56,6 +57,23 @@ void read_names(std::string_view text) {
   require(find_repo_id(id.kind, id.full_name()) == id);
 }
 
+// Cut anywhere, a pack is taken or refused as it is in one piece.
+void read_pack(std::string_view text) {
+  constexpr git::PackScanLimits kLimits{.object_bytes_max = 1 << 20, .total_bytes_max = 16 << 20};
+  const auto accepts = [&](std::size_t cut) {
+    try {
+      git::PackScan scan(kLimits);
+      scan.add(as_bytes(text.substr(0, cut)));
+      scan.add(as_bytes(text.substr(cut)));
+      scan.finish();
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  require(accepts(0) == accepts(text.size() / 2));
+}
+
 using Reader = void (*)(std::string_view);
 
 constexpr Reader kReaders[] = {
@@ -70,6 +88,7 @@ constexpr Reader kReaders[] = {
     [](std::string_view row) { decode_git(row); },
     [](std::string_view row) { decode_job(1, row); },
     [](std::string_view text) { parse_store_format(text, "FORMAT"); },
+    read_pack,
 };
 
 }  // namespace
