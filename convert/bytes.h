@@ -12,7 +12,7 @@ namespace holdfast::convert {
 template <class T>
 struct UnclearedAllocator : std::allocator<T> {
   template <class U>
-  struct rebind {
+  struct rebind {  // NOLINT(readability-identifier-naming): named by the standard
     using other = UnclearedAllocator<U>;
   };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,14 +34,15 @@ std::vector<std::size_t> match_tensors(const Plan& lead, const Plan& plan) {
 
 // A slab after encoding, on its way through the lanes.
 struct InFlight {
-  ViewValues values;             // dropped once the source is hashed
-  std::vector<Encoded> encoded;  // one for each output
+  ViewValues values;  // dropped once the source is hashed
+  // One for each output; nothing where an earlier one's is the same.
+  std::vector<Encoded> encoded;
   std::uint64_t memory = 0;
 };
 
-// What happens to encoded slabs: in slab order, one at a time. Hashing the source; for each output
-// hashing the tensor and writing the file; at last retiring the slab, when all others have seen it.
-// A hash cannot be cut, so lanes are what several threads can share of the work on one slab.
+// What happens to encoded slabs: in slab order, one at a time. Hashing; for each output writing the
+// file; at last retiring the slab, when all others have seen it. A hash cannot be cut, so lanes are
+// what several threads can share of the work on one slab.
 using LaneWork = std::function<void(const Slab& slab, InFlight& in_flight)>;
 
 struct Lane {
@@ -101,6 +103,7 @@ class Pipeline {
     for (const PlannedOutput& output : outputs_) {
       for (std::size_t file = 0; file < output.files.size(); ++file) {
         const std::vector<std::byte>& header = output.plan->files[file].header;
+        update_together(std::array{output.files[file]->feed(0, header)});
         output.files[file]->write(0, header);
         progress_.done_bytes += header.size();
       }
@@ -140,26 +143,64 @@ class Pipeline {
   }
 
   void add_lanes() {
-    lane_work_.emplace_back(
-        [this](const Slab& slab, InFlight& in_flight) { hash_source(slab, in_flight.values); });
+    add_hash_lanes();
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       lane_work_.emplace_back([this, i](const Slab& slab, const InFlight& in_flight) {
-        hash_target(i, slab, in_flight.encoded[i]);
-      });
-      lane_work_.emplace_back([this, i](const Slab& slab, const InFlight& in_flight) {
-        write(i, slab, in_flight.encoded[i]);
+        write(i, slab, in_flight.encoded[alike(i, slab)]);
       });
     }
     lane_work_.emplace_back([this](const Slab& slab, const InFlight&) { retire(slab); });
+  }
+
+  // Hashes side by side take less time in all, but their lane is one thread's: where there are more
+  // threads than that and one that encodes, two lanes.
+  void add_hash_lanes() {
+    if (thread_count() > 2) {
+      lane_work_.emplace_back([this](const Slab& slab, InFlight& in_flight) {
+        update_together(tensor_feeds(slab, in_flight));
+        end_tensor_feeds(slab, in_flight);
+      });
+      lane_work_.emplace_back([this](const Slab& slab, const InFlight& in_flight) {
+        update_together(file_feeds(slab, in_flight));
+        end_file_feeds(slab);
+      });
+      return;
+    }
+    lane_work_.emplace_back([this](const Slab& slab, InFlight& in_flight) {
+      std::vector<Sha256Feed> feeds = tensor_feeds(slab, in_flight);
+      std::ranges::copy(file_feeds(slab, in_flight), std::back_inserter(feeds));
+      update_together(feeds);
+      end_tensor_feeds(slab, in_flight);
+      end_file_feeds(slab);
+    });
   }
 
   const PlannedTensor& target(std::size_t output, const Slab& slab) const {
     return outputs_[output].plan->tensors[targets_[output][slab.tensor]];
   }
 
+  TensorRecord& record(std::size_t output, const Slab& slab) {
+    return records_[output][targets_[output][slab.tensor]];
+  }
+
+  // The first output that encodes the slab as this one does: types often agree on some tensors.
+  std::size_t alike(std::size_t output, const Slab& slab) const {
+    const PlannedTensor& own = target(output, slab);
+    for (std::size_t i = 0; i < output; ++i) {
+      const PlannedTensor& other = target(i, slab);
+      if (other.format == own.format && other.scales_finite == own.scales_finite &&
+          other.importance.data() == own.importance.data()) {
+        return i;
+      }
+    }
+    return output;
+  }
+
   std::vector<quantize::Format> formats(const Slab& slab) const {
     std::vector<quantize::Format> list;
-    for (std::size_t i = 0; i < outputs_.size(); ++i) list.push_back(target(i, slab).format);
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      if (alike(i, slab) == i) list.push_back(target(i, slab).format);
+    }
     return list;
   }
 
@@ -232,7 +273,9 @@ class Pipeline {
     InFlight result{.memory = memory};
     result.values = read_slab(slab, lead_.tensors[slab.tensor], checkpoint_, files_);
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      result.encoded.push_back(encode_slab(slab, target(i, slab), checkpoint_, result.values));
+      result.encoded.push_back(alike(i, slab) == i
+                                   ? encode_slab(slab, target(i, slab), checkpoint_, result.values)
+                                   : Encoded{});
     }
     return result;
   }
@@ -260,39 +303,73 @@ class Pipeline {
     state_.notify_all();
   }
 
-  void hash_source(const Slab& slab, ViewValues& values) {
+  // Of the source tensor and of each output's.
+  std::vector<Sha256Feed> tensor_feeds(const Slab& slab, const InFlight& in_flight) {
     const PlannedTensor& tensor = lead_.tensors[slab.tensor];
+    std::vector<Sha256Feed> feeds;
     if (!tensor.draft.parts.empty()) {
-      source_digests_.add(view_of(slab, tensor), values.file_bytes());
+      feeds.push_back(source_digests_.add(view_of(slab, tensor), in_flight.values.file_bytes()));
     }
-    values = {};
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      feeds.push_back({.hasher = &hashers_[i], .bytes = in_flight.encoded[i].bytes});
+    }
+    return feeds;
+  }
+
+  void end_tensor_feeds(const Slab& slab, InFlight& in_flight) {
+    in_flight.values = {};
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      record(i, slab).sums.add(in_flight.encoded[alike(i, slab)].sums);
+    }
     if (!slab.last) return;
     const std::vector<Digest> sources = source_digests_.take();
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      records_[i][targets_[i][slab.tensor]].sources = sources;
+      const std::size_t same = alike(i, slab);
+      record(i, slab).sources = sources;
+      record(i, slab).target = same == i ? hashers_[i].finish() : record(same, slab).target;
+      hashers_[i] = Sha256();
     }
   }
 
-  void hash_target(std::size_t index, const Slab& slab, const Encoded& encoded) {
-    TensorRecord& record = records_[index][targets_[index][slab.tensor]];
-    Sha256& hasher = hashers_[index];
-    record.sums.add(encoded.sums);
-    hasher.update(encoded.bytes);
-    if (!slab.last) return;
-    record.target = hasher.finish();
-    hasher = Sha256();
+  std::vector<Sha256Feed> file_feeds(const Slab& slab, const InFlight& in_flight) const {
+    std::vector<Sha256Feed> feeds;
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      feeds.push_back(file(i, slab).feed(place(i, slab), in_flight.encoded[alike(i, slab)].bytes));
+    }
+    return feeds;
   }
 
-  void write(std::size_t index, const Slab& slab, const Encoded& encoded) {
-    constexpr std::array<std::byte, kGgufAlignment> kPadding{};
-    const PlannedTensor& tensor = target(index, slab);
-    Output& file = *outputs_[index].files[tensor.file];
-    const GgmlType& type = ggml_type(tensor.format);
-    const std::uint64_t offset = slab.first_element / type.block_values * type.block_bytes;
-    file.write(tensor.offset + offset, encoded.bytes);
+  void end_file_feeds(const Slab& slab) const {
     if (!slab.last) return;
-    file.write(tensor.offset + tensor.size_bytes,
-               std::span(kPadding).first(aligned(tensor.size_bytes) - tensor.size_bytes));
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      update_together(std::array{file(i, slab).feed(tensor_end(i, slab), padding(i, slab))});
+    }
+  }
+
+  Output& file(std::size_t output, const Slab& slab) const {
+    return *outputs_[output].files[target(output, slab).file];
+  }
+
+  // Where the slab's bytes begin in the file, and where the tensor's end.
+  std::uint64_t place(std::size_t output, const Slab& slab) const {
+    const PlannedTensor& tensor = target(output, slab);
+    const GgmlType& type = ggml_type(tensor.format);
+    return tensor.offset + slab.first_element / type.block_values * type.block_bytes;
+  }
+
+  std::uint64_t tensor_end(std::size_t output, const Slab& slab) const {
+    return target(output, slab).offset + target(output, slab).size_bytes;
+  }
+
+  std::span<const std::byte> padding(std::size_t output, const Slab& slab) const {
+    static constexpr std::array<std::byte, kGgufAlignment> kZeros{};
+    const std::uint64_t size = target(output, slab).size_bytes;
+    return std::span(kZeros).first(aligned(size) - size);
+  }
+
+  void write(std::size_t output, const Slab& slab, const Encoded& encoded) const {
+    file(output, slab).write(place(output, slab), encoded.bytes);
+    if (slab.last) file(output, slab).write(tensor_end(output, slab), padding(output, slab));
   }
 
   void retire(const Slab& slab) {
@@ -305,9 +382,7 @@ class Pipeline {
     if (slab.last) {
       ++progress_.done_items;
       std::vector<TensorRecord> records;
-      for (std::size_t i = 0; i < outputs_.size(); ++i) {
-        records.push_back(records_[i][targets_[i][slab.tensor]]);
-      }
+      for (std::size_t i = 0; i < outputs_.size(); ++i) records.push_back(record(i, slab));
       journal_.append(records);
     }
     context_.report(progress_);

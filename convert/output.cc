@@ -69,20 +69,26 @@ class FileOutput final : public Output {
     return hasher.finish() == sha256;
   }
 
-  // In pieces: each is hashed while it is in the cache, and the page cache finds memory for small
-  // writes where for large ones it clears memory out of use, which costs four times as much.
+  Sha256Feed feed(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    if (offset != hashed_) return {};
+    hashed_ += bytes.size();
+    return {.hasher = &hasher_, .bytes = bytes};
+  }
+
+  // In pieces: the page cache finds memory for small writes where for large ones it clears memory
+  // out of use, which costs four times as much.
   void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
     while (!bytes.empty()) {
       const std::size_t length = std::min(bytes.size(), kPieceBytes - offset % kPieceBytes);
-      write_piece(offset, bytes.first(length));
+      write_at(fd_.get(), offset, bytes.first(length), part_);
+      start_writeback(offset, length);
       offset += length;
       bytes = bytes.subspan(length);
     }
   }
 
   Digest seal() override {
-    // Writes that came in file order are hashed already; after the first that did not, the rest is
-    // read back.
+    // What was fed in file order is hashed already; the rest is read back.
     for_each_block({hashed_, size_ - hashed_},
                    [&](std::span<const std::byte> block) { hasher_.update(block); });
     sync_data(fd_.get(), part_);
@@ -90,8 +96,7 @@ class FileOutput final : public Output {
   }
 
   void finish() override {
-    const unsigned flags = force_ ? 0 : RENAME_NOREPLACE;
-    if (::renameat2(AT_FDCWD, part_.c_str(), AT_FDCWD, path_.c_str(), flags) != 0) {
+    if (!(force_ ? ::rename(part_.c_str(), path_.c_str()) == 0 : take_free_name())) {
       if (errno == EEXIST) fail_exists();
       fail_errno("rename", part_.string(), errno);
     }
@@ -105,6 +110,15 @@ class FileOutput final : public Output {
   fs::path directory() const {
     const fs::path parent = path_.parent_path();
     return parent.empty() ? fs::path(".") : parent;
+  }
+
+  // Renames without ever replacing. Sets errno on failure.
+  bool take_free_name() const {
+    const char* const from = part_.c_str();
+    const char* const to = path_.c_str();
+    if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return true;
+    // NFS and others do not know the flag; a second name never replaces either.
+    return errno == EINVAL && ::link(from, to) == 0 && ::unlink(from) == 0;
   }
 
   [[noreturn]] void fail_exists() const {
@@ -147,14 +161,6 @@ class FileOutput final : public Output {
     if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) {
       fail_errno("allocate", part_.string(), errno);
     }
-  }
-
-  void write_piece(std::uint64_t offset, std::span<const std::byte> bytes) {
-    write_at(fd_.get(), offset, bytes, part_);
-    start_writeback(offset, bytes.size());
-    if (offset != hashed_) return;
-    hasher_.update(bytes);
-    hashed_ += bytes.size();
   }
 
   // The disk works while the next tensors are encoded, so that seal() finds little left to do. Only
@@ -248,6 +254,8 @@ class ObjectOutput final : public Output {
 };
 
 }  // namespace
+
+Sha256Feed Output::feed(std::uint64_t, std::span<const std::byte>) { return {}; }
 
 std::unique_ptr<Output> create_output_file(const OutputFileOptions& options) {
   return std::make_unique<FileOutput>(options);

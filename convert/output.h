@@ -27,7 +27,12 @@ class Output {
   // Whether an earlier run left these bytes here.
   virtual bool holds(storage::ByteRange range, const Digest& sha256) const = 0;
 
-  // Bytes that an earlier run left may be written again.
+  // What this output's own hash needs of the bytes that write() gets at `offset`, for the caller to
+  // feed before the next call: so they can be hashed beside other things. What is not fed in file
+  // order is read back by seal(); an output that hashes as it writes asks for nothing.
+  virtual Sha256Feed feed(std::uint64_t offset, std::span<const std::byte> bytes);
+
+  // Bytes that an earlier run left may be written again. Beside feed(), from another thread.
   virtual void write(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
 
   // Makes the whole durable and returns its SHA-256. No write may follow.

@@ -29,19 +29,19 @@ SourceDigests::Place SourceDigests::place(std::uint32_t source) const {
   return {tensor.file, tensor.offset, tensor.size_bytes};
 }
 
-void SourceDigests::add(const TensorView& view, std::span<const std::byte> bytes) {
+Sha256Feed SourceDigests::add(const TensorView& view, std::span<const std::byte> bytes) {
   if (!view_ || view_->source != view.source) {
     finish();
     view_ = view;
     hasher_ = Sha256();
     hashed_ = 0;
   }
-  if (known_.contains(place(view.source))) return;
+  if (known_.contains(place(view.source))) return {.hasher = &hasher_};
   const std::uint64_t begin = run_of(view).first * element_bytes(view, checkpoint_);
-  if (begin > hashed_ || hashed_ >= begin + bytes.size()) return;
+  if (begin > hashed_ || hashed_ >= begin + bytes.size()) return {.hasher = &hasher_};
   const std::span<const std::byte> rest = bytes.subspan(hashed_ - begin);
-  hasher_.update(rest);
   hashed_ += rest.size();
+  return {.hasher = &hasher_, .bytes = rest};
 }
 
 // The rest of the tensor is read here.

@@ -28,8 +28,9 @@ class SourceDigests {
   // Borrows both.
   SourceDigests(const Checkpoint& checkpoint, const SourceFiles& files);
 
-  // `bytes` are the file's bytes of run_of(view).
-  void add(const TensorView& view, std::span<const std::byte> bytes);
+  // `bytes` are the file's bytes of run_of(view). What the tensor's hash needs of them is for the
+  // caller to feed, before the next call.
+  [[nodiscard]] Sha256Feed add(const TensorView& view, std::span<const std::byte> bytes);
 
   // Of the tensors added since the last call, each run of slabs from one tensor being one, which
   // the tensor of its scales follows where it has one.

@@ -1,14 +1,22 @@
 #include "convert/output.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "convert/convert.h"
 #include "storage/base/error.h"
@@ -103,6 +111,50 @@ TEST_CASE("convert/output: bytes to take are those that a part does not hold yet
   CHECK(bytes_to_take(options) == 1 << 20);
   test::write_text(part, std::string(1 << 20, 'x'));
   CHECK(bytes_to_take(options) == 0);
+}
+
+// In a thread to which the kernel refuses renameat2 as a file system does that does not know its
+// flags. False, and nothing done, where no call can be refused.
+bool run_without_renameat2(const std::function<void()>& work) {
+  bool refused = false;
+  std::jthread([&] {
+    std::array<sock_filter, 4> filter = {
+        sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_renameat2, 0, 1),
+        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    const sock_fprog program{.len = filter.size(), .filter = filter.data()};
+    refused = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+              ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    if (refused) work();
+  }).join();
+  return refused;
+}
+
+TEST_CASE("convert/output: a file system without renames that never replace") {
+  const test::Scratch scratch;
+  const OutputFileOptions options{.path = scratch.path() / "a.gguf", .size_bytes = 3};
+  const bool refused = run_without_renameat2([&] {
+    const auto output = create_output_file(options);
+    output->write(0, as_bytes("abc"));
+    output->finish();
+  });
+  if (!refused) return test::skip("no system call can be refused here");
+  CHECK(read_file(options.path) == "abc");
+  CHECK(scratch.names() == std::vector<std::string>{"a.gguf"});
+  const fs::path other = scratch.path() / "b.gguf";
+  std::optional<ErrorKind> kind;
+  run_without_renameat2([&] {
+    kind = error_of([&] {
+      const auto output = create_output_file({.path = other, .size_bytes = 3});
+      output->write(0, as_bytes("abc"));
+      test::write_text(other, "theirs");
+      output->finish();
+    });
+  });
+  CHECK(kind == ErrorKind::Conflict);
+  CHECK(read_file(other) == "theirs");
+  CHECK(scratch.names() == std::vector<std::string>{"a.gguf", "b.gguf"});
 }
 
 // Stops at once, so that a check that is missing does not fill the disk.

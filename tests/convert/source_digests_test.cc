@@ -30,7 +30,9 @@ class Digests {
   void add(std::uint32_t source, std::uint64_t begin, std::uint64_t end) {
     const TensorView view = units(whole(source, 6, 4), begin, end);
     const std::uint64_t offset = checkpoint_.tensors[source].offset;
-    digests_.add(view, as_bytes(bytes_).subspan(offset + begin * 4, (end - begin) * 4));
+    const Sha256Feed feed =
+        digests_.add(view, as_bytes(bytes_).subspan(offset + begin * 4, (end - begin) * 4));
+    feed.hasher->update(feed.bytes);
   }
 
   std::vector<Digest> take() { return digests_.take(); }
