@@ -20,6 +20,7 @@
 #include "convert/tokenizer.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "storage/limits.h"
 
 namespace holdfast::convert {
 namespace {
@@ -276,6 +277,7 @@ class Conversion {
     }
     if (model_) add(source_.files->open("config.json")->version());
     add(request_.imatrix.empty() ? "" : to_hex(importance_digest_));
+    for (const std::uint64_t layer : request_.quantizer.pruned_layers) add(std::to_string(layer));
     for (const Target& target : targets_) {
       for (std::size_t i = 0; i < target.paths.size(); ++i) {
         add(target.paths[i]);
@@ -293,6 +295,8 @@ class Conversion {
     if (!publishes()) return first + ".journal";
     const fs::path folder = store_->directory() / "convert";
     make_folder(folder);
+    // What they speak of is no longer staged then.
+    Journal::prune(folder, storage::kLeasePeriod);
     return folder / (to_hex(sha256(as_bytes(lease_key(first)))) + ".journal");
   }
 
@@ -479,14 +483,6 @@ class Conversion {
 };
 
 }  // namespace
-
-bool is_path(std::string_view source) noexcept {
-  constexpr std::array<std::string_view, 3> kStarts = {"/", "./", "../"};
-  constexpr std::array<std::string_view, 3> kEnds = {".gguf", ".safetensors", ".bin"};
-  return source == "." || source == ".." ||
-         std::ranges::any_of(kStarts, [&](auto start) { return source.starts_with(start); }) ||
-         std::ranges::any_of(kEnds, [&](auto end) { return source.ends_with(end); });
-}
 
 Json::Object convert(const ConvertRequest& request, storage::Store* store,
                      storage::JobContext& context) {

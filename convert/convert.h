@@ -37,7 +37,7 @@ struct ConvertRequest {
   std::optional<std::string> model_name;  // --model-name
   std::optional<Json> metadata_override;  // the content of --metadata FILE
   std::string imatrix;                    // file on this machine; empty: none
-  QuantizerOptions quantizer;             // of the types that the quantizer defines
+  QuantizerOptions quantizer;  // pruned_layers of every type, the rest of the quantizer's
   SplitLimits split;
   bool allow_requantize = false;  // of a GGUF source whose tensors are quantized already
   bool ledger = false;  // write the ledger beside the files of `out`; published ones always have it
@@ -46,8 +46,8 @@ struct ConvertRequest {
 // From a job's parameters: source, to (list or comma-separated text), out, publish, plain, force,
 // dry_run, threads, memory, no_mtp, config_defaults, fuse_qkv, fp8_as_q8, model_name, metadata,
 // imatrix, tensor_type (list of "REGEX=TYPE"), output_tensor_type, token_embedding_type, pure,
-// leave_output_tensor, split_max_tensors, split_size, allow_requantize, ledger. Error(Invalid)
-// naming the parameter.
+// leave_output_tensor, prune_layers (list of numbers), split_max_tensors, split_size,
+// allow_requantize, ledger. Error(Invalid) naming the parameter.
 ConvertRequest parse_request(const Json::Object& parameters);
 Json::Object to_parameters(const ConvertRequest& request);
 

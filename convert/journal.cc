@@ -15,6 +15,7 @@ namespace holdfast::convert {
 namespace {
 
 constexpr std::uint64_t kJournalBytesMax = 1ULL << 30;
+constexpr std::string_view kJournalExtension = ".journal";
 
 Json to_json(const TensorRecord& record) {
   const quantize::ErrorSums& sums = record.sums;
@@ -62,11 +63,11 @@ std::optional<std::vector<TensorRecord>> parse_line(std::string_view line, std::
     const Json json = parse_json(line, "journal");
     std::vector<TensorRecord> records;
     for (const Json& record : json.as_array()) records.push_back(parse_record(record));
-    if (records.size() == outputs) return records;
+    return records.size() == outputs ? std::optional(std::move(records)) : std::nullopt;
   } catch (const Error&) {
     // A torn or foreign line: what follows it is done again.
+    return std::nullopt;
   }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -107,5 +108,22 @@ void Journal::append(std::span<const TensorRecord> records) {
 }
 
 void Journal::remove() noexcept { ::unlink(path_.c_str()); }
+
+void Journal::prune(const std::filesystem::path& folder, std::chrono::hours period) {
+  namespace fs = std::filesystem;
+  const auto oldest = fs::file_time_type::clock::now() - period;
+  std::vector<fs::path> abandoned;
+  std::error_code error;
+  fs::directory_iterator walk(folder, error);
+  for (; !error && walk != fs::end(walk); walk.increment(error)) {
+    std::error_code gone;  // another conversion's end
+    const auto written = walk->last_write_time(gone);
+    if (!gone && written < oldest && walk->path().extension() == kJournalExtension) {
+      abandoned.push_back(walk->path());
+    }
+  }
+  if (error) fail_errno("list", folder.string(), error.value());
+  for (const fs::path& path : abandoned) ::unlink(path.c_str());
+}
 
 }  // namespace holdfast::convert

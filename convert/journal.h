@@ -3,10 +3,13 @@
 // those bytes against the line's digest, so neither needs a sync: what a power cut took is simply
 // done again.
 //
+// A conversion that is never taken up again leaves its journal behind, until prune().
+//
 // One owner. Errors: Io. A file that is no journal, or that of another conversion, counts as none;
 // a torn last line is ignored.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <span>
@@ -33,6 +36,9 @@ class Journal {
   void append(std::span<const TensorRecord> records);
 
   void remove() noexcept;
+
+  // Removes the journals in `folder` that nobody has written since `period` ago.
+  static void prune(const std::filesystem::path& folder, std::chrono::hours period);
 
  private:
   void read(std::size_t outputs);

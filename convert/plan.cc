@@ -9,6 +9,7 @@
 #include "convert/hyperparameters.h"
 #include "convert/limits.h"
 #include "convert/metadata_text.h"
+#include "convert/prune.h"
 #include "storage/base/error.h"
 
 namespace holdfast::convert {
@@ -30,6 +31,16 @@ void add_quantizer_keys(const FileType& file_type, const NamedImportance& import
   append(metadata, importance_metadata(*importance.matrix, importance.file_name));
 }
 
+std::uint64_t uint_key(const Metadata& metadata, const std::string& key) {
+  const MetadataValue* value = metadata.find(key);
+  const auto* number = value == nullptr ? nullptr : std::get_if<std::uint32_t>(value);
+  return number == nullptr ? 0 : *number;
+}
+
+std::string block_count_key(std::string_view architecture) {
+  return std::string(architecture) + ".block_count";
+}
+
 // The converter's order; the quantizer takes two keys out and puts them at the
 // end.
 Metadata file_metadata(const PlanInput& input, const FileType& file_type) {
@@ -42,14 +53,7 @@ Metadata file_metadata(const PlanInput& input, const FileType& file_type) {
   append(metadata, input.metadata.tokenizer);
   if (file_type.rules == TypeRules::Quantizer)
     add_quantizer_keys(file_type, input.importance, metadata);
-  append(metadata, input.metadata.provenance);
   return metadata;
-}
-
-std::uint64_t uint_key(const Metadata& metadata, const std::string& key) {
-  const MetadataValue* value = metadata.find(key);
-  const auto* number = value == nullptr ? nullptr : std::get_if<std::uint32_t>(value);
-  return number == nullptr ? 0 : *number;
 }
 
 std::string text_key(const Metadata& metadata, std::string_view key) {
@@ -61,7 +65,7 @@ std::string text_key(const Metadata& metadata, std::string_view key) {
 ModelShape model_shape(std::string_view architecture, const Metadata& metadata) {
   const std::string prefix = std::string(architecture) + ".";
   ModelShape shape{.architecture = architecture};
-  shape.blocks = uint_key(metadata, prefix + "block_count");
+  shape.blocks = uint_key(metadata, block_count_key(architecture));
   shape.heads = uint_key(metadata, prefix + "attention.head_count");
   shape.heads_kv = uint_key(metadata, prefix + "attention.head_count_kv");
   // The runtime takes the head count where the key is absent.
@@ -70,25 +74,44 @@ ModelShape model_shape(std::string_view architecture, const Metadata& metadata) 
   return shape;
 }
 
+// The quantizer puts what it changes at the end.
+void set_pruned_blocks(const ModelShape& shape, const QuantizerOptions& options,
+                       const FileType& file_type, Metadata& metadata) {
+  if (options.pruned_layers.empty()) return;
+  const std::string key = block_count_key(shape.architecture);
+  if (file_type.rules == TypeRules::Quantizer) metadata.erase(key);
+  metadata.set(key, static_cast<std::uint32_t>(shape.blocks - options.pruned_layers.size()));
+}
+
 TypeChoice kept(const DraftTensor& draft) {
   return {*draft.encoded, "block format of the checkpoint"};
 }
 
-std::vector<PlannedTensor> converter_tensors(const PlanInput& input, quantize::Format target) {
+std::vector<PlannedTensor> converter_tensors(std::vector<DraftTensor> drafts,
+                                             quantize::Format target) {
   std::vector<PlannedTensor> tensors;
-  for (const DraftTensor& draft : input.drafts) {
+  for (DraftTensor& draft : drafts) {
     const TypeChoice choice =
         draft.encoded ? kept(draft)
                       : converter_type(draft.name, draft.ne, draft.preferred.value_or(target));
-    tensors.push_back({.draft = draft, .format = choice.format, .rule = choice.rule});
+    tensors.push_back({.draft = std::move(draft), .format = choice.format, .rule = choice.rule});
   }
   return tensors;
 }
 
+// What the quantizer makes of tensors in a given precision, in its own order.
+struct Quantizing {
+  const FileType& file_type;
+  const ModelShape& shape;
+  QuantizerOptions options;
+  const NamedImportance& importance;
+};
+
 // Weights are looked for only where the quantizer would: at tensors that it quantizes.
-void add_importance(const NamedImportance& importance, const FileType& file_type,
-                    PlannedTensor& tensor) {
-  const std::string& name = tensor.draft.name;
+void add_importance(const Quantizing& how, PlannedTensor& tensor) {
+  const NamedImportance& importance = how.importance;
+  // They were measured with all layers.
+  const std::string name = name_before_pruning(tensor.draft.name, how.options.pruned_layers);
   std::span<const float> weights;
   if (importance.matrix != nullptr) weights = importance.matrix->find(name);
   const std::vector<std::uint64_t>& ne = tensor.draft.ne;
@@ -102,21 +125,13 @@ void add_importance(const NamedImportance& importance, const FileType& file_type
     }
     weights = {};
   }
-  if (weights.empty() && needs_importance(name, tensor.format, file_type)) {
-    fail(ErrorKind::Invalid, std::string(file_type.name) + ": tensor \"" + name + "\" as " +
+  if (weights.empty() && needs_importance(name, tensor.format, how.file_type)) {
+    fail(ErrorKind::Invalid, std::string(how.file_type.name) + ": tensor \"" + name + "\" as " +
                                  std::string(ggml_type(tensor.format).name) +
                                  " needs an importance matrix that covers it (--imatrix)");
   }
   tensor.importance = weights;
 }
-
-// What the quantizer makes of tensors in a given precision, in its own order.
-struct Quantizing {
-  const FileType& file_type;
-  const ModelShape& shape;
-  QuantizerOptions options;
-  const NamedImportance& importance;
-};
 
 std::vector<PlannedTensor> quantized(const std::vector<PlannedTensor>& before,
                                      const Quantizing& how) {
@@ -137,19 +152,9 @@ std::vector<PlannedTensor> quantized(const std::vector<PlannedTensor>& before,
     tensors[i].format = choice.format;
     tensors[i].rule = choice.rule;
     tensors[i].scales_finite = changes;
-    if (changes) add_importance(how.importance, how.file_type, tensors[i]);
+    if (changes) add_importance(how, tensors[i]);
   }
   return tensors;
-}
-
-// The quantizer reads what the converter writes in the checkpoint's own precision.
-std::vector<PlannedTensor> quantizer_tensors(const PlanInput& input, const FileType& file_type,
-                                             const Metadata& metadata) {
-  return quantized(converter_tensors(input, own_precision(input.checkpoint).format),
-                   {.file_type = file_type,
-                    .shape = model_shape(input.architecture.name, metadata),
-                    .options = input.quantizer,
-                    .importance = input.importance});
 }
 
 void check_convertible(const Checkpoint& checkpoint, std::span<const PlannedTensor> tensors) {
@@ -286,11 +291,22 @@ const FileType& own_precision(const Checkpoint& checkpoint) {
 }
 
 Plan make_plan(const PlanInput& input, const FileType& file_type) {
-  Plan plan{.file_type = &file_type};
-  plan.metadata = file_metadata(input, file_type);
-  plan.tensors = file_type.rules == TypeRules::Converter
-                     ? converter_tensors(input, file_type.format)
-                     : quantizer_tensors(input, file_type, plan.metadata);
+  Plan plan{.file_type = &file_type, .metadata = file_metadata(input, file_type)};
+  const ModelShape shape = model_shape(input.architecture.name, plan.metadata);
+  std::vector<DraftTensor> drafts =
+      prune(input.drafts, input.quantizer.pruned_layers, shape.blocks);
+  set_pruned_blocks(shape, input.quantizer, file_type, plan.metadata);
+  append(plan.metadata, input.metadata.provenance);
+  const bool quantizes = file_type.rules == TypeRules::Quantizer;
+  // The quantizer reads what the converter writes in the checkpoint's own precision.
+  plan.tensors = converter_tensors(
+      std::move(drafts), quantizes ? own_precision(input.checkpoint).format : file_type.format);
+  if (quantizes) {
+    plan.tensors = quantized(plan.tensors, {.file_type = file_type,
+                                            .shape = shape,
+                                            .options = input.quantizer,
+                                            .importance = input.importance});
+  }
   check_convertible(input.checkpoint, plan.tensors);
   lay_out(plan, input.split);
   return plan;
@@ -300,12 +316,15 @@ Plan make_plan(const RequantizeInput& input, const FileType& file_type) {
   Plan plan{.file_type = &file_type, .metadata = input.source.metadata};
   add_quantizer_keys(file_type, input.importance, plan.metadata);
   const std::string architecture = text_key(plan.metadata, "general.architecture");
+  const ModelShape shape = model_shape(architecture, plan.metadata);
+  set_pruned_blocks(shape, input.quantizer, file_type, plan.metadata);
   append(plan.metadata, input.provenance);
   std::vector<PlannedTensor> before;
-  for (const DraftTensor& draft : input.source.drafts) {
-    before.push_back({.draft = draft, .format = format_of(input.source.checkpoint, draft)});
+  for (DraftTensor& draft :
+       prune(input.source.drafts, input.quantizer.pruned_layers, shape.blocks)) {
+    const quantize::Format format = format_of(input.source.checkpoint, draft);
+    before.push_back({.draft = std::move(draft), .format = format});
   }
-  const ModelShape shape = model_shape(architecture, plan.metadata);
   plan.tensors = quantized(before, {.file_type = file_type,
                                     .shape = shape,
                                     .options = input.quantizer,

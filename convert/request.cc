@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <array>
 #include <limits>
+#include <set>
 
 #include "convert/convert.h"
 #include "convert/ggml_type.h"
@@ -49,6 +52,14 @@ class Parameters {
     return items;
   }
 
+  std::set<std::uint64_t> numbers(std::string_view name) const {
+    std::set<std::uint64_t> numbers;
+    const Json* value = find(name);
+    if (value == nullptr) return numbers;
+    for (const Json& item : value->as_array(where(name))) numbers.insert(item.as_uint(where(name)));
+    return numbers;
+  }
+
   const Json* find(std::string_view name) const {
     const Json* value = object_.find(name);
     return value == nullptr || value->is_null() ? nullptr : value;
@@ -77,6 +88,7 @@ QuantizerOptions parse_quantizer(const Parameters& parameters) {
   };
   options.output_type = type_of("output_tensor_type");
   options.embedding_type = type_of("token_embedding_type");
+  options.pruned_layers = parameters.numbers("prune_layers");
   for (const std::string& rule : parameters.list("tensor_type")) {
     const std::size_t equals = rule.rfind('=');
     if (equals == std::string::npos) {
@@ -92,6 +104,10 @@ void put_quantizer(const QuantizerOptions& options, Json::Object& object) {
   const auto name = [](quantize::Format format) { return Json(ggml_type(format).name); };
   if (options.pure) object.set("pure", true);
   if (options.leave_output) object.set("leave_output_tensor", true);
+  if (!options.pruned_layers.empty()) {
+    object.set("prune_layers",
+               Json::Array(options.pruned_layers.begin(), options.pruned_layers.end()));
+  }
   if (options.output_type) object.set("output_tensor_type", name(*options.output_type));
   if (options.embedding_type) object.set("token_embedding_type", name(*options.embedding_type));
   Json::Array rules;
@@ -102,6 +118,14 @@ void put_quantizer(const QuantizerOptions& options, Json::Object& object) {
 }
 
 }  // namespace
+
+bool is_path(std::string_view source) noexcept {
+  constexpr std::array<std::string_view, 3> kStarts = {"/", "./", "../"};
+  constexpr std::array<std::string_view, 3> kEnds = {".gguf", ".safetensors", ".bin"};
+  return source == "." || source == ".." ||
+         std::ranges::any_of(kStarts, [&](auto start) { return source.starts_with(start); }) ||
+         std::ranges::any_of(kEnds, [&](auto end) { return source.ends_with(end); });
+}
 
 ConvertRequest parse_request(const Json::Object& object) {
   const Parameters parameters(object);

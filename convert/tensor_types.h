@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,6 +54,7 @@ struct QuantizerOptions {
   bool leave_output = false;    // output.weight keeps its type
   std::optional<quantize::Format> output_type, embedding_type;
   std::vector<TypeOverride> overrides;
+  std::set<std::uint64_t> pruned_layers;  // left out, of any type (see prune.h)
 };
 
 // The quantizer's choice for all tensors, which must be in its order (see quantizer_order).

@@ -24,6 +24,7 @@ struct ConvertOptions {
   convert::ConvertRequest request;
   std::string metadata_file;
   std::vector<std::string> tensor_types;
+  std::vector<std::uint64_t> pruned_layers;
   std::string output_type, embedding_type;
   bool list = false;
 };
@@ -95,6 +96,8 @@ convert::QuantizerOptions quantizer_options(const ConvertOptions& options) {
                           {"token_embedding_type", options.embedding_type}};
   parameters.set("tensor_type",
                  Json::Array(options.tensor_types.begin(), options.tensor_types.end()));
+  parameters.set("prune_layers",
+                 Json::Array(options.pruned_layers.begin(), options.pruned_layers.end()));
   return convert::parse_request(parameters).quantizer;
 }
 
@@ -169,6 +172,9 @@ void add_options(CLI::App& verb, ConvertOptions& options) {
   verb.add_flag("--pure", options.request.quantizer.pure, "One type for all, no mixture");
   verb.add_flag("--leave-output-tensor", options.request.quantizer.leave_output,
                 "output.weight keeps its type");
+  verb.add_option("--prune-layers", options.pruned_layers,
+                  "Numbers of layers to leave out, such as 20,21")
+      ->delimiter(',');
   verb.add_option("--split-max-tensors", options.request.split.tensors_max, "Tensors per file");
   verb.add_option("--split-size", options.request.split.bytes_max, "Bytes per file, such as 4GB")
       ->transform(CLI::AsSizeValue(true));

@@ -1,5 +1,7 @@
 #include "tests/convert/official_quantizer.h"
 
+#include <vector>
+
 #include <dlfcn.h>
 
 namespace holdfast::convert::test {
@@ -44,10 +46,17 @@ const OfficialQuantizer* OfficialQuantizer::find(std::string& reason) {
 }
 
 bool OfficialQuantizer::run(const std::filesystem::path& input, const std::filesystem::path& output,
-                            std::uint32_t file_type, int threads) const {
+                            std::uint32_t file_type, int threads,
+                            const std::set<std::uint64_t>& pruned_layers) const {
+  std::vector<std::int32_t> layers;
+  for (const std::uint64_t layer : pruned_layers) {
+    layers.push_back(static_cast<std::int32_t>(layer));
+  }
+  layers.push_back(-1);  // the end
   Parameters parameters = defaults_();
   parameters.threads = threads;
   parameters.file_type = file_type;
+  if (!pruned_layers.empty()) parameters.prune = layers.data();
   return quantize_(input.c_str(), output.c_str(), &parameters) == 0;
 }
 

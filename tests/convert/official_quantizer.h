@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <string>
 
 namespace holdfast::convert::test {
@@ -13,9 +14,11 @@ class OfficialQuantizer {
   // Null when it is absent, and then `reason` says why. Lives for ever.
   static const OfficialQuantizer* find(std::string& reason);
 
-  // llama-quantize INPUT OUTPUT TYPE THREADS; `file_type` is general.file_type's number.
+  // llama-quantize INPUT OUTPUT TYPE THREADS; `file_type` is general.file_type's number,
+  // `pruned_layers` are --prune-layers.
   bool run(const std::filesystem::path& input, const std::filesystem::path& output,
-           std::uint32_t file_type, int threads) const;
+           std::uint32_t file_type, int threads,
+           const std::set<std::uint64_t>& pruned_layers = {}) const;
 
  private:
   // The library's public llama_model_quantize_params (include/llama.h, v0.5.0).

@@ -2,6 +2,7 @@
 // one pass equals the checkpoint's own precision as GGUF followed by llama_model_quantize.
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -23,13 +24,19 @@ std::string digest_of(const fs::path& path) {
   return to_hex(sha256(as_bytes(read_file(path, 8ULL << 30))));
 }
 
-void convert_to(const fs::path& model, const std::string& type, const fs::path& out) {
+void convert_to(const fs::path& model, const std::string& type, const fs::path& out,
+                const std::set<std::uint64_t>& pruned_layers = {}) {
   test::Context context;
-  convert({.source = model.string(), .types = {type}, .out = out.string(), .plain = true}, nullptr,
-          context);
+  convert({.source = model.string(),
+           .types = {type},
+           .out = out.string(),
+           .plain = true,
+           .quantizer = {.pruned_layers = pruned_layers}},
+          nullptr, context);
 }
 
-void check_types(const test::SyntheticShape& shape, std::initializer_list<const char*> types) {
+void check_types(const test::SyntheticShape& shape, std::initializer_list<const char*> types,
+                 const std::set<std::uint64_t>& pruned_layers = {}) {
   std::string reason;
   const test::OfficialQuantizer* official = test::OfficialQuantizer::find(reason);
   if (official == nullptr) return test::skip(reason);
@@ -41,10 +48,15 @@ void check_types(const test::SyntheticShape& shape, std::initializer_list<const 
     const FileType& type = find_file_type(name);
     if (!has_kernel(type.format)) continue;
     const fs::path ours = scratch.path() / "ours.gguf", theirs = scratch.path() / "theirs.gguf";
-    REQUIRE(official->run(scratch.path() / "own.gguf", theirs, type.id, 2));
-    convert_to(scratch.path() / "model", name, ours);
+    REQUIRE(official->run(scratch.path() / "own.gguf", theirs, type.id, 2, pruned_layers));
+    convert_to(scratch.path() / "model", name, ours, pruned_layers);
     CHECK(digest_of(ours) == digest_of(theirs));
     fs::remove(ours);
+    if (!pruned_layers.empty()) {
+      convert_to(scratch.path() / "own.gguf", name, ours, pruned_layers);
+      CHECK(digest_of(ours) == digest_of(theirs));
+      fs::remove(ours);
+    }
     fs::remove(theirs);
   }
 }
@@ -62,6 +74,14 @@ TEST_CASE("convert/oracle: a mixture of experts too") {
   check_types(
       {.hidden = 256, .feed_forward = 512, .layers = 2, .heads = 8, .key_heads = 2, .experts = 8},
       {"Q4_0", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ4_XS", "MXFP4_MOE"});
+}
+
+TEST_CASE("convert/oracle: without some of their layers too, from a checkpoint and from a GGUF") {
+  check_types({.hidden = 256, .feed_forward = 512, .layers = 12, .heads = 8, .key_heads = 2},
+              {"Q4_0", "Q4_K_M", "Q3_K_M"}, {0, 3, 11});
+  check_types(
+      {.hidden = 256, .feed_forward = 512, .layers = 4, .heads = 8, .key_heads = 2, .experts = 8},
+      {"Q5_K_M"}, {1});
 }
 
 // Large enough that every tensor is many slabs and several are in flight.

@@ -1,6 +1,7 @@
 // Conversion from a stored revision into a derived repository, and the facts of both.
 #include "convert/publish.h"
 
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -246,6 +247,18 @@ TEST_CASE("convert/publish: what another revision has staged for the same file i
   const std::string published = digest_of(request);
   request.out = (stored.path() / "out").string();
   CHECK(published == digest_of(request));
+}
+
+TEST_CASE("convert/publish: journals of conversions that were given up do not stay for ever") {
+  Stored stored;
+  stored.run({.types = {"Q8_0"}});
+  const fs::path folder = stored.path() / "data" / "convert";
+  const fs::path old = folder / "old.journal", young = folder / "young.journal";
+  for (const fs::path& path : {old, young}) test::write_text(path, "x");
+  fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(73));
+  stored.run({.types = {"F16"}});
+  CHECK(!fs::exists(old));
+  CHECK(fs::exists(young));
 }
 
 TEST_CASE("convert/publish: a repository of another origin is left alone") {

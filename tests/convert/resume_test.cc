@@ -7,6 +7,8 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #include "storage/base/file.h"
 #include "tests/convert/fixtures.h"
 #include "tests/convert/interrupter.h"
+#include "tests/convert/resume_request.h"
 
 namespace holdfast::convert {
 namespace {
@@ -32,10 +35,7 @@ struct Place {
 
   Place() { write_sample(model); }
 
-  ConvertRequest request() const {
-    return {
-        .source = model.string(), .types = {"Q8_0", "Q4_0"}, .out = folder.string(), .threads = 2};
-  }
+  ConvertRequest request() const { return test::resume_request(model, folder); }
 
   std::vector<std::string> names() const {
     std::vector<std::string> names;
@@ -72,20 +72,51 @@ std::vector<std::string> complete(const Place& place) {
   return context.lines();
 }
 
-void run_and_die(const Place& place, std::uint64_t after) {
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    Interrupter interrupter(after, Interrupter::Manner::Kill);
-    try {
-      convert(place.request(), nullptr, interrupter);
-    } catch (const std::exception&) {
-      ::_exit(2);
-    }
-    ::_exit(1);
+// The same request in a process of its own, not a fork of this one, which has threads.
+class Child {
+ public:
+  Child(const Place& place, std::uint64_t after, const char* manner) {
+    std::array<int, 2> in{}, out{};
+    REQUIRE(::pipe2(in.data(), O_CLOEXEC) == 0);
+    REQUIRE(::pipe2(out.data(), O_CLOEXEC) == 0);
+    input_ = UniqueFd(in[1]);
+    output_ = UniqueFd(out[0]);
+    const UniqueFd child_input(in[0]), child_output(out[1]);
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+    ::posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+    std::array<std::string, 5> words = {HOLDFAST_RESUME_WORKLOAD, place.model, place.folder,
+                                        std::to_string(after), manner};
+    std::array<char*, 6> arguments{};
+    std::ranges::transform(words, arguments.begin(), [](std::string& word) { return word.data(); });
+    const int error =
+        ::posix_spawn(&child_, words[0].c_str(), &actions, nullptr, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    REQUIRE(error == 0);
   }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
+
+  void wait_for_byte() const {
+    char byte = 0;
+    REQUIRE(::read(output_.get(), &byte, 1) == 1);
+  }
+
+  void send_byte() const { REQUIRE(::write(input_.get(), "", 1) == 1); }
+
+  // As of waitpid.
+  int status() const {
+    int status = 0;
+    REQUIRE(::waitpid(child_, &status, 0) == child_);
+    return status;
+  }
+
+ private:
+  pid_t child_ = -1;
+  UniqueFd input_, output_;
+};
+
+void run_and_die(const Place& place, std::uint64_t after) {
+  const int status = Child(place, after, "kill").status();
   REQUIRE(WIFSIGNALED(status));
   REQUIRE(WTERMSIG(status) == SIGKILL);
 }
@@ -146,41 +177,10 @@ TEST_CASE("convert/resume: an output that is busy leaves the others to take up")
   complete(place);
 }
 
-// Waits inside the run until it is told to go on.
-class Waiter final : public storage::JobContext {
- public:
-  Waiter(int ready, int go) : ready_(ready), go_(go) {}
-
-  void report(const storage::Progress& progress) override {
-    if (waited_ || progress.phase != "converting" || progress.done_items < 5) return;
-    waited_ = true;
-    char byte = 0;
-    if (::write(ready_, &byte, 1) != 1 || ::read(go_, &byte, 1) != 1) ::_exit(3);
-  }
-
-  void log(std::string_view) override {}
-
-  std::stop_token stop() const override { return {}; }
-
- private:
-  int ready_, go_;
-  bool waited_ = false;
-};
-
 TEST_CASE("convert/resume: a run beside another process's leaves its journal and parts alone") {
   const Place place;
-  std::array<int, 2> ready{}, go{};
-  REQUIRE(::pipe(ready.data()) == 0);
-  REQUIRE(::pipe(go.data()) == 0);
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    Waiter waiter(ready[1], go[0]);
-    convert(place.request(), nullptr, waiter);
-    ::_exit(0);
-  }
-  char byte = 0;
-  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  const Child child(place, 5, "wait");
+  child.wait_for_byte();
   const std::vector<std::string> before = place.names();
   // The same request again, and another one to which that journal says nothing.
   for (const char* name : {"", "Other"}) {
@@ -198,11 +198,8 @@ TEST_CASE("convert/resume: a run beside another process's leaves its journal and
   }
   CHECK(before == std::vector<std::string>{"tiny.Q4_0.gguf.part", "tiny.Q8_0.gguf.journal",
                                            "tiny.Q8_0.gguf.part"});
-  REQUIRE(::write(go[1], &byte, 1) == 1);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
-  for (const int fd : {ready[0], ready[1], go[0], go[1]}) ::close(fd);
+  child.send_byte();
+  CHECK(child.status() == 0);
   CHECK(place.bytes("Q8_0") == undisturbed()[0]);
   CHECK(place.names() == std::vector<std::string>{"tiny.Q4_0.gguf", "tiny.Q8_0.gguf"});
 }
