@@ -13,7 +13,7 @@ extern const Architecture kGlm4, kGlm4Moe;
 extern const Architecture kGranite, kGraniteMoe;
 extern const Architecture kGrok;
 extern const Architecture kLlama, kMiniCpmV25, kMistral3, kSmolLm3;
-extern const Architecture kMiniCpm, kMiniCpm3;
+extern const Architecture kMiniCpm, kMiniCpm3, kMiniCpmV20;
 extern const Architecture kOlmo, kOlmo2, kOlmoe;
 extern const Architecture kPhi2, kPhi3;
 extern const Architecture kMiniCpmV26, kMiniCpmV45, kQwen2, kQwen2Moe, kQwen2Vl, kQwen3, kQwen3Moe,
@@ -41,7 +41,7 @@ constexpr const Architecture* kAll[] = {
     &kGranite, &kGraniteMoe,
     &kOlmo, &kOlmo2, &kOlmoe,
     &kStableLm,
-    &kMiniCpm, &kMiniCpm3,
+    &kMiniCpm, &kMiniCpm3, &kMiniCpmV20,
     &kGrok,
 };
 // clang-format on

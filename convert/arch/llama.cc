@@ -61,35 +61,28 @@ constexpr MetadataRule kMistral3Metadata[] = {
     {"", "attention.temperature_scale", ValueType::F32, Need::Optional, of_ministral<kTemperature>},
 };
 
+constexpr Architecture like_llama(std::string_view name,
+                                  std::span<const std::string_view> hf_names) {
+  return {.name = name,
+          .hf_names = hf_names,
+          .tensors = kTensors,
+          .shared_tensors = kUsualDecoder,
+          .metadata = kMetadata,
+          .rope_factors = RopeFactors::Llama3};
+}
+
 }  // namespace
 
 extern const Architecture kLlama;
-constinit const Architecture kLlama{.name = "llama",
-                                    .hf_names = kNames,
-                                    .tensors = kTensors,
-                                    .shared_tensors = kUsualDecoder,
-                                    .metadata = kMetadata,
-                                    .rope_factors = RopeFactors::Llama3};
+constinit const Architecture kLlama = like_llama("llama", kNames);
 
 extern const Architecture kSmolLm3;
-constinit const Architecture kSmolLm3{.name = "smollm3",
-                                      .hf_names = kSmolLm3Names,
-                                      .tensors = kTensors,
-                                      .shared_tensors = kUsualDecoder,
-                                      .metadata = kMetadata,
-                                      .rope_factors = RopeFactors::Llama3};
+constinit const Architecture kSmolLm3 = like_llama("smollm3", kSmolLm3Names);
 
 // Around Llama 3: MiniCPM-Llama3-V 2.5.
 extern const Architecture kMiniCpmV25;
-constinit const Architecture kMiniCpmV25{.name = "llama",
-                                         .hf_names = kMiniCpmVNames,
-                                         .applies = is_minicpm_v<kMiniCpmV25Version>,
-                                         .prefixes = kMiniCpmVPrefixes,
-                                         .tensors = kTensors,
-                                         .shared_tensors = kUsualDecoder,
-                                         .left_out = kMiniCpmVOthers,
-                                         .metadata = kMetadata,
-                                         .rope_factors = RopeFactors::Llama3};
+constinit const Architecture kMiniCpmV25 =
+    in_minicpm_v(like_llama("llama", {}), is_minicpm_v<kMiniCpmV25Version>);
 
 extern const Architecture kMistral3;
 constinit const Architecture kMistral3{.name = "mistral3",

@@ -1,7 +1,8 @@
-// MiniCPM, whose scales follow from depth and width, and MiniCPM 3 with latent attention that stays
-// in one piece.
+// MiniCPM, whose scales follow from depth and width, alone and inside the first MiniCPM-V; and
+// MiniCPM 3 with latent attention that stays in one piece.
 #include <cmath>
 
+#include "convert/arch/minicpm_v.h"
 #include "convert/arch/usual.h"
 #include "convert/architecture.h"
 
@@ -34,6 +35,21 @@ constexpr MetadataRule kMiniCpmMetadata[] = {
     {"", "residual_scale", kF32, kOptional, residual_scale},
     {"", "logit_scale", kF32, kOptional, logit_scale},
 };
+
+// The first MiniCPM-V has no version in its config, but its decoder's scales.
+bool is_minicpm_v20(const ModelConfig& config) {
+  constexpr double kVersion = 2.0;
+  return config.number_or("version", kVersion) == kVersion && config.find("scale_emb") != nullptr;
+}
+
+constexpr Architecture minicpm() {
+  return {.name = "minicpm",
+          .hf_names = kMiniCpmNames,
+          .tensors = kMiniCpmTensors,
+          .shared_tensors = kUsualDecoder,
+          .metadata = kMiniCpmMetadata,
+          .rope_factors = RopeFactors::LongShort};
+}
 
 constexpr TensorRule kMiniCpm3Tensors[] = {
     {"layers.{}.self_attn.q_a_proj.weight", "blk.{}.attn_q_a.weight"},
@@ -68,12 +84,10 @@ constexpr MetadataRule kMiniCpm3Metadata[] = {
 }  // namespace
 
 extern const Architecture kMiniCpm;
-constinit const Architecture kMiniCpm{.name = "minicpm",
-                                      .hf_names = kMiniCpmNames,
-                                      .tensors = kMiniCpmTensors,
-                                      .shared_tensors = kUsualDecoder,
-                                      .metadata = kMiniCpmMetadata,
-                                      .rope_factors = RopeFactors::LongShort};
+constinit const Architecture kMiniCpm = minicpm();
+
+extern const Architecture kMiniCpmV20;
+constinit const Architecture kMiniCpmV20 = in_minicpm_v(minicpm(), is_minicpm_v20);
 
 extern const Architecture kMiniCpm3;
 constinit const Architecture kMiniCpm3{.name = "minicpm3",

@@ -21,4 +21,13 @@ bool is_minicpm_v(const ModelConfig& config) {
   return tenths > kTenths - 0.5 && tenths < kTenths + 0.5;
 }
 
+// The versions that `applies` tells, around `decoder`.
+constexpr Architecture in_minicpm_v(Architecture decoder, bool (*applies)(const ModelConfig&)) {
+  decoder.hf_names = kMiniCpmVNames;
+  decoder.applies = applies;
+  decoder.prefixes = kMiniCpmVPrefixes;
+  decoder.left_out = kMiniCpmVOthers;
+  return decoder;
+}
+
 }  // namespace holdfast::convert

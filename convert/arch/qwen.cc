@@ -64,30 +64,32 @@ constexpr MetadataRule kQwen3VlMoeMetadata[] = {
     {"", "n_deepstack_layers", kU32, kOptional, deepstack_layers},
 };
 
+constexpr Architecture dense(std::string_view name, std::span<const std::string_view> hf_names = {},
+                             std::span<const MetadataRule> metadata = {}) {
+  return {
+      .name = name, .hf_names = hf_names, .shared_tensors = kUsualDecoder, .metadata = metadata};
+}
+
+constexpr Architecture with_experts(std::string_view name,
+                                    std::span<const std::string_view> hf_names) {
+  Architecture architecture = dense(name, hf_names, kMoeMetadata);
+  architecture.tensors = kExperts;
+  return architecture;
+}
+
 }  // namespace
 
 extern const Architecture kQwen2;
-constinit const Architecture kQwen2{.name = "qwen2",
-                                    .hf_names = kQwen2Names,
-                                    .shared_tensors = kUsualDecoder,
-                                    .metadata = kQwen2Metadata};
+constinit const Architecture kQwen2 = dense("qwen2", kQwen2Names, kQwen2Metadata);
 
 // Around Qwen 2 and Qwen 3.
 extern const Architecture kMiniCpmV26;
-constinit const Architecture kMiniCpmV26{.name = "qwen2",
-                                         .hf_names = kMiniCpmVNames,
-                                         .applies = is_minicpm_v<kMiniCpmV26Version>,
-                                         .prefixes = kMiniCpmVPrefixes,
-                                         .shared_tensors = kUsualDecoder,
-                                         .left_out = kMiniCpmVOthers};
+constinit const Architecture kMiniCpmV26 =
+    in_minicpm_v(dense("qwen2"), is_minicpm_v<kMiniCpmV26Version>);
 
 extern const Architecture kMiniCpmV45;
-constinit const Architecture kMiniCpmV45{.name = "qwen3",
-                                         .hf_names = kMiniCpmVNames,
-                                         .applies = is_minicpm_v<kMiniCpmV45Version>,
-                                         .prefixes = kMiniCpmVPrefixes,
-                                         .shared_tensors = kUsualDecoder,
-                                         .left_out = kMiniCpmVOthers};
+constinit const Architecture kMiniCpmV45 =
+    in_minicpm_v(dense("qwen3"), is_minicpm_v<kMiniCpmV45Version>);
 
 extern const Architecture kQwen2Vl;
 constinit const Architecture kQwen2Vl{.name = "qwen2vl",
@@ -96,17 +98,10 @@ constinit const Architecture kQwen2Vl{.name = "qwen2vl",
                                       .left_out = kOtherModalities};
 
 extern const Architecture kQwen2Moe;
-constinit const Architecture kQwen2Moe{.name = "qwen2moe",
-                                       .hf_names = kQwen2MoeNames,
-                                       .tensors = kExperts,
-                                       .shared_tensors = kUsualDecoder,
-                                       .metadata = kMoeMetadata};
+constinit const Architecture kQwen2Moe = with_experts("qwen2moe", kQwen2MoeNames);
 
 extern const Architecture kQwen3;
-constinit const Architecture kQwen3{.name = "qwen3",
-                                    .hf_names = kQwen3Names,
-                                    .shared_tensors = kUsualDecoder,
-                                    .metadata = kQwen2Metadata};
+constinit const Architecture kQwen3 = dense("qwen3", kQwen3Names, kQwen2Metadata);
 
 extern const Architecture kQwen3Vl;
 constinit const Architecture kQwen3Vl{.name = "qwen3vl",
@@ -116,11 +111,7 @@ constinit const Architecture kQwen3Vl{.name = "qwen3vl",
                                       .metadata = kQwen3VlMetadata};
 
 extern const Architecture kQwen3Moe;
-constinit const Architecture kQwen3Moe{.name = "qwen3moe",
-                                       .hf_names = kQwen3MoeNames,
-                                       .tensors = kExperts,
-                                       .shared_tensors = kUsualDecoder,
-                                       .metadata = kMoeMetadata};
+constinit const Architecture kQwen3Moe = with_experts("qwen3moe", kQwen3MoeNames);
 
 extern const Architecture kQwen3VlMoe;
 constinit const Architecture kQwen3VlMoe{.name = "qwen3vlmoe",

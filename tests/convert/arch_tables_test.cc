@@ -79,6 +79,8 @@ TEST_CASE("convert/architecture: the config decides between tables of one class"
       {R"({"architectures": ["XLMRobertaModel"]})", "bert"},
       {R"({"architectures": ["XLMRobertaModel"], "lora_adaptations": ["x"]})", "jina-bert-v3"},
       {R"({"architectures": ["MistralForCausalLM"]})", "llama"},
+      {R"({"architectures": ["MiniCPMV"], "scale_emb": 12})", "minicpm"},
+      {R"({"architectures": ["MiniCPMV"], "scale_emb": 12, "version": 2.0})", "minicpm"},
       {R"({"architectures": ["MiniCPMV"], "version": 2.5})", "llama"},
       {R"({"architectures": ["MiniCPMV"], "version": 2.6})", "qwen2"},
       {R"({"architectures": ["MiniCPMV"], "version": 4.5})", "qwen3"},
