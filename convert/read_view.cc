@@ -1,5 +1,6 @@
 #include "convert/read_view.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cmath>
@@ -65,9 +66,9 @@ Fp8Table fp8_table(int exponent_bits) {
 }
 
 const Fp8Table& fp8_values(SourceType type) {
-  static const Fp8Table e4m3 = fp8_table(4), e5m2 = fp8_table(5);
+  static const Fp8Table kE4M3 = fp8_table(4), kE5M2 = fp8_table(5);
   assert(type == SourceType::F8_E4M3 || type == SourceType::F8_E5M2);
-  return type == SourceType::F8_E4M3 ? e4m3 : e5m2;
+  return type == SourceType::F8_E4M3 ? kE4M3 : kE5M2;
 }
 
 // The scales of the source rows [first, end), all of whose blocks.
@@ -84,6 +85,14 @@ std::vector<float> read_scales(const TensorView& view, std::uint64_t first, std:
   return scales;
 }
 
+void scale_codes(const Fp8Table& table, float scale, std::span<const std::byte> codes,
+                 std::byte* out) {
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    const float value = table[std::to_integer<unsigned>(codes[i])] * scale;
+    std::memcpy(out + i * sizeof(float), &value, sizeof(float));
+  }
+}
+
 // Each number times the scale of its block, in float32, as the peer does it.
 ViewValues read_scaled(const TensorView& view, const Checkpoint& checkpoint,
                        const SourceFiles& files) {
@@ -97,12 +106,16 @@ ViewValues read_scaled(const TensorView& view, const Checkpoint& checkpoint,
   const std::uint64_t last_row = (run.first + run.count - 1) / columns;
   const auto scales = read_scales(view, first_row, last_row + 1, checkpoint, files);
   Bytes floats(run.count * sizeof(float));
-  for (std::uint64_t i = 0; i < run.count; ++i) {
+  // Where the run crosses a row of one block.
+  for (std::uint64_t i = 0; i < run.count;) {
     const std::uint64_t row = (run.first + i) / columns, column = (run.first + i) % columns;
     const std::uint64_t block_row = row / view.scale_rows - first_row / view.scale_rows;
-    const float scale = scales[block_row * view.scale_stride + column / view.scale_columns];
-    const float value = table[std::to_integer<unsigned>(codes[i])] * scale;
-    std::memcpy(floats.data() + i * sizeof(float), &value, sizeof(float));
+    const std::uint64_t block_column = column / view.scale_columns;
+    const std::uint64_t end = std::min(columns, (block_column + 1) * view.scale_columns);
+    const std::uint64_t count = std::min(end - column, run.count - i);
+    scale_codes(table, scales[block_row * view.scale_stride + block_column],
+                std::span(codes).subspan(i, count), floats.data() + i * sizeof(float));
+    i += count;
   }
   if (!view.is_contiguous()) floats = in_order(view, sizeof(float), floats);
   return {.bytes = std::move(floats), .run = std::move(codes)};
@@ -111,7 +124,7 @@ ViewValues read_scaled(const TensorView& view, const Checkpoint& checkpoint,
 // Checkpoints put neighbours into one byte, ggml numbers that are 16 apart.
 void repack_nibbles(std::span<const std::byte, kMxSourceBytes> source, std::byte* out) {
   const auto nibble = [&](std::size_t i) {
-    const unsigned pair = std::to_integer<unsigned>(source[i / 2]);
+    const auto pair = std::to_integer<unsigned>(source[i / 2]);
     return i % 2 == 0 ? pair & 0xFU : pair >> 4;
   };
   for (std::size_t i = 0; i < kMxSourceBytes; ++i) {
