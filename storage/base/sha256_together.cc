@@ -181,7 +181,7 @@ void compress_together(std::span<Stream>) noexcept {}
 }  // namespace
 
 void update_together(std::span<const Sha256Feed> feeds) {
-  static const bool side_by_side = has_sha_ni();
+  static const bool kSideBySide = has_sha_ni();
   std::vector<Stream> streams;
   streams.reserve(feeds.size());
   for (const Sha256Feed& feed : feeds) {
@@ -195,7 +195,7 @@ void update_together(std::span<const Sha256Feed> feeds) {
     }
     if (stream.size > 0) streams.push_back(stream);
   }
-  if (side_by_side) compress_together(streams);
+  if (kSideBySide) compress_together(streams);
   for (Stream& stream : streams) stream.update(stream.size);
 }
 
