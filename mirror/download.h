@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "mirror/arrival.h"
 #include "mirror/limits.h"
 #include "mirror/retry.h"
 #include "mirror/upstream.h"
@@ -32,6 +33,7 @@ struct DownloadOptions {
   std::stop_source stop;
   // Called in the caller's thread, several times a second.
   std::function<void(const storage::Progress&)> report;
+  ArrivalWatch* arrival = nullptr;  // borrowed; nullptr: nobody reads along
 };
 
 struct DownloadResult {

@@ -1,5 +1,6 @@
 // What happens to mirrored repositories that somebody may want to know: a small record, and where
-// it goes. Sinks are log lines, metrics, webhooks, and the repository's own history (event_log.h).
+// it goes. Sinks are log lines, metrics, webhooks, and the repository's own history (the fact
+// "mirror" of a repository).
 //
 // Thread-safety: emit() may be called from any thread and several at once. It must not throw and
 // should return soon: a slow sink queues. Details hold no secrets and no addresses with queries.
@@ -18,8 +19,8 @@ namespace holdfast::mirror {
 enum class EventKind {
   SyncDone,           // {revision, commit, bytes_fetched}: a new revision is visible
   SyncSkipped,        // {revision, commit, reason}: outside what the configuration allows
-  HoleOpened,         // {revision, commit, path, reason}: could not be mirrored, will be retried
-  HoleClosed,         // {revision, commit, path}
+  HoleOpened,         // {commit, path, reason}: could not be mirrored, will be retried
+  HoleClosed,         // {commit, path}: it is here now, or nobody wants it any more
   FailedOver,         // {from, to, reason}: the next upstream was asked
   RefRewritten,       // {ref, before, after}: upstream's new commit does not follow from the old
   RefDeleted,         // {ref, before}: gone upstream, kept here

@@ -1,5 +1,6 @@
 #include "mirror/git_history.h"
 
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -89,6 +90,78 @@ History history_from_git(const RemoteGit& git, const GitOid& commit,
                                  " files, its git tree has " + std::to_string(walk.files().size()));
   }
   return history;
+}
+
+namespace {
+
+// Everything below the commits of a full history that is not in the tip's already.
+class PastWalk {
+ public:
+  PastWalk(const RemoteGit& git, std::span<const storage::FileRecord> files, History& history)
+      : git_(git), history_(history) {
+    for (const auto& [oid, record] : history.objects) held_.insert(oid);
+    for (const storage::FileRecord& file : files) {
+      if (!file.lfs && file.object) held_.insert(file.blob);
+    }
+  }
+
+  storage::git::Commit take_commit(const GitOid& oid) {
+    return storage::git::parse_commit(take(oid, "commit").bytes);
+  }
+
+  void take_tree(const GitOid& oid, std::size_t depth) {
+    if (held_.contains(oid)) return;
+    if (depth > kPathDepthMax) {
+      fail(ErrorKind::LimitExceeded, "upstream's git: tree " + to_hex(oid) + " nests too deeply");
+    }
+    for (const auto& entry : storage::git::parse_tree(take(oid, "tree").bytes)) {
+      if (entry.mode == kDirectory) {
+        take_tree(entry.oid, depth + 1);
+      } else if (entry.mode != kModule && !held_.contains(entry.oid)) {
+        take(entry.oid, "blob");
+      }
+    }
+  }
+
+ private:
+  const storage::GitObjectRecord& take(const GitOid& oid, std::string_view type) {
+    const auto found = git_.objects.find(oid);
+    if (found == git_.objects.end() || found->second.type != type) {
+      fail(ErrorKind::Corrupt, "upstream's git: " + std::string(type) + " " + to_hex(oid) +
+                                   " of the history did not come");
+    }
+    if (held_.insert(oid).second) history_.objects.emplace_back(oid, found->second);
+    return found->second;
+  }
+
+  const RemoteGit& git_;
+  History& history_;
+  std::set<GitOid> held_;
+};
+
+}  // namespace
+
+std::vector<GitOid> add_past(const RemoteGit& git, const GitOid& commit,
+                             std::span<const storage::FileRecord> files, History& history) {
+  PastWalk walk(git, files, history);
+  std::vector<GitOid> past;
+  std::set<GitOid> met = {commit};
+  std::deque<GitOid> open = {commit};
+  while (!open.empty()) {
+    const GitOid oid = open.front();
+    open.pop_front();
+    const storage::git::Commit parsed = walk.take_commit(oid);
+    walk.take_tree(parsed.tree, 0);
+    if (oid != commit) past.push_back(oid);
+    if (past.size() > kGitCommitsMax) {
+      fail(ErrorKind::LimitExceeded,
+           "upstream's git: more than " + std::to_string(kGitCommitsMax) + " commits");
+    }
+    for (const GitOid& parent : parsed.parents) {
+      if (met.insert(parent).second) open.push_back(parent);
+    }
+  }
+  return past;
 }
 
 }  // namespace holdfast::mirror

@@ -51,11 +51,15 @@ GitServer parse_git_server(std::string_view advertisement) {
   return server;
 }
 
-std::string git_fetch_request(const GitOid& commit, std::optional<std::uint64_t> blob_bytes_max) {
+std::string git_fetch_request(const GitFetchRequest& request) {
   std::string body = pkt("command=fetch") + pkt("object-format=sha1") + std::string(kPktDelim) +
-                     pkt("no-progress\n") + pkt("ofs-delta\n") + pkt("deepen 1\n");
-  if (blob_bytes_max) body += pkt("filter blob:limit=" + std::to_string(*blob_bytes_max) + "\n");
-  return body + pkt("want " + to_hex(commit) + "\n") + pkt("done\n") + std::string(kPktFlush);
+                     pkt("no-progress\n") + pkt("ofs-delta\n");
+  if (!request.past) body += pkt("deepen 1\n");
+  if (request.blob_bytes_max) {
+    body += pkt("filter blob:limit=" + std::to_string(*request.blob_bytes_max) + "\n");
+  }
+  return body + pkt("want " + to_hex(request.commit) + "\n") + pkt("done\n") +
+         std::string(kPktFlush);
 }
 
 void GitFetchReader::add(std::span<const std::byte> bytes) {

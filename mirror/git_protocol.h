@@ -1,6 +1,6 @@
 // The client's side of git's smart HTTP protocol, version 2: fetching one commit with its trees and
-// small blobs (git's gitprotocol-http, gitprotocol-v2). Pure; errors are Error(Corrupt) for what is
-// not the protocol and Error(Unsupported) for what upstream refuses.
+// blobs, alone or with its past (git's gitprotocol-http, gitprotocol-v2). Pure; errors are
+// Error(Corrupt) for what is not the protocol and Error(Unsupported) for what upstream refuses.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,14 @@ struct GitServer {
 // The answer to GET {repo}/info/refs?service=git-upload-pack with Git-Protocol: version=2.
 GitServer parse_git_server(std::string_view advertisement);
 
-// The body of POST {repo}/git-upload-pack for `commit` alone, without its past. With
-// `blob_bytes_max` larger blobs are left out (needs GitServer::filter).
-std::string git_fetch_request(const GitOid& commit, std::optional<std::uint64_t> blob_bytes_max);
+struct GitFetchRequest {
+  GitOid commit;
+  bool past = false;                            // with all commits before it
+  std::optional<std::uint64_t> blob_bytes_max;  // leave larger blobs out: needs GitServer::filter
+};
+
+// The body of POST {repo}/git-upload-pack.
+std::string git_fetch_request(const GitFetchRequest& request);
 
 // Reads the answer as it comes; the pack's bytes go to `pack`. One owner.
 class GitFetchReader {

@@ -63,6 +63,11 @@ struct HttpClient::State {
     policy.endpoint = config.endpoint;
     policy.host_suffixes = config.redirect_hosts;
     policy.endpoint_is_private = is_private_host(config.endpoint.host);
+    for (const std::string& text : config.allow_private) {
+      const auto range = parse_address_range(text);
+      if (!range) fail(ErrorKind::Invalid, "allow_private: \"" + text + "\" is no address range");
+      policy.allow_private.push_back(*range);
+    }
     ca_file = config.ca_file;
     if (ca_file.empty()) ca_file = config.environment("SSL_CERT_FILE").value_or("");
   }
@@ -101,6 +106,7 @@ ExchangeRequest HttpClient::State::exchange_for(const HttpRequest& request, cons
   // Through a proxy the address is the proxy's, which the operator chose.
   out.addresses_checked = url.host != policy.endpoint.host && out.proxy.empty() &&
                           !current_policy().endpoint_is_private;
+  out.allow_private = policy.allow_private;
   if (!request.compressed) out.header_lines.emplace_back("Accept-Encoding: identity");
   if (!config.token.empty() && same_origin(url, config.endpoint)) {
     out.header_lines.push_back("Authorization: " + (request.token_as_password
@@ -121,6 +127,7 @@ bool HttpClient::State::take_answer(OpenExchange& exchange, HttpResponse& respon
   ExchangeHead head = exchange.head(stop);
   answered = true;
   response.status = head.status;
+  if (config.outbound && head.status == 429) ++config.outbound->rate_limited;
   response.headers = std::move(head.headers);
   const bool success = response.status >= 200 && response.status < 300;
   if (success) sink.begin(response);
@@ -128,10 +135,11 @@ bool HttpClient::State::take_answer(OpenExchange& exchange, HttpResponse& respon
   while (true) {
     const std::vector<std::byte> chunk = exchange.body(stop);
     if (chunk.empty()) break;
-    if (success) {
-      sink.write(chunk);
-      continue;
-    }
+    if (config.outbound) config.outbound->received_bytes += chunk.size();
+    if (success) sink.write(chunk);
+    // What is not read yet fills the queue, which stops the sender.
+    if (config.bandwidth) config.bandwidth->took(chunk.size(), stop);
+    if (success) continue;
     const std::size_t room = kErrorBodyMax - response.error_body.size();
     const std::string_view text = as_text(chunk);
     response.error_body += text.substr(0, room);
@@ -149,6 +157,7 @@ HttpResponse HttpClient::State::follow(const HttpRequest& request, BodySink& sin
   response.url = request.url;
   for (int hop = 0; hop <= kRedirectsMax; ++hop) {
     ++requests;
+    if (config.outbound) ++config.outbound->requests;
     OpenExchange exchange(loop, exchange_for(request, response.url));
     if (!take_answer(exchange, response, sink, stop)) return response;
     const auto location = response.headers.find("location");
@@ -176,6 +185,7 @@ HttpClient::~HttpClient() = default;
 HttpResponse HttpClient::get(const HttpRequest& request, BodySink& sink,
                              const std::stop_token& stop) {
   if (state_->config.offline) {
+    if (state_->config.outbound) state_->config.outbound->refuse(without_query(request.url));
     fail(ErrorKind::Denied, without_query(request.url) + ": offline = true, no request is made");
   }
   state_->slots.acquire();

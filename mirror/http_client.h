@@ -20,7 +20,9 @@
 #include <string>
 #include <vector>
 
+#include "mirror/bandwidth.h"
 #include "mirror/http_headers.h"
+#include "mirror/outbound.h"
 #include "mirror/proxy.h"
 #include "mirror/redirect_policy.h"
 #include "mirror/url.h"
@@ -35,7 +37,10 @@ struct HttpConfig {
   std::string proxy;    // "" = as the environment says
   std::string ca_file;  // "" = SSL_CERT_FILE, else the system's
   std::vector<std::string> redirect_hosts = {"huggingface.co", "hf.co"};
+  std::vector<std::string> allow_private = {};     // address ranges (redirect_policy.h)
+  std::shared_ptr<Bandwidth> bandwidth = nullptr;  // shared by all clients of the upstream
   bool offline = false;
+  std::shared_ptr<Outbound> outbound = nullptr;  // shared by all clients of the process
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds stall_window{30'000};
   std::uint64_t stall_bytes = 1024;

@@ -66,6 +66,16 @@ std::string gated_text(const Json& document) {
   return gated != nullptr && gated->is_string() ? gated->as_string() : std::string();
 }
 
+std::optional<Time> time_member(const Json& object, std::string_view key,
+                                const std::string& where) {
+  const Json* const value = object.find(key);
+  if (value == nullptr) return std::nullopt;
+  const std::string field = where + "." + std::string(key);
+  const auto time = parse_time(value->as_string(field));
+  if (!time) corrupt(field, "expected YYYY-MM-DDTHH:MM:SS.mmmZ");
+  return time;
+}
+
 RemoteEntry parse_entry(const Json& row, const std::string& where) {
   RemoteEntry entry;
   entry.path = string_member(row, "path", where);
@@ -125,17 +135,29 @@ std::vector<storage::Ref> parse_refs(std::string_view text) {
   return out;
 }
 
+std::vector<ListedRepository> parse_repository_page(std::string_view text, storage::RepoKind kind) {
+  const Json document = parse_json(text, "repositories", kApiBodyMax);
+  std::vector<ListedRepository> out;
+  std::size_t index = 0;
+  for (const Json& row : document.as_array("repositories")) {
+    const std::string where = "repositories[" + std::to_string(index++) + "]";
+    const auto repo = storage::find_repo_id(kind, string_member(row, "id", where));
+    if (!repo) continue;
+    ListedRepository listed{.repo = *repo, .gated = gated_text(row)};
+    if (row.find("sha") != nullptr) listed.commit = git_member(row, "sha", where);
+    listed.changed = time_member(row, "lastModified", where);
+    out.push_back(std::move(listed));
+  }
+  return out;
+}
+
 RemoteRevision parse_revision(std::string_view text) {
   const Json document = parse_json(text, "revision", kApiBodyMax);
   RemoteRevision out;
   out.commit = git_member(document, "sha", "revision");
   if (const Json* const id = document.find("id")) out.name = id->as_string("revision.id");
   out.gated = gated_text(document);
-  if (const Json* const modified = document.find("lastModified")) {
-    const auto time = parse_time(modified->as_string("revision.lastModified"));
-    if (!time) corrupt("revision.lastModified", "expected YYYY-MM-DDTHH:MM:SS.mmmZ");
-    out.time = *time;
-  }
+  if (const auto time = time_member(document, "lastModified", "revision")) out.time = *time;
   for (const std::string_view key : kKeptInfo) {
     if (const Json* const value = document.find(key)) out.info.set(std::string(key), *value);
   }
@@ -164,6 +186,18 @@ RemoteCommit parse_commits(std::string_view text, const GitOid& commit) {
     *out.message += "\n\n" + body->as_string();
   }
   if (rows.size() > 1) out.parents.push_back(git_member(rows[1], "id", "commits[1]"));
+  return out;
+}
+
+CommitPage parse_commit_page(std::string_view text) {
+  const Json document = parse_json(text, "commits", kApiBodyMax);
+  CommitPage out;
+  for (const Json& row : document.as_array("commits")) {
+    const std::string where = "commits[" + std::to_string(out.commits.size()) + "]";
+    out.commits.push_back(git_member(row, "id", where));
+    const Json* const parents = row.find("parents");
+    out.cut = parents != nullptr && !parents->as_array(where + ".parents").empty();
+  }
   return out;
 }
 

@@ -1,7 +1,6 @@
 #include "mirror/hub_upstream.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <map>
 #include <random>
@@ -11,6 +10,7 @@
 #include "mirror/hub_listing.h"
 #include "mirror/internal/file_body.h"
 #include "mirror/internal/pack_body.h"
+#include "mirror/internal/permit.h"
 #include "mirror/internal/trail.h"
 #include "mirror/limits.h"
 #include "storage/base/error.h"
@@ -18,9 +18,6 @@
 
 namespace holdfast::mirror {
 namespace {
-
-// The hub counts API calls and downloads apart (hub-protocol 6.4).
-enum class Bucket { Api, Resolvers };
 
 struct StatusRule {
   int status;
@@ -61,7 +58,7 @@ std::string words_of(const HttpResponse& response) {
   return words;
 }
 
-Error error_of(const HttpResponse& response) {
+UpstreamRefusal refusal_of(const HttpResponse& response) {
   const std::string_view code = response.headers.find("x-error-code").value_or("");
   ErrorKind kind = rule_for(response.status).kind;
   std::string text = without_query(response.url) + ": status " + std::to_string(response.status);
@@ -74,8 +71,9 @@ Error error_of(const HttpResponse& response) {
   } else if (!code.empty()) {
     text += ", " + std::string(code.substr(0, 60));
   }
-  if (const std::string words = words_of(response); !words.empty()) text += ": " + words;
-  return {kind, text};
+  const std::string words = words_of(response);
+  if (!words.empty()) text += ": " + words;
+  return {kind, text, response.status, std::string(code), words};
 }
 
 std::string seconds_text(Milliseconds wait) {
@@ -88,7 +86,12 @@ class HubUpstream final : public Upstream {
       : options_(std::move(options)),
         client_(options_.http),
         trail_(origin(options_.http.endpoint)),
-        next_seed_(std::random_device{}()) {}
+        next_seed_(std::random_device{}()) {
+    if (!options_.governor) options_.governor = std::make_shared<Governor>();
+  }
+
+  void repositories(storage::RepoKind kind, std::string_view owner,
+                    const RepositoryPage& page) override;
 
   std::vector<storage::Ref> refs(const storage::RepoId& repo, bool pull_requests) override {
     const Url url = api(repo, pull_requests ? "/refs?include_prs=1" : "/refs");
@@ -101,12 +104,19 @@ class HubUpstream final : public Upstream {
   }
 
   RemoteCommit commit(const storage::RepoId& repo, const GitOid& commit) override;
+  std::optional<bool> follows(const storage::RepoId& repo, const GitOid& commit,
+                              const GitOid& ancestor) override;
   std::vector<RemoteEntry> tree(const storage::RepoId& repo, const GitOid& commit) override;
-  std::optional<RemoteGit> git(const storage::RepoId& repo, const GitOid& commit,
+  std::optional<RemoteGit> git(const storage::RepoId& repo, const GitOid& commit, GitDepth depth,
                                std::string& why_not) override;
   void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink) override;
 
   Json::Object evidence() const override { return trail_.to_json(); }
+
+  void start_evidence(bool same_repository) override {
+    trail_.start(same_repository);
+    locations_.lock()->clear();
+  }
 
   std::uint64_t requests() const override { return client_.requests(); }
 
@@ -142,12 +152,15 @@ class HubUpstream final : public Upstream {
   RetryBudget new_budget() { return {options_.retry, next_seed_++}; }
 
   Text get_text(const Url& url, std::string_view what);
+  // Follows the links from page to page until `take` returns false.
+  void get_pages(Url url, std::string_view what,
+                 const std::function<bool(const std::string& text)>& take);
   GitServer ask_git_server(const storage::RepoId& repo);
-  RemoteGit fetch_git(const storage::RepoId& repo, const GitOid& commit, const GitServer& server);
-  HttpResponse with_retries(Bucket bucket, RetryBudget& budget,
-                            const std::function<HttpResponse()>& attempt);
-  void heed(Bucket bucket, const HttpResponse& response);
-  void wait_for_gate(Bucket bucket);
+  RemoteGit fetch_git(const storage::RepoId& repo, const GitFetchRequest& fetch);
+  // Nothing for a bucket: no account pays for the request.
+  HttpResponse with_retries(std::optional<Bucket> bucket, RetryBudget& budget,
+                            const std::function<HttpResponse(Permit&)>& attempt);
+  void wait_for_admission(Bucket bucket);
   void wait(Milliseconds time, const std::string& reason);
   bool fetch_once(const RemoteFile& file, FileBody& body, RetryBudget& budget);
   std::optional<Url> location(const RemoteFile& file);
@@ -157,7 +170,6 @@ class HubUpstream final : public Upstream {
   Trail trail_;
   std::atomic<std::uint64_t> next_seed_;        // asking the machine for chance each time is slow
   Sync<std::map<std::string, Url>> locations_;  // where files really lie, until the link expires
-  Sync<std::array<SteadyTime, 2>> gates_;       // per bucket: no request before
 };
 
 void HubUpstream::wait(Milliseconds time, const std::string& reason) {
@@ -166,45 +178,37 @@ void HubUpstream::wait(Milliseconds time, const std::string& reason) {
   if (options_.note) options_.note("");
 }
 
-void HubUpstream::wait_for_gate(Bucket bucket) {
-  const SteadyTime gate = (*gates_.lock())[static_cast<std::size_t>(bucket)];
-  const SteadyTime now = options_.pauser->now();
-  if (gate <= now) return;
-  const auto left = std::chrono::ceil<Milliseconds>(gate - now);
-  if (left > options_.retry.announced_max) {
-    fail(ErrorKind::Unavailable, "upstream's rate limit asks to wait " + seconds_text(left));
+void HubUpstream::wait_for_admission(Bucket bucket) {
+  constexpr Milliseconds kLook{100};
+  while (const auto until = options_.governor->admit(bucket, options_.pauser->now())) {
+    if (options_.stop.stop_requested()) fail(ErrorKind::Cancelled, "stopped");
+    if (*until == SteadyTime::max()) {
+      options_.governor->wait_for_answer(kLook);
+      continue;
+    }
+    const auto left = std::chrono::ceil<Milliseconds>(*until - options_.pauser->now());
+    if (left > options_.retry.announced_max) {
+      fail(ErrorKind::Unavailable, "upstream's rate limit asks to wait " + seconds_text(left));
+    }
+    wait(left, "upstream's rate limit is used up");
   }
-  wait(left, "upstream's rate limit is used up");
 }
 
-// Closes the gate for all requests of the bucket when any answer says that nothing remains.
-void HubUpstream::heed(Bucket bucket, const HttpResponse& response) {
-  const auto note = [&](const Headers& headers) {
-    const auto limit = headers.find("ratelimit");
-    const auto parsed = limit ? parse_rate_limit(*limit) : std::nullopt;
-    if (!parsed || parsed->remaining > 0) return;
-    const SteadyTime until = options_.pauser->now() + parsed->reset + std::chrono::seconds(1);
-    auto gates = gates_.lock();
-    SteadyTime& gate = (*gates)[static_cast<std::size_t>(bucket)];
-    gate = std::max(gate, until);
-  };
-  for (const HttpHop& hop : response.redirects) note(hop.headers);
-  note(response.headers);
-}
-
-HttpResponse HubUpstream::with_retries(Bucket bucket, RetryBudget& budget,
-                                       const std::function<HttpResponse()>& attempt) {
+HttpResponse HubUpstream::with_retries(std::optional<Bucket> bucket, RetryBudget& budget,
+                                       const std::function<HttpResponse(Permit&)>& attempt) {
   for (int attempts = 1;; ++attempts) {
-    wait_for_gate(bucket);
+    if (bucket) wait_for_admission(*bucket);
     std::optional<Error> error;
     std::optional<Milliseconds> announced;
     bool unreached = false;
     try {
-      HttpResponse response = attempt();
-      heed(bucket, response);
+      Permit permit(bucket ? options_.governor.get() : nullptr, bucket.value_or(Bucket::Api),
+                    *options_.pauser);
+      HttpResponse response = attempt(permit);
       if (response.status >= 200 && response.status < 300) return response;
-      error = error_of(response);
-      if (!rule_for(response.status).retry) throw *error;
+      const UpstreamRefusal refusal = refusal_of(response);
+      error = refusal;
+      if (!rule_for(response.status).retry) throw refusal;
       announced = announced_wait(response.headers, std::chrono::system_clock::now());
     } catch (const Error& caught) {
       if (!is_retryable(caught.kind()) || error) throw;
@@ -229,10 +233,10 @@ HttpResponse HubUpstream::with_retries(Bucket bucket, RetryBudget& budget,
 HubUpstream::Text HubUpstream::get_text(const Url& url, std::string_view what) {
   RetryBudget budget = new_budget();
   Text out;
-  out.response = with_retries(Bucket::Api, budget, [&] {
+  out.response = with_retries(Bucket::Api, budget, [&](Permit& permit) {
     TextBody body;
-    HttpResponse response =
-        client_.get({.url = url, .compressed = true, .body_max = kApiBodyMax}, body, options_.stop);
+    HttpResponse response = permit.get(
+        client_, {.url = url, .compressed = true, .body_max = kApiBodyMax}, body, options_.stop);
     out.text = std::move(body.text);
     return response;
   });
@@ -251,67 +255,118 @@ RemoteCommit HubUpstream::commit(const storage::RepoId& repo, const GitOid& comm
   }
 }
 
-std::vector<RemoteEntry> HubUpstream::tree(const storage::RepoId& repo, const GitOid& commit) {
-  std::vector<RemoteEntry> entries;
-  Url url = api(repo, "/tree/" + to_hex(commit) + "?recursive=true");
+std::optional<bool> HubUpstream::follows(const storage::RepoId& repo, const GitOid& commit,
+                                         const GitOid& ancestor) {
+  CommitPage page;
+  bool found = false;
+  std::size_t pages = 0;
+  try {
+    get_pages(api(repo, "/commits/" + to_hex(commit) + "?limit=1000"), "commits",
+              [&](const std::string& text) {
+                page = parse_commit_page(text);
+                found = std::ranges::find(page.commits, ancestor) != page.commits.end();
+                return !found && ++pages < kCommitPagesMax;
+              });
+  } catch (const Error& error) {
+    // A nicety, as commit() is.
+    if (error.kind() == ErrorKind::Cancelled || is_retryable(error.kind())) throw;
+    return std::nullopt;
+  }
+  if (found) return true;
+  return page.cut || page.commits.empty() || pages == kCommitPagesMax ? std::nullopt
+                                                                      : std::optional(false);
+}
+
+void HubUpstream::get_pages(Url url, std::string_view what,
+                            const std::function<bool(const std::string& text)>& take) {
   for (std::size_t page = 0; page < kPagesMax; ++page) {
-    const Text answer = get_text(url, "tree");
-    std::vector<RemoteEntry> rows = parse_tree_page(answer.text);
-    if (entries.size() + rows.size() > kEntriesMax) break;
-    std::ranges::move(rows, std::back_inserter(entries));
+    const Text answer = get_text(url, what);
+    if (!take(answer.text)) return;
     const auto link = answer.response.headers.find("link");
     const auto next = link ? next_link(*link) : std::nullopt;
-    if (!next) return entries;
+    if (!next) return;
     Url target = resolve(answer.response.url, *next);
     client_.check_target(answer.response.url, target);
     if (target == url)
       fail(ErrorKind::Corrupt, without_query(url) + ": the next page is this page");
     url = std::move(target);
   }
-  fail(ErrorKind::LimitExceeded, without_query(url) + ": more than " + std::to_string(kEntriesMax) +
-                                     " entries or " + std::to_string(kPagesMax) + " pages");
+  fail(ErrorKind::LimitExceeded,
+       without_query(url) + ": more than " + std::to_string(kPagesMax) + " pages");
+}
+
+std::vector<RemoteEntry> HubUpstream::tree(const storage::RepoId& repo, const GitOid& commit) {
+  std::vector<RemoteEntry> entries;
+  const Url url = api(repo, "/tree/" + to_hex(commit) + "?recursive=true");
+  get_pages(url, "tree", [&](const std::string& text) {
+    std::vector<RemoteEntry> rows = parse_tree_page(text);
+    if (entries.size() + rows.size() > kEntriesMax) {
+      fail(ErrorKind::LimitExceeded,
+           without_query(url) + ": more than " + std::to_string(kEntriesMax) + " entries");
+    }
+    std::ranges::move(rows, std::back_inserter(entries));
+    return true;
+  });
+  return entries;
+}
+
+void HubUpstream::repositories(storage::RepoKind kind, std::string_view owner,
+                               const RepositoryPage& page) {
+  std::string query = "?sort=lastModified&direction=-1&limit=1000";
+  for (const char* const field : {"sha", "lastModified", "gated"}) {
+    query += "&expand=" + std::string(field);
+  }
+  if (!owner.empty()) query += "&author=" + encode_segment(owner);
+  const Url url = at("/api/" + std::string(to_text(kind)) + "s" + query);
+  get_pages(url, "repositories",
+            [&](const std::string& text) { return page(parse_repository_page(text, kind)); });
 }
 
 GitServer HubUpstream::ask_git_server(const storage::RepoId& repo) {
   RetryBudget budget = new_budget();
   TextBody body;
-  const HttpResponse response = with_retries(Bucket::Api, budget, [&] {
+  const HttpResponse response = with_retries(Bucket::Api, budget, [&](Permit& permit) {
     HttpRequest request{.url = git_url(repo, "/info/refs?service=git-upload-pack")};
     request.body_max = kApiBodyMax;
     request.header_lines = {"Git-Protocol: version=2"};
     request.token_as_password = true;
-    return client_.get(request, body, options_.stop);
+    return permit.get(client_, request, body, options_.stop);
   });
   trail_.add_listing("git", response, body.text);
   return parse_git_server(body.text);
 }
 
-RemoteGit HubUpstream::fetch_git(const storage::RepoId& repo, const GitOid& commit,
-                                 const GitServer& server) {
+RemoteGit HubUpstream::fetch_git(const storage::RepoId& repo, const GitFetchRequest& fetch) {
   RetryBudget budget = new_budget();
   HttpRequest request{.url = git_url(repo, "/git-upload-pack")};
   request.body_max = kGitPackMax;
   request.header_lines = {"Git-Protocol: version=2",
                           "Content-Type: application/x-git-upload-pack-request",
                           "Accept: application/x-git-upload-pack-result"};
-  request.post = git_fetch_request(
-      commit, server.filter ? std::optional<std::uint64_t>(kGitBlobMax) : std::nullopt);
+  request.post = git_fetch_request(fetch);
   request.token_as_password = true;
   std::optional<PackBody> body;
-  with_retries(Bucket::Api, budget, [&] {
+  with_retries(Bucket::Api, budget, [&](Permit& permit) {
     body.emplace();
-    HttpResponse response = client_.get(request, *body, options_.stop);
+    HttpResponse response = permit.get(client_, request, *body, options_.stop);
     if (response.status >= 200 && response.status < 300) body->finish();
     return response;
   });
-  return body->small_objects();
+  return body->objects(fetch.past ? kGitPastBlobMax : kGitBlobMax);
 }
 
 std::optional<RemoteGit> HubUpstream::git(const storage::RepoId& repo, const GitOid& commit,
-                                          std::string& why_not) {
+                                          GitDepth depth, std::string& why_not) {
   try {
     const GitServer server = ask_git_server(repo);
-    if (server.version2 && server.shallow) return fetch_git(repo, commit, server);
+    if (server.version2 && depth == GitDepth::Full) {
+      return fetch_git(repo, {.commit = commit, .past = true, .blob_bytes_max = {}});
+    }
+    if (server.version2 && server.shallow) {
+      GitFetchRequest fetch{.commit = commit};
+      if (server.filter) fetch.blob_bytes_max = kGitBlobMax;
+      return fetch_git(repo, fetch);
+    }
     why_not = "upstream's git has no protocol 2 or no shallow fetch";
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::Cancelled) throw;
@@ -332,7 +387,9 @@ bool HubUpstream::fetch_once(const RemoteFile& file, FileBody& body, RetryBudget
   const std::optional<Url> known = location(file);
   const Url url = known.value_or(file_url(file));
   bool expired = false;
-  const HttpResponse response = with_retries(Bucket::Resolvers, budget, [&] {
+  // A remembered link leads past the hub, which does not count it.
+  const auto bucket = known ? std::nullopt : std::optional(Bucket::Resolvers);
+  const HttpResponse response = with_retries(bucket, budget, [&](Permit& permit) {
     const std::uint64_t before = body.delivered_bytes();
     struct Progress {
       FileBody& body;
@@ -343,7 +400,7 @@ bool HubUpstream::fetch_once(const RemoteFile& file, FileBody& body, RetryBudget
         if (body.delivered_bytes() >= enough) budget.progressed();
       }
     } const progress{body, budget, before + options_.http.stall_bytes};
-    HttpResponse answer = client_.get(body.next_request(url), body, options_.stop);
+    HttpResponse answer = permit.get(client_, body.next_request(url), body, options_.stop);
     const bool linked = !same_origin(answer.url, options_.http.endpoint);
     expired = linked && answer.status >= 400 && answer.status < 500 && answer.status != 408 &&
               answer.status != 429;

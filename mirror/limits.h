@@ -24,8 +24,15 @@ inline constexpr std::size_t kPathBytesMax = 4096;
 inline constexpr std::size_t kPathDepthMax = 64;
 inline constexpr std::size_t kEvidenceRawMax = 32 << 20;  // raw answers kept with a revision
 
+// Mirroring by rule.
+inline constexpr std::size_t kEventsKept = 100;     // of a repository, the newest
+inline constexpr int kUnavailableInARowMax = 3;     // repositories; then the rest is not asked
+inline constexpr std::size_t kCommitPagesMax = 20;  // read to see whether history was rewritten
+
 // git: what comes beside the files themselves.
 inline constexpr std::uint64_t kGitBlobMax = 1ULL << 20;  // larger ones come as files
+inline constexpr std::uint64_t kGitPastBlobMax = 16ULL << 20;  // the hub's own limit is 10 MB
+inline constexpr std::size_t kGitCommitsMax = 100'000;         // of a full history
 inline constexpr std::uint64_t kGitPackMax = 512ULL << 20;
 inline constexpr std::uint64_t kGitObjectBytesMax = 256ULL << 20;  // kept in memory, all together
 
@@ -38,6 +45,25 @@ inline constexpr std::size_t kBatchFiles = 64;
 inline constexpr std::size_t kOpenWritersMax = 256;
 inline constexpr std::uint64_t kFreeMargin = 64ULL << 20;  // left to the catalog on a full disk
 inline constexpr int kWrongBytesMax = 2;  // whole fetches of a file that hashes wrong
+
+// Pull-through: what clients may set going, and what they get before it is verified.
+inline constexpr std::size_t kPullsMax = 64;           // fetches under way or waiting
+inline constexpr std::size_t kPullsKnownMax = 10'000;  // with those whose refusal is remembered
+inline constexpr std::uint64_t kHeldBackBytes = 64ULL << 10;  // of each file, until its hash agrees
+inline constexpr std::uint64_t kPullPartBytes = 8ULL << 20;   // a reader waits for the next part
+inline constexpr std::chrono::seconds kRefusalKept{60};       // "there is no such repository"
+inline constexpr std::chrono::seconds kFailureKept{10};       // "upstream is down"
+
+// The daemon.
+inline constexpr std::chrono::seconds kPollRetry{60};  // after a failed run; doubles
+inline constexpr unsigned kPollRetryDoublings = 10;
+inline constexpr std::chrono::hours kFullRunEvery{24};
+inline constexpr std::chrono::minutes kWatermarkOverlap{10};  // upstream's clocks and caches
+inline constexpr std::chrono::minutes kPollLook{1};  // at the clock, which people may set
+
+// Webhooks out.
+inline constexpr int kWebhookAttempts = 5;
+inline constexpr std::chrono::milliseconds kWebhookTimeout{10'000};
 
 // Folders taken in as they lie: above this a file is LFS, as on the hub.
 inline constexpr std::uint64_t kLfsThreshold = 10ULL << 20;

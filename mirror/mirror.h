@@ -3,11 +3,13 @@
 //
 // A repository is passed only when everything that its rule selects is stored and verified, is left
 // out by the rule (too large, another licence), or is recorded as an open hole of the catalog. So a
-// caller may move a cursor behind whatever mirror_repository() returned for. Only Cancelled, and
-// errors of our own store (Io, Corrupt catalog), are thrown.
+// caller may move a cursor behind whatever mirror_repository() returned for. Thrown are only
+// Cancelled and Io (our own disk), and what makes a listing of repositories fail: then nothing has
+// passed.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,8 @@ namespace holdfast::mirror {
 
 struct MirrorRequest {
   MirrorRule rule;
+  std::vector<MirrorRule> rules;          // all that are configured: another may decide about a
+                                          // repository (find_rule)
   std::vector<UpstreamConfig> upstreams;  // in fail-over order; at least one
   bool dry_run = false;                   // fetches and records nothing
   bool force = false;                     // as SyncRequest
@@ -30,16 +34,20 @@ struct MirrorRequest {
 
 // One repository of the rule: one request when nothing changed upstream.
 // Result: {repo, revisions: [result of sync()], skipped: [{revision, commit, reason}],
-// holes: [{revision, commit?, reason}], bytes_fetched, bytes_to_fetch?, requests}.
+// holes: [{revision, commit, reason}], gone: reason or null, expired: [commit], bytes_fetched,
+// bytes_to_fetch, requests}.
 Json::Object mirror_repository(const MirrorRequest& request, const storage::RepoId& repo,
                                storage::Store& store, storage::JobContext& context);
 
-// All repositories of the rule that changed since (`since` nothing: all of them), and those of them
-// with open holes. A listing that fails is thrown: then nothing has passed.
-// Result: {pattern, listed, repositories: [result of mirror_repository()], holes: count,
-// bytes_fetched, bytes_to_fetch?, changed}: `changed` is the newest change that the listing told,
-// for the caller's watermark, or null.
+// All repositories of the rule that changed since (`since` nothing: all of them, and those held
+// here that upstream does not list any more), and those with open holes. Result: {pattern, listed,
+// current, repositories: [result of mirror_repository() where there is news], holes,
+// bytes_fetched, bytes_to_fetch, requests, changed}. `changed` is the newest change that the
+// listing told, for the caller's watermark, or null.
 Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since,
                          storage::Store& store, storage::JobContext& context);
+
+// Closes the holes of repositories that no rule means any more.
+void close_stale_holes(std::span<const MirrorRule> rules, storage::Store& store, EventSink& events);
 
 }  // namespace holdfast::mirror

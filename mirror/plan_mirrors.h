@@ -25,6 +25,7 @@ struct MirrorRule {
   std::uint64_t size_bytes_max = 0;   // selected files of one revision, all together; 0: no limit
   std::vector<std::string> licenses;  // globs, case-insensitive; empty: any
   bool cards_only = false;            // README.md and repo info, no weights
+  bool full_history = false;          // git's commits before each revision, too
   std::chrono::seconds every{0};      // 0: only when asked by hand
   unsigned keep = 0;                  // newest revisions kept per ref; 0: all
 
@@ -55,8 +56,7 @@ const MirrorRule* find_rule(std::span<const MirrorRule> rules, const storage::Re
 // itself, without a request and without anything known of it. With `since`, those whose last change
 // lies before it are left out, and the listing is read no further than needed. A watermark is the
 // `changed` of the newest row, minus an overlap of the caller's choice.
-// Errors: as Upstream::repositories(); Unsupported when a pattern's owner has a wildcard and the
-// upstream does not list without one.
+// Errors: as Upstream::repositories().
 std::vector<ListedRepository> expand(const MirrorRule& rule, Upstream& upstream,
                                      std::optional<Time> since);
 

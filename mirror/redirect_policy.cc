@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 
@@ -59,6 +60,30 @@ bool is_private6(const std::array<std::uint8_t, 16>& address) noexcept {
          address[0] == 0xff;                                     // multicast
 }
 
+std::optional<AddressRange> parse_address(std::string_view address) {
+  const std::string text(address);
+  AddressRange out;
+  in_addr four{};
+  if (inet_pton(AF_INET, text.c_str(), &four) == 1) {
+    out.network[10] = out.network[11] = 0xff;
+    std::memcpy(&out.network[12], &four, 4);
+    return out;
+  }
+  if (inet_pton(AF_INET6, text.c_str(), out.network.data()) == 1) return out;
+  return std::nullopt;
+}
+
+bool has_bit(const std::array<std::uint8_t, 16>& address, int bit) noexcept {
+  return ((address[static_cast<std::size_t>(bit) / 8] >> (7 - bit % 8)) & 1) != 0;
+}
+
+bool same_prefix(const AddressRange& range, const AddressRange& address) noexcept {
+  for (int bit = 0; bit < range.bits; ++bit) {
+    if (has_bit(range.network, bit) != has_bit(address.network, bit)) return false;
+  }
+  return true;
+}
+
 bool has_suffix(std::string_view host, std::string_view suffix) noexcept {
   if (suffix.starts_with('.')) suffix.remove_prefix(1);
   if (suffix.empty() || !host.ends_with(suffix)) return false;
@@ -66,6 +91,31 @@ bool has_suffix(std::string_view host, std::string_view suffix) noexcept {
 }
 
 }  // namespace
+
+std::optional<AddressRange> parse_address_range(std::string_view text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const std::string_view address = text.substr(0, slash);
+  auto range = parse_address(address);
+  if (!range || slash == text.size()) return range;
+  const int longest = address.find(':') == address.npos ? 32 : 128;
+  const std::string_view digits = text.substr(slash + 1);
+  int bits = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  if (bits < 0 || bits > longest) return std::nullopt;
+  range->bits = 128 - longest + bits;
+  for (int bit = range->bits; bit < 128; ++bit) {
+    if (has_bit(range->network, bit)) return std::nullopt;
+  }
+  return range;
+}
+
+bool is_within(std::string_view address, std::span<const AddressRange> ranges) {
+  const auto parsed = parse_address(address);
+  return parsed && std::ranges::any_of(ranges, [&](const AddressRange& range) {
+           return same_prefix(range, *parsed);
+         });
+}
 
 bool is_private_host(std::string_view host) {
   if (host == "localhost" || host.ends_with(".localhost")) return true;
@@ -91,8 +141,9 @@ void check_redirect(const RedirectPolicy& policy, const Url& from, const Url& to
   const bool listed = std::ranges::any_of(
       policy.host_suffixes, [&](const std::string& suffix) { return has_suffix(to.host, suffix); });
   if (!listed) refuse("the host is neither the endpoint's own nor in redirect_hosts");
-  if (is_private_host(to.host) && !policy.endpoint_is_private) {
-    refuse("a private address, while the endpoint is public");
+  if (is_private_host(to.host) && !policy.endpoint_is_private &&
+      !is_within(to.host, policy.allow_private)) {
+    refuse("a private address, while the endpoint is public and allow_private does not list it");
   }
 }
 

@@ -15,7 +15,12 @@
 #include <string>
 #include <vector>
 
+#include "mirror/arrival.h"
+#include "mirror/bandwidth.h"
+#include "mirror/events.h"
+#include "mirror/governor.h"
 #include "mirror/limits.h"
+#include "mirror/outbound.h"
 #include "mirror/retry.h"
 #include "storage/base/json.h"
 #include "storage/catalog.h"
@@ -42,8 +47,18 @@ struct UpstreamConfig {
   std::string proxy;     // "" = as the environment says
   std::string ca_file;   // "" = SSL_CERT_FILE, else the system's
   std::vector<std::string> redirect_hosts = {"huggingface.co", "hf.co"};
-  bool offline = false;  // refuse to connect
+  std::vector<std::string> allow_private = {};  // address ranges that a redirect may lead to
+  bool offline = false;                         // refuse to connect
+  std::shared_ptr<Bandwidth> bandwidth;  // shared by all who use the upstream; nullptr: no limit
+  std::shared_ptr<Governor> governor;    // shared by all who use the account; nullptr: an own one
+  std::shared_ptr<Outbound> outbound;    // shared by the whole process; nullptr: nobody counts
   SyncTuning tuning;
+};
+
+// What is not mirrored although it is asked for; `force` overrules. Denied, before any download.
+struct SyncLimits {
+  std::uint64_t size_bytes_max = 0;   // selected files of the revision, all together; 0: no limit
+  std::vector<std::string> licenses;  // globs, in any case; empty: any, and none stated
 };
 
 struct SyncRequest {
@@ -51,19 +66,27 @@ struct SyncRequest {
   std::string revision;  // branch, tag, refs/…, commit; "" = the default branch
   storage::Selection selection;
   UpstreamConfig upstream;
+  std::vector<UpstreamConfig> fallbacks;  // asked in turn while those before are down
+  SyncLimits limits;
+  bool git = true;  // false: files and listing alone, upstream's git objects are not asked for
+  bool full_history = false;  // every commit before it, too, where upstream offers git
   bool dry_run = false;
   bool force =
       false;  // ask and list again even when the commit is stored; mirror over a local repo
+  EventSink* events = &no_events();  // borrowed
+  ArrivalWatch* arrival = nullptr;   // borrowed; for who serves the files before they are complete
 };
 
-// Result: {repo, commit, ref, files, bytes_total, bytes_fetched, requests, already_current}, and
-// for a dry run also {plan: [{path, size, why}], bytes_to_fetch}. `ref` is null for a bare commit.
+// Result: {repo, commit, ref, files, bytes_total, bytes_fetched, requests, upstream,
+// already_current}, and for a dry run also {plan: [{path, size, why}], bytes_to_fetch}. `ref` is
+// null for a bare commit, and where a fallback is behind what is held. `upstream` names who
+// answered.
 Json::Object sync(const SyncRequest& request, storage::Store& store, storage::JobContext& context);
 
 struct DirectorySyncRequest {
   storage::RepoId repo;
   std::filesystem::path directory;
-  std::string revision;  // of a cached repository: a ref or commit that it has; "" = main
+  std::string revision;  // of a cached repository or a clone: a ref or commit that it has
   storage::Selection selection;
   bool dry_run = false;
 };
@@ -73,6 +96,10 @@ struct DirectorySyncRequest {
 // is a function of names, content and the revision before: fixed author and message, and a time
 // that starts at 2000-01-01T00:00:00Z and grows by one second per revision. ".git" and ".cache" at
 // any depth are left out. An unchanged folder makes no new revision.
+//
+// A git clone, or a bare repository, is taken in under its commit's own id, on the branch or tag
+// that `revision` names ("" = HEAD's), with LFS content from where git-lfs keeps it; what is not
+// committed is left alone. NotFound names LFS files whose content the clone lacks.
 //
 // The cache of Hugging Face's clients is taken in by its root, a repository or a snapshot; its
 // blobs must have the hash that is their name (Corrupt). What links lead elsewhere is left out and

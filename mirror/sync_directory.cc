@@ -8,11 +8,13 @@
 #include <fcntl.h>
 
 #include "mirror/history.h"
+#include "mirror/internal/clone_sync.h"
 #include "mirror/internal/folder_listing.h"
 #include "mirror/sync.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/git/objects.h"
+#include "storage/git/repository_reader.h"
 
 namespace holdfast::mirror {
 namespace {
@@ -264,6 +266,9 @@ Json::Object FolderRun::run() {
 
 Json::Object sync_directory(const DirectorySyncRequest& request, storage::Store& store,
                             storage::JobContext& context) {
+  if (storage::git::RepositoryReader::is_repository(request.directory)) {
+    return sync_clone(request, store, context);
+  }
   return FolderRun(request, store, context).run();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -71,6 +72,20 @@ std::string_view to_text(Fate fate) noexcept {
   return kNames[static_cast<std::size_t>(fate)];
 }
 
+storage::Selection widest(const storage::Selection& a, const storage::Selection& b) {
+  storage::Selection out;
+  if (!a.include.empty() && !b.include.empty()) {
+    out.include = a.include;
+    for (const std::string& glob : b.include) {
+      if (std::ranges::find(out.include, glob) == out.include.end()) out.include.push_back(glob);
+    }
+  }
+  std::ranges::copy_if(a.exclude, std::back_inserter(out.exclude), [&](const std::string& glob) {
+    return std::ranges::find(b.exclude, glob) != b.exclude.end();
+  });
+  return out;
+}
+
 SyncPlan make_sync_plan(std::span<const RemoteEntry> listing, const storage::Selection& selection,
                         const StoredObjects& stored) {
   check_places(listing);
@@ -83,8 +98,9 @@ SyncPlan make_sync_plan(std::span<const RemoteEntry> listing, const storage::Sel
     }
     if (entry.lfs) check_pointer(entry);
     PlannedFile planned{.file = file_record(entry)};
-    const bool selected = selection.selects(entry.path);
-    if (selected || stored.served(entry.path)) planned.file.object = stored_object(entry, stored);
+    // What is served already is selected for good, and fetched again if it was damaged.
+    const bool selected = selection.selects(entry.path) || stored.served(entry.path);
+    if (selected) planned.file.object = stored_object(entry, stored);
     if (selected) {
       ++plan.selected_files;
       plan.selected_bytes += entry.size_bytes;

@@ -52,6 +52,10 @@ struct StoredObjects {
   std::function<bool(std::string_view path)> served;
 };
 
+// What a revision has that was mirrored with one selection and then with another: the smallest
+// selection that can be written down and takes all that either took.
+storage::Selection widest(const storage::Selection& a, const storage::Selection& b);
+
 SyncPlan make_sync_plan(std::span<const RemoteEntry> listing, const storage::Selection& selection,
                         const StoredObjects& stored);
 

@@ -56,10 +56,24 @@ struct RemoteCommit {
   std::vector<GitOid> parents;
 };
 
-// Upstream's own git objects of one commit: the commit, its trees and its small blobs, each under
-// the id that its bytes have.
+// How much of a commit's past to bring.
+enum class GitDepth {
+  Tip,   // none: the commit, its trees and its small blobs
+  Full,  // every commit before it, with all their trees and blobs
+};
+
+// Upstream's own git objects of one commit, and of those before it if asked for, each under the id
+// that its bytes have.
 struct RemoteGit {
   std::map<GitOid, storage::GitObjectRecord> objects;
+};
+
+// A row of upstream's list of repositories. What upstream does not say is empty.
+struct ListedRepository {
+  storage::RepoId repo;
+  std::optional<GitOid> commit;  // of the default branch
+  std::optional<Time> changed;   // lastModified
+  std::string gated;             // "", "auto", "manual"
 };
 
 struct RemoteFile {
@@ -75,22 +89,35 @@ class Upstream {
  public:
   virtual ~Upstream() = default;
 
+  // The repositories of one owner ("" = of all), most recently changed first, a page at a time
+  // until `page` returns false. Rows whose ids nobody may have are left out.
+  using RepositoryPage = std::function<bool(std::span<const ListedRepository>)>;
+  virtual void repositories(storage::RepoKind kind, std::string_view owner,
+                            const RepositoryPage& page) = 0;
+
   virtual std::vector<storage::Ref> refs(const storage::RepoId& repo, bool pull_requests) = 0;
   // `revision` "" asks for the default branch.
   virtual RemoteRevision revision(const storage::RepoId& repo, std::string_view revision) = 0;
   virtual RemoteCommit commit(const storage::RepoId& repo, const GitOid& commit) = 0;
+  // Whether `ancestor` is in the history of `commit`; nothing where upstream does not tell.
+  virtual std::optional<bool> follows(const storage::RepoId& repo, const GitOid& commit,
+                                      const GitOid& ancestor) = 0;
   virtual std::vector<RemoteEntry> tree(const storage::RepoId& repo, const GitOid& commit) = 0;
 
   // Nothing, and the reason in `why_not`, where upstream offers no git or refuses.
   virtual std::optional<RemoteGit> git(const storage::RepoId& repo, const GitOid& commit,
-                                       std::string& why_not) = 0;
+                                       GitDepth depth, std::string& why_not) = 0;
 
   // Gives the bytes of `range` to `sink` in order, each exactly once, whatever happens on the way.
   // Unsupported, before any byte, when upstream cannot give a part of this file: then ask for all.
   virtual void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink) = 0;
 
-  // What was asked and answered so far: requests, headers that mattered, raw listings. No secrets.
+  // What was asked and answered since start_evidence(): requests, headers that mattered, raw
+  // listings. No secrets.
   virtual Json::Object evidence() const = 0;
+  // The next revision begins. `same_repository`: what was said of refs is evidence for it too. Not
+  // while other calls run.
+  virtual void start_evidence(bool same_repository) = 0;
   virtual std::uint64_t requests() const = 0;
 };
 

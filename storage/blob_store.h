@@ -52,6 +52,10 @@ class BlobReader {
   virtual void read(std::uint64_t offset, std::span<std::byte> out) const = 0;
   // Where the bytes of `range` lie, in order, without reading them.
   virtual std::vector<Extent> extents(ByteRange range) const = 0;
+
+  // How many bytes from `offset` on can be read now: all, but for an object that is still arriving
+  // (pull_through.h), whose readers ask again later. Throws what ended the arrival.
+  virtual std::uint64_t ready_bytes(std::uint64_t offset) const { return size_bytes() - offset; }
 };
 
 // An object being written. Destroying it without commit() keeps the staged bytes for a resume by
@@ -68,6 +72,11 @@ class BlobWriter {
 
   // Byte ranges not yet written, in order: what a resumed download still has to fetch.
   virtual std::vector<ByteRange> missing() const = 0;
+
+  // Reads what is written while it is being written, not verified: ready_bytes() says how far it
+  // goes. The reader outlives the writer, commit() and discard(). nullptr where the bytes are not
+  // in a file of their own.
+  virtual std::shared_ptr<const BlobReader> peek() { return nullptr; }
 
   // Makes what is written so far survive a crash (staging synced, ranges and hash state recorded).
   // Also done by itself every few dozen MiB.

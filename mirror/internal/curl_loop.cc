@@ -229,11 +229,12 @@ void Exchange::Handle::flush() {
 curl_socket_t Exchange::Handle::on_socket(void* self, curlsocktype, curl_sockaddr* address) {
   auto& handle = *static_cast<Handle*>(self);
   const std::string text = address_text(*address);
-  const bool is_private = is_private_host(text);
-  if (is_private && handle.owner->request_.addresses_checked) {
-    handle.refusal = {ErrorKind::Denied, url_for_people(handle.owner->request_.url) +
-                                             ": resolves to the private address " + text +
-                                             ", while the endpoint is public"};
+  const ExchangeRequest& request = handle.owner->request_;
+  const bool is_private = is_private_host(text) && !is_within(text, request.allow_private);
+  if (is_private && request.addresses_checked) {
+    handle.refusal = {ErrorKind::Denied,
+                      url_for_people(request.url) + ": resolves to the private address " + text +
+                          ", while the endpoint is public and allow_private does not list it"};
     return CURL_SOCKET_BAD;
   }
   if (is_private) *handle.saw_private_address = true;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "mirror/http_headers.h"
+#include "mirror/redirect_policy.h"
 #include "storage/base/error.h"
 #include "storage/base/sync.h"
 
@@ -25,10 +26,11 @@ namespace holdfast::mirror {
 struct ExchangeRequest {
   std::string url;
   std::vector<std::string> header_lines;
-  std::string proxy;               // "" = direct
-  std::string ca_file;             // "" = the system's
-  bool compressed = false;         // ask for gzip
-  bool addresses_checked = false;  // refuse to connect to private addresses
+  std::string proxy;                             // "" = direct
+  std::string ca_file;                           // "" = the system's
+  bool compressed = false;                       // ask for gzip
+  bool addresses_checked = false;                // refuse to connect to private addresses …
+  std::vector<AddressRange> allow_private = {};  // … that are not in these
   std::uint64_t body_max = 0;
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds stall_window{30'000};

@@ -31,6 +31,9 @@ Downloader::Downloader(std::span<const storage::FileRecord> files, Upstream& ups
       options_(std::move(options)),
       states_(files.size()),
       objects_(files.size()) {
+  for (std::size_t i = 0; options_.arrival != nullptr && i < files.size(); ++i) {
+    by_blob_[files[i].blob] = i;
+  }
   std::vector<std::size_t> order(files.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   // Large files first: the last one to end should be a small one.
@@ -101,12 +104,14 @@ DownloadResult Downloader::run() {
     throw;
   }
   std::vector<std::jthread> threads;
-  const unsigned workers = std::max(1U, options_.workers);
-  threads.reserve(workers);
-  queue_.lock()->workers = workers;
-  for (unsigned i = 0; i < workers; ++i) {
-    threads.emplace_back([this, i] { work(i % 2 == 1); });
+  std::vector<Role> roles;
+  for (unsigned i = 0; i < std::max(1U, options_.workers); ++i) {
+    roles.push_back(i % 2 == 1 ? Role::Small : Role::Large);
   }
+  if (options_.arrival != nullptr) roles.push_back(Role::Urgent);
+  threads.reserve(roles.size());
+  queue_.lock()->workers = static_cast<unsigned>(roles.size());
+  for (const Role role : roles) threads.emplace_back([this, role] { work(role); });
   for (int rounds_left = kGraceRounds; !wait_for_workers();) {
     report();
     // After a failure the others may end what they are at, so that it need not come again; not for
@@ -128,8 +133,8 @@ DownloadResult Downloader::run() {
   return result;
 }
 
-void Downloader::work(bool prefer_small) {
-  while (const std::optional<Work> item = take(prefer_small)) {
+void Downloader::work(Role role) {
+  while (const std::optional<Work> item = take(role)) {
     std::exception_ptr failure;
     try {
       run_step(*item);
@@ -147,19 +152,62 @@ void Downloader::work(bool prefer_small) {
   queue_.notify_all();
 }
 
-std::optional<Downloader::Work> Downloader::take(bool prefer_small) {
+// Nobody tells when a reader comes, so this looks now and then.
+std::optional<Downloader::Work> Downloader::wait_for_urgent() {
+  constexpr Milliseconds kLook{50};
+  while (true) {
+    auto queue = queue_.lock();
+    if (queue->failure) return std::nullopt;
+    if (auto urgent = take_urgent(*queue)) return urgent;
+    const bool is_over = queue.wait_for(kLook, [](const Queue& q) {
+      return q.failure || (q.busy == 0 && q.large.empty() && q.small.empty());
+    });
+    if (is_over) return std::nullopt;
+  }
+}
+
+std::optional<Downloader::Work> Downloader::take(Role role) {
+  if (role == Role::Urgent) return wait_for_urgent();
   auto queue = queue_.lock();
   queue.wait([](const Queue& q) {
     return q.failure || q.busy == 0 || !q.large.empty() || !q.small.empty();
   });
   if (queue->failure) return std::nullopt;
-  const bool small = queue->large.empty() || (prefer_small && !queue->small.empty());
+  if (auto urgent = take_urgent(*queue)) return urgent;
+  const bool small = queue->large.empty() || (role == Role::Small && !queue->small.empty());
   std::deque<Work>& source = small ? queue->small : queue->large;
   if (source.empty()) return std::nullopt;
   const Work item = source.front();
   source.pop_front();
   ++queue->busy;
   return item;
+}
+
+std::vector<ArrivalWatch::Wanted> Downloader::wanted() const {
+  if (options_.arrival == nullptr) return {};
+  return options_.arrival->wanted();
+}
+
+// What somebody waits for goes first: the part that has the next missing byte, else whatever is to
+// be done with the file.
+std::optional<Downloader::Work> Downloader::take_urgent(Queue& queue) {
+  for (const ArrivalWatch::Wanted& wanted : wanted()) {
+    const auto file = by_blob_.find(wanted.blob);
+    if (file == by_blob_.end()) continue;
+    for (std::deque<Work>* source : {&queue.large, &queue.small}) {
+      const auto is_next = [&](const Work& work) {
+        return work.file == file->second &&
+               (work.step != Step::Part || work.range.offset + work.range.length > wanted.offset);
+      };
+      const auto found = std::ranges::find_if(*source, is_next);
+      if (found == source->end()) continue;
+      const Work item = *found;
+      source->erase(found);
+      ++queue.busy;
+      return item;
+    }
+  }
+  return std::nullopt;
 }
 
 void Downloader::put_back(Work item) {
@@ -206,6 +254,8 @@ void Downloader::fetch_small(std::size_t file) {
       full = std::exchange(*batch, {});
     }
   }
+  // Somebody waits for it: then it is not kept until the batch is full.
+  if (!wanted().empty() && full.files.empty()) full = std::exchange(*batch_.lock(), {});
   flush(std::move(full));
 }
 
@@ -220,6 +270,7 @@ void Downloader::flush(Batch batch) {
     const std::size_t file = batch.files[i].first;
     objects_[file] = digests[i];
     if (!files_[file].lfs) blobs.emplace_back(files_[file].blob, digests[i]);
+    if (options_.arrival != nullptr) options_.arrival->stored(files_[file].blob, digests[i]);
   }
   store_.catalog().remember_blobs(blobs);
   done_files_ += batch.files.size();
@@ -269,6 +320,7 @@ void Downloader::open(std::size_t file) {
     options_.pauser->pause(options_.pauser->now() + Milliseconds(200), options_.stop.get_token());
     return put_back({.step = Step::Open, .file = file});
   }
+  show(file);
   if (state.in_one_piece) return put_back({.step = Step::Stream, .file = file});
   std::deque<Work> parts;
   for (const storage::ByteRange& range : cut(*state.writer)) {
@@ -283,6 +335,13 @@ void Downloader::open(std::size_t file) {
   queue_.notify_all();
 }
 
+void Downloader::show(std::size_t file) {
+  if (options_.arrival == nullptr) return;
+  if (auto bytes = states_[file].writer->peek()) {
+    options_.arrival->staged(files_[file].blob, std::move(bytes));
+  }
+}
+
 void Downloader::count(std::size_t bytes) {
   fetched_bytes_ += bytes;
   done_bytes_ += static_cast<std::int64_t>(bytes);
@@ -293,6 +352,7 @@ void Downloader::keep(std::size_t file, std::uint64_t offset, std::span<const st
   State& state = states_[file];
   state.writer->write_at(offset, bytes);
   count(bytes.size());
+  if (options_.arrival != nullptr) options_.arrival->advanced();
   const SteadyTime now = options_.pauser->now();
   SteadyTime due = state.save_due;
   if (now < due) return;
@@ -328,6 +388,7 @@ void Downloader::fetch_stream(std::size_t file) {
     state.writer.reset();
     state.writer =
         store_.blobs().create({.lease_key = lease_key(file), .size_bytes = record.size_bytes});
+    show(file);
   }
   std::uint64_t offset = 0;
   upstream_.fetch(remote(file), {.offset = 0, .length = record.size_bytes},
@@ -382,6 +443,7 @@ void Downloader::commit(std::size_t file) {
 
 void Downloader::count_wrong(std::size_t file, const std::string& what) {
   done_bytes_ -= static_cast<std::int64_t>(files_[file].size_bytes);
+  if (options_.arrival != nullptr) options_.arrival->spoiled(files_[file].blob);
   if (++states_[file].wrong < kWrongBytesMax) return;
   fail(ErrorKind::Corrupt, files_[file].path + ": fetched " + std::to_string(kWrongBytesMax) +
                                " times, upstream sends wrong bytes: " + what);
@@ -389,6 +451,7 @@ void Downloader::count_wrong(std::size_t file, const std::string& what) {
 
 void Downloader::finished(std::size_t file, const Digest& object) {
   objects_[file] = object;
+  if (options_.arrival != nullptr) options_.arrival->stored(files_[file].blob, object);
   ++done_files_;
 }
 

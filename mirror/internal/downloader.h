@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -57,9 +58,17 @@ class Downloader {
   };
 
   void prepare();
+  // What a worker takes first. Urgent: nothing but what somebody waits for, so that this need not
+  // wait for a part of another file to end.
+  enum class Role { Large, Small, Urgent };
+
   bool wait_for_workers();
-  void work(bool prefer_small);
-  std::optional<Work> take(bool prefer_small);
+  void work(Role role);
+  std::optional<Work> take(Role role);
+  std::optional<Work> wait_for_urgent();
+  std::optional<Work> take_urgent(Queue& queue);
+  std::vector<ArrivalWatch::Wanted> wanted() const;
+  void show(std::size_t file);
   void put_back(Work item);
   void run_step(const Work& item);
   void fetch_small(std::size_t file);
@@ -88,6 +97,7 @@ class Downloader {
   DownloadOptions options_;
   std::vector<State> states_;
   std::vector<Digest> objects_;
+  std::unordered_map<GitOid, std::size_t> by_blob_;  // for those who read along
   Sync<Queue> queue_;
   Sync<Batch> batch_;
   std::atomic<std::uint64_t> fetched_bytes_ = 0;

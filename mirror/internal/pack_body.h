@@ -21,8 +21,9 @@ class PackBody final : public BodySink {
     pack_.finish();
   }
 
-  // All but the large blobs. LimitExceeded when they are more than kGitObjectBytesMax together.
-  RemoteGit small_objects() const;
+  // All but blobs above `blob_bytes_max`. LimitExceeded when they are more than kGitObjectBytesMax
+  // together.
+  RemoteGit objects(std::uint64_t blob_bytes_max) const;
 
  private:
   storage::git::PackReader pack_{kGitPackMax};

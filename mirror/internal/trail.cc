@@ -1,7 +1,9 @@
 #include "mirror/internal/trail.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "mirror/limits.h"
@@ -67,6 +69,17 @@ Json::Object Trail::to_json() const {
           {"tls_peers", std::move(peers)},
           {"listings", rows->listings},
           {"files", rows->files}};
+}
+
+void Trail::start(bool keep_refs) {
+  auto rows = rows_.lock();
+  Rows fresh;
+  if (keep_refs) {
+    std::ranges::copy_if(rows->listings, std::back_inserter(fresh.listings),
+                         [](const Json& row) { return row.find("what")->as_string() == "refs"; });
+    fresh.tls_peers = rows->tls_peers;
+  }
+  *rows = std::move(fresh);
 }
 
 }  // namespace holdfast::mirror

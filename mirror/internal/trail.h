@@ -22,6 +22,8 @@ class Trail {
   void add_file(const std::string& path, const HttpResponse& response);
 
   Json::Object to_json() const;
+  // Forgets all, or all but the listings of refs.
+  void start(bool keep_refs);
 
  private:
   struct Rows {

@@ -1,16 +1,15 @@
 #include "storage/git/pack_reader.h"
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <string>
 
-#include <git2.h>
 #include <git2/sys/odb_backend.h>
 #include <stdlib.h>
 
 #include "storage/base/error.h"
 #include "storage/git/pack_scan.h"
+#include "storage/internal/libgit2.h"
 
 namespace holdfast::storage::git {
 namespace {
@@ -38,59 +37,17 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-struct Library {
-  Library() { git_libgit2_init(); }
-
-  Library(const Library&) = delete;
-  Library& operator=(const Library&) = delete;
-
-  ~Library() { git_libgit2_shutdown(); }
-};
-
 void check(int result, const char* what) {
-  if (result >= 0) return;
-  const git_error* error = git_error_last();
-  fail(ErrorKind::Corrupt, std::string("git pack: ") + what + ": " +
-                               (error != nullptr ? error->message : "unknown error"));
+  check_libgit2(result, ErrorKind::Corrupt, std::string("git pack: ") + what);
 }
-
-std::optional<ObjectType> type_of(git_object_t type) noexcept {
-  switch (type) {
-    case GIT_OBJECT_COMMIT:
-      return ObjectType::Commit;
-    case GIT_OBJECT_TREE:
-      return ObjectType::Tree;
-    case GIT_OBJECT_BLOB:
-      return ObjectType::Blob;
-    case GIT_OBJECT_TAG:
-      return ObjectType::Tag;
-    default:
-      return std::nullopt;
-  }
-}
-
-template <auto Free>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
 
 using Indexer = std::unique_ptr<git_indexer, Freed<git_indexer_free>>;
 using Database = std::unique_ptr<git_odb, Freed<git_odb_free>>;
-using RawObject = std::unique_ptr<git_odb_object, Freed<git_odb_object_free>>;
-
-git_oid to_libgit2(const GitOid& oid) noexcept {
-  git_oid out;
-  std::memcpy(out.id, oid.bytes.data(), oid.bytes.size());
-  return out;
-}
 
 }  // namespace
 
 struct PackReader::State {
-  Library library;  // first: outlives what it made
+  Libgit2 library;  // first: outlives what it made
   TemporaryFolder folder;
   PackScan scan;
   Indexer indexer;
@@ -135,9 +92,7 @@ void PackReader::finish() {
 std::vector<GitOid> PackReader::objects() const {
   std::vector<GitOid> ids;
   const auto add = [](const git_oid* id, void* list) {
-    GitOid oid;
-    std::memcpy(oid.bytes.data(), id->id, oid.bytes.size());
-    static_cast<std::vector<GitOid>*>(list)->push_back(oid);
+    static_cast<std::vector<GitOid>*>(list)->push_back(from_libgit2(*id));
     return 0;
   };
   check(git_odb_foreach(state_->database.get(), add, &ids), "list");
@@ -146,26 +101,7 @@ std::vector<GitOid> PackReader::objects() const {
 }
 
 std::optional<Object> PackReader::read(const GitOid& oid, std::uint64_t size_max_bytes) const {
-  const git_oid id = to_libgit2(oid);
-  std::size_t size_bytes = 0;
-  git_object_t raw_type = GIT_OBJECT_INVALID;
-  const int known = git_odb_read_header(&size_bytes, &raw_type, state_->database.get(), &id);
-  if (known == GIT_ENOTFOUND) return std::nullopt;
-  check(known, "read");
-  if (size_bytes > size_max_bytes && raw_type == GIT_OBJECT_BLOB) return std::nullopt;
-  if (size_bytes > size_max_bytes) {
-    fail(ErrorKind::LimitExceeded, "git object " + to_hex(oid) + ": " + std::to_string(size_bytes) +
-                                       " bytes, expected at most " +
-                                       std::to_string(size_max_bytes));
-  }
-  git_odb_object* raw = nullptr;
-  check(git_odb_read(&raw, state_->database.get(), &id), "read");
-  const RawObject object(raw);
-  const auto type = type_of(git_odb_object_type(raw));
-  if (!type) fail(ErrorKind::Corrupt, "git object " + to_hex(oid) + ": of an unknown type");
-  return Object{.type = *type,
-                .bytes = std::string(static_cast<const char*>(git_odb_object_data(raw)),
-                                     git_odb_object_size(raw))};
+  return read_object(state_->database.get(), oid, size_max_bytes);
 }
 
 }  // namespace holdfast::storage::git

@@ -24,6 +24,48 @@ constexpr std::uint64_t kWritebackBytes = 8ULL << 20;
 // that one unlucky caller does not work off everybody's backlog; commit() does the rest.
 constexpr std::uint64_t kHashShare = 4;
 
+// What a writer has written so far, for those who read along; shared by the writer and its readers.
+using Shown = Sync<RangeSet>;
+
+// Has its own descriptor: the bytes stay readable whatever becomes of the file's name.
+class PeekReader final : public BlobReader {
+ public:
+  PeekReader(UniqueFd fd, std::filesystem::path path, std::uint64_t size_bytes,
+             std::shared_ptr<Shown> shown)
+      : fd_(std::move(fd)),
+        path_(std::move(path)),
+        size_bytes_(size_bytes),
+        shown_(std::move(shown)) {}
+
+  std::uint64_t size_bytes() const noexcept override { return size_bytes_; }
+
+  void read(std::uint64_t offset, std::span<std::byte> out) const override {
+    check_ready({.offset = offset, .length = out.size()});
+    holdfast::read_at(fd_.get(), offset, out, path_);
+  }
+
+  std::vector<Extent> extents(ByteRange range) const override {
+    check_ready(range);
+    return {FileExtent{.fd = fd_.get(), .offset = range.offset, .length = range.length}};
+  }
+
+  std::uint64_t ready_bytes(std::uint64_t offset) const override {
+    return shown_->lock()->run_end(offset) - offset;
+  }
+
+ private:
+  void check_ready(ByteRange range) const {
+    if (range.length <= ready_bytes(range.offset)) return;
+    fail(ErrorKind::Invalid, path_.string() + ": " + std::to_string(range.length) + " bytes at " +
+                                 std::to_string(range.offset) + " are not written yet");
+  }
+
+  UniqueFd fd_;
+  std::filesystem::path path_;
+  std::uint64_t size_bytes_;
+  std::shared_ptr<Shown> shown_;
+};
+
 class StagedWriter final : public BlobWriter {
  public:
   StagedWriter(LocalBlobStore& store, Lease lease, UniqueFd fd, Claims<std::string>::Claim claim)
@@ -47,6 +89,7 @@ class StagedWriter final : public BlobWriter {
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override;
   void append(std::span<const std::byte> bytes) override;
   std::vector<ByteRange> missing() const override;
+  std::shared_ptr<const BlobReader> peek() override;
   void checkpoint() override;
   Digest commit(std::optional<Digest> expected) override;
   void discard() noexcept override;
@@ -70,6 +113,7 @@ class StagedWriter final : public BlobWriter {
     std::uint64_t unsaved = 0;    // bytes written since the last checkpoint began
     std::uint64_t unflushed = 0;  // bytes written since writeback was last started
     std::uint64_t appended = 0;
+    std::shared_ptr<Shown> shown;  // shared with readers; nullptr: nobody reads along
   };
 
   using Locked = Sync<State>::Lock;
@@ -124,11 +168,13 @@ void StagedWriter::begin_write(ByteRange range) {
                                        std::to_string(kWriterRangesMax) + " separate ranges");
   // A rewrite is no part of the file until it is done, or hashing might see half of it.
   state->written.remove(range);
+  if (state->shown) state->shown->lock()->remove(range);
 }
 
 StagedWriter::Due StagedWriter::end_write(ByteRange range) {
   auto state = state_.lock();
   state->written.add(range);
+  if (state->shown) state->shown->lock()->add(range);
   state->unsaved += range.length;
   state->unflushed += range.length;
   Due due{.checkpoint = state->unsaved >= kCheckpointBytes && !state->saving,
@@ -158,6 +204,14 @@ void StagedWriter::append(std::span<const std::byte> bytes) {
 
 std::vector<ByteRange> StagedWriter::missing() const {
   return state_.lock()->written.missing(size_bytes_);
+}
+
+std::shared_ptr<const BlobReader> StagedWriter::peek() {
+  UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) fail_errno("dup", path_.string(), errno);
+  auto state = state_.lock();
+  if (!state->shown) state->shown = std::make_shared<Shown>(state->written);
+  return std::make_shared<PeekReader>(std::move(copy), path_, size_bytes_, state->shown);
 }
 
 // Moves the hash along what is there without a gap, one thread at a time; others do not wait.

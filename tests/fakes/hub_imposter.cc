@@ -1,5 +1,3 @@
-#include "tests/fakes/hub_imposter.h"
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -10,19 +8,11 @@
 #include "mirror/url.h"
 #include "storage/base/json.h"
 #include "storage/git/objects.h"
+#include "tests/fakes/hub_imposter_answer.h"
 
 namespace holdfast::fakes {
 
 using namespace std::chrono_literals;
-
-struct HubImposter::Answer {
-  int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string text;
-  std::optional<Content> file;  // instead of text; ranges apply
-
-  std::string_view body() const { return file ? file->bytes : std::string_view(text); }
-};
 
 namespace {
 
@@ -52,6 +42,12 @@ std::string replace_all(std::string text, const std::string& from, const std::st
     text.replace(at, from.size(), to);
   }
   return text;
+}
+
+// Where the repository's name ends in "owner/name/rest" or "datasets/owner/name/rest".
+std::size_t name_end(std::string_view path) {
+  const std::size_t owner = path.starts_with("datasets/") ? 9 : 0;
+  return std::min(path.find('/', path.find('/', owner) + 1), path.size());
 }
 
 // The range a request asks for, cut to the body; nothing for the whole.
@@ -138,6 +134,8 @@ GitOid HubImposter::add_revision(const std::string& repo, const std::vector<Impo
         open.emplace_back(path.empty() ? entry.name : path + "/" + entry.name, entry.oid);
     }
   }
+  if (repository.refs.contains(ref)) revision.parent = repository.refs[ref];
+  repository.changed = world->tick();
   repository.revisions[snapshot.commit] = std::move(revision);
   repository.refs[ref] = snapshot.commit;
   return snapshot.commit;
@@ -169,6 +167,10 @@ std::size_t HubImposter::requests(std::string_view part_of_target) const {
 std::uint64_t HubImposter::file_bytes_sent() const { return world_.lock()->file_bytes_sent; }
 
 std::size_t HubImposter::concurrent_max() const { return world_.lock()->running_max; }
+
+std::size_t HubImposter::refused_in_window_max() const { return world_.lock()->refused_max; }
+
+std::size_t HubImposter::windows() const { return world_.lock()->windows_begun; }
 
 void HubImposter::reset_counters() {
   auto world = world_.lock();
@@ -203,6 +205,7 @@ void HubImposter::handle(const WireRequest& request, Wire& wire, bool on_cdn) {
   if (script && script->action) script->action();
   if (options_.latency.count() > 0) std::this_thread::sleep_for(options_.latency);
   Answer answer = on_cdn ? answer_cdn(request) : answer_hub(request);
+  if (!on_cdn) charge(request, answer);
   if (auto canned = script ? canned_answer(*script, request.target) : std::nullopt) {
     answer = {.status = canned->status,
               .headers = std::move(canned->headers),
@@ -211,6 +214,32 @@ void HubImposter::handle(const WireRequest& request, Wire& wire, bool on_cdn) {
   // Before the peer can know that this one is over and start the next.
   --world_.lock()->running;
   send(wire, request, std::move(answer), script);
+}
+
+// Counts the request against its bucket's quota, and refuses it above that.
+void HubImposter::charge(const WireRequest& request, Answer& answer) {
+  const bool is_file = request.target.find("/resolve") != std::string::npos;
+  const std::uint64_t quota = is_file ? options_.resolvers_quota : options_.api_quota;
+  if (quota == 0) return;
+  const std::string bucket = is_file ? "resolvers" : "api";
+  const auto now = options_.clock();
+  auto world = world_.lock();
+  Window& window = world->windows[bucket];
+  if (now >= window.end) {
+    window = {.end = now + options_.quota_window};
+    ++world->windows_begun;
+  }
+  if (window.used == quota) {
+    answer = {.status = 429};
+    world->refused_max = std::max(world->refused_max, ++window.refused);
+  } else {
+    ++window.used;
+  }
+  const auto left = std::chrono::ceil<std::chrono::seconds>(window.end - now);
+  std::erase_if(answer.headers, [](const auto& header) { return header.first == "RateLimit"; });
+  answer.headers.emplace_back("RateLimit", "\"" + bucket +
+                                               "\";r=" + std::to_string(quota - window.used) +
+                                               ";t=" + std::to_string(left.count()));
 }
 
 HubImposter::Answer HubImposter::answer_hub(const WireRequest& request) {
@@ -241,7 +270,9 @@ HubImposter::Answer HubImposter::answer_hub(const WireRequest& request) {
     return {
         .status = reply.status, .headers = std::move(reply.headers), .text = std::move(reply.text)};
   }
+  if (path == "/api/models" || path == "/api/datasets") return answer_list(path.substr(5), query);
   if (path.starts_with("/api/models/")) return answer_api(path.substr(12), query);
+  if (path.starts_with("/api/datasets/")) return answer_api(path.substr(5), query);
   return answer_resolve(path.substr(1), request);
 }
 
@@ -264,10 +295,9 @@ const HubImposter::Revision* HubImposter::find_revision(const World& world, cons
   return at == repository.revisions.end() ? nullptr : &at->second;
 }
 
-// `path` is "owner/name/rest".
+// `path` is "owner/name/rest" or "datasets/owner/name/rest".
 HubImposter::Answer HubImposter::answer_api(std::string_view path, std::string_view query) {
-  const std::size_t first = path.find('/'),
-                    second = std::min(path.find('/', first + 1), path.size());
+  const std::size_t second = name_end(path);
   const std::string repo(path.substr(0, second));
   const std::string_view rest = path.substr(std::min(second + 1, path.size()));
   const std::size_t slash = std::min(rest.find('/'), rest.size());
@@ -298,19 +328,15 @@ HubImposter::Answer HubImposter::answer_api(std::string_view path, std::string_v
             .text = "{\"error\":\"Invalid rev id\"}"};
   }
   if (verb == "tree") return answer_tree(repo, *revision, path, query);
-  if (verb == "commits") {
-    return {.text = to_text(Json(Json::Array{Json(Json::Object{
-                {"id", to_hex(commit)},
-                {"title", options_.genuine_commits ? "Take in a model folder" : "Add weights"},
-                {"message", ""}})}))};
-  }
-  return {.text =
-              to_text(Json(Json::Object{{"id", repo},
-                                        {"sha", to_hex(commit)},
-                                        {"lastModified", to_text(revision->time)},
-                                        {"gated", options_.gated ? Json("manual") : Json(false)},
-                                        {"tags", Json::Array{Json("gguf")}},
-                                        {"pipeline_tag", "text-generation"}}))};
+  if (verb == "commits") return answer_commits(world->repositories[repo], commit);
+  Json::Object info{{"id", repo},
+                    {"sha", to_hex(commit)},
+                    {"lastModified", to_text(revision->time)},
+                    {"gated", options_.gated ? Json("manual") : Json(false)},
+                    {"tags", Json::Array{Json("gguf")}},
+                    {"pipeline_tag", "text-generation"}};
+  for (const auto& [key, value] : world->repositories[repo].info) info.set(key, value);
+  return {.text = to_text(Json(std::move(info)))};
 }
 
 HubImposter::Answer HubImposter::answer_tree(const std::string&, const Revision& revision,
@@ -343,8 +369,9 @@ HubImposter::Answer HubImposter::answer_tree(const std::string&, const Revision&
   Answer answer{.text = to_text(Json(page))};
   // Called with the world locked: handle() reads no edit that a script's action adds later.
   if (from + options_.page_size < index) {
-    const std::string target = "/api/models/" + std::string(path) + "?recursive=true&cursor=" +
-                               std::to_string(from + options_.page_size);
+    const std::string target =
+        (path.starts_with("datasets/") ? "/api/" : "/api/models/") + std::string(path) +
+        "?recursive=true&cursor=" + std::to_string(from + options_.page_size);
     answer.headers.emplace_back(
         "Link", "<" + (options_.relative_links ? target : endpoint() + target) + ">; rel=\"next\"");
   }
@@ -355,9 +382,8 @@ HubImposter::Answer HubImposter::answer_tree(const std::string&, const Revision&
 HubImposter::Answer HubImposter::answer_resolve(std::string_view path, const WireRequest&) {
   const bool cached = path.starts_with("cache/");
   if (cached) path.remove_prefix(6);
-  const std::size_t name_end = path.find('/', path.find('/') + 1);
-  const std::string repo(path.substr(0, name_end));
-  std::string_view rest = path.substr(std::min(name_end + 1, path.size()));
+  const std::string repo(path.substr(0, name_end(path)));
+  std::string_view rest = path.substr(std::min(repo.size() + 1, path.size()));
   if (!cached) rest.remove_prefix(std::min<std::size_t>(8, rest.size()));  // "resolve/"
   const std::size_t slash = std::min(rest.find('/'), rest.size());
   const std::string file_path = decode(rest.substr(std::min(slash + 1, rest.size())));

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "storage/base/digest.h"
+#include "storage/base/json.h"
 #include "storage/base/sync.h"
 #include "storage/catalog.h"
 #include "tests/fakes/git_backend.h"
@@ -92,6 +93,12 @@ struct ImposterOptions {
   std::chrono::milliseconds latency{0};
   std::uint16_t port = 0;
   bool genuine_commits = true;     // commits as a holdfast makes them from a folder
+  bool history = false;            // commit lists go back to the first revision, as the hub's do
+  // Requests per window and bucket, said in RateLimit headers; 0 = no limit. `clock` is the one by
+  // which windows pass.
+  std::uint64_t api_quota = 0, resolvers_quota = 0;
+  std::chrono::seconds quota_window{300};
+  std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
   std::filesystem::path git_root;  // not empty: a folder for real git repositories, served as such
 };
 
@@ -113,6 +120,12 @@ class HubImposter {
   // Makes a commit over the files and points `ref` at it.
   GitOid add_revision(const std::string& repo, const std::vector<ImposterFile>& files,
                       const std::string& ref = "refs/heads/main");
+  // A repository is "owner/name", a dataset "datasets/owner/name". What its info and its row in the
+  // list say besides: {"gated": "manual", "cardData": {"license": "mit"}, "id": "new/name"}.
+  void set_info(const std::string& repo, Json::Object info);
+  // Points a ref at a revision that is there; nothing deletes it.
+  void set_ref(const std::string& repo, const std::string& ref, std::optional<GitOid> commit);
+  void remove_repository(const std::string& repo);
   // An entry that a listing shows with a wrong id, size or name, whatever the files are.
   void edit_tree_text(const std::string& from, const std::string& to);
 
@@ -128,6 +141,8 @@ class HubImposter {
   std::size_t requests(std::string_view part_of_target) const;
   std::uint64_t file_bytes_sent() const;  // bodies of files only
   std::size_t concurrent_max() const;
+  std::size_t refused_in_window_max() const;  // 429 answers of the worst window
+  std::size_t windows() const;                // that were begun, in both buckets together
   void reset_counters();
 
  private:
@@ -136,11 +151,14 @@ class HubImposter {
     std::map<std::string, Content> contents;
     std::vector<std::pair<std::string, GitOid>> directories;
     Time time;
+    std::optional<GitOid> parent;
   };
 
   struct Repository {
     std::map<GitOid, Revision> revisions;
     std::map<std::string, GitOid> refs;
+    Json::Object info;
+    Time changed;
   };
 
   struct ActiveScript {
@@ -148,7 +166,16 @@ class HubImposter {
     int seen = 0;
   };
 
+  // A rate limit's window (hub-protocol 6.4).
+  struct Window {
+    std::chrono::steady_clock::time_point end{};
+    std::uint64_t used = 0;
+    std::size_t refused = 0;
+  };
+
   struct World {
+    std::map<std::string, Window> windows;  // by bucket
+    std::size_t windows_begun = 0, refused_max = 0;
     std::map<std::string, Repository> repositories;
     std::map<std::string, Content> by_digest;
     std::vector<ActiveScript> scripts;
@@ -156,17 +183,24 @@ class HubImposter {
     std::vector<LoggedRequest> log;
     std::uint64_t file_bytes_sent = 0;
     std::uint64_t link_generation = 1;
+    Time changed{std::chrono::seconds(978'307'200)};  // 2001; a minute later with each change
+
+    Time tick() { return changed += std::chrono::minutes(1); }
+
     std::size_t running = 0, running_max = 0;
   };
 
   struct Answer;
 
   void handle(const WireRequest& request, Wire& wire, bool on_cdn);
+  void charge(const WireRequest& request, Answer& answer);
   std::optional<Script> note_request(const WireRequest& request, bool on_cdn);
   Answer answer_hub(const WireRequest& request);
   Answer answer_api(std::string_view path, std::string_view query);
   Answer answer_tree(const std::string& repo, const Revision& revision, std::string_view path,
                      std::string_view query);
+  Answer answer_list(std::string_view kind, std::string_view query);
+  Answer answer_commits(const Repository& repository, const GitOid& commit) const;
   Answer answer_resolve(std::string_view path, const WireRequest& request);
   Answer answer_cdn(const WireRequest& request);
   const Revision* find_revision(const World& world, const std::string& repo,

@@ -49,6 +49,50 @@ TEST_CASE("mirror/redirect_policy: a listed private address needs a private endp
   CHECK_NOTHROW(check_redirect(policy, policy.endpoint, to));
 }
 
+TEST_CASE("mirror/redirect_policy: a private address is allowed where a range lists it") {
+  RedirectPolicy policy{.endpoint = parse_url("https://hub.example.org"),
+                        .host_suffixes = {"10.1.2.3", "10.2.0.1", "fd12::1"}};
+  policy.allow_private = {*parse_address_range("10.1.0.0/16"), *parse_address_range("fd00::/8")};
+  for (const char* const url : {"https://10.1.2.3/x", "https://[fd12::1]/x"}) {
+    CAPTURE(std::string(url));
+    CHECK_NOTHROW(check_redirect(policy, policy.endpoint, parse_url(url)));
+  }
+  CHECK_THROWS_WITH_AS(check_redirect(policy, policy.endpoint, parse_url("https://10.2.0.1/x")),
+                       doctest::Contains("allow_private"), Error);
+  // The range says which addresses, not which hosts may be led to.
+  CHECK_THROWS_WITH_AS(check_redirect(policy, policy.endpoint, parse_url("https://10.1.2.4/x")),
+                       doctest::Contains("redirect_hosts"), Error);
+}
+
+TEST_CASE("mirror/redirect_policy: address ranges") {
+  struct Case {
+    const char* range;
+    const char* inside;
+    const char* outside;
+  };
+
+  const Case cases[] = {{"10.1.2.3", "10.1.2.3", "10.1.2.2"},
+                        {"10.1.0.0/16", "10.1.255.255", "10.2.0.0"},
+                        {"172.16.0.0/12", "172.31.255.255", "172.32.0.0"},
+                        {"10.0.0.0/8", "::ffff:10.1.1.1", "::10.1.1.1"},
+                        {"fd00::/8", "fdff::1", "fe00::1"},
+                        {"::1", "::1", "::2"},
+                        {"0.0.0.0/0", "8.8.8.8", "::1"}};
+  for (const Case& c : cases) {
+    CAPTURE(std::string(c.range));
+    const auto range = parse_address_range(c.range);
+    REQUIRE(range);
+    CHECK(is_within(c.inside, {&*range, 1}));
+    CHECK_FALSE(is_within(c.outside, {&*range, 1}));
+    CHECK_FALSE(is_within("example.org", {&*range, 1}));
+  }
+  for (const char* const text : {"", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0.0/",
+                                 "10.0.0.1/8", "fd00::/129", "cdn.example.org", "10.1"}) {
+    CAPTURE(std::string(text));
+    CHECK_FALSE(parse_address_range(text));
+  }
+}
+
 TEST_CASE("mirror/redirect_policy: which hosts are private") {
   for (const char* const host : {"localhost",
                                  "a.localhost",

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "mirror/git_history.h"
 #include "storage/git/objects.h"
 #include "storage/git/pack_plan.h"
 #include "tests/mirror/sync_fixture.h"
@@ -98,6 +99,38 @@ TEST_CASE("mirror/sync_git: a revision that came by the listing is upgraded once
   fixture.hub.reset_counters();
   fixture.run();
   CHECK(fixture.hub.requests() <= 2);
+}
+
+TEST_CASE("mirror/sync_git: all commits before it come on request, and are cloned from us") {
+  if (!have_git()) return;
+  GitSite site;
+  SyncFixture& fixture = site.fixture;
+  auto files = sample_files();
+  std::vector<GitOid> commits = {fixture.commit};
+  for (int i = 0; i < 5; ++i) {
+    files[1].content = fakes::content_of("# Version " + std::to_string(i));
+    commits.push_back(fixture.hub.add_revision("org/m", files));
+  }
+  fixture.run();  // the newest alone
+  SyncRequest request = fixture.request();
+  request.full_history = true;
+  fixture.hub.reset_counters();
+  fixture.run(request);
+  CHECK(fixture.hub.file_bytes_sent() == 0);
+  const auto past = fixture.store->catalog().find_fact(kRepo, commits.back(), kPastFact);
+  REQUIRE(past);
+  CHECK(past->as_array().size() == 5);
+  CHECK(past->as_array().front().as_string() == to_hex(commits[4]));
+  storage::git::PackRequest pack;
+  pack.wants = {commits.back()};
+  const auto plan =
+      make_pack_plan(fixture.store->catalog(), {commits.begin(), commits.end()}, pack);
+  CHECK(plan.shallow.empty());
+  // Twelve of the first one, and a commit, a root tree and a README for each of the others.
+  CHECK(plan.objects.size() == 12 + 5 * 3);
+  fixture.hub.reset_counters();
+  fixture.run(request);
+  CHECK(fixture.hub.requests("git-upload-pack") == 0);
 }
 
 TEST_CASE("mirror/sync_git: whatever git does wrong, the revision arrives whole") {

@@ -1,0 +1,80 @@
+// One repository by its rule, from the first upstream that answers: every chosen ref synced, left
+// out, or a failure; then holes, retention and what was seen of upstream are written.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mirror/internal/holes.h"
+#include "mirror/internal/sync_run.h"
+#include "mirror/internal/sync_session.h"
+#include "mirror/internal/upstream_watch.h"
+#include "mirror/mirror.h"
+
+namespace holdfast::mirror {
+
+// A session per upstream, made when it is needed, and anew when it is spent. One thread.
+class Sessions {
+ public:
+  // Borrows all.
+  Sessions(std::span<const UpstreamConfig> upstreams, storage::Store& store,
+           storage::JobContext& context);
+
+  SyncSession& at(std::size_t upstream);
+  // Of all sessions, since the first.
+  std::uint64_t requests() const;
+
+ private:
+  std::span<const UpstreamConfig> upstreams_;
+  storage::Store& store_;
+  storage::JobContext& context_;
+  std::vector<std::unique_ptr<SyncSession>> sessions_;
+  std::uint64_t spent_requests_ = 0;
+};
+
+class RepositoryMirror {
+ public:
+  // Borrows all.
+  RepositoryMirror(const MirrorRequest& request, const storage::RepoId& repo, Sessions& sessions,
+                   storage::Store& store, storage::JobContext& context);
+
+  Json::Object run();
+  // Records a hole without asking anybody.
+  Json::Object give_up(const std::string& reason);
+
+  // The last upstream was down.
+  bool was_unavailable() const noexcept { return unavailable_; }
+
+ private:
+  void mirror_from(std::size_t upstream);
+  std::vector<storage::Ref> ask_refs(SyncSession& session);
+  std::vector<RevisionChoice> choose(SyncSession& session, std::span<const storage::Ref> refs);
+  // False when the upstream is down and nobody else is left to ask.
+  bool mirror_revision(std::size_t upstream, const RevisionChoice& choice);
+  SyncRequest sync_request(const RevisionChoice& choice) const;
+  void add_failure(const RevisionChoice& choice, const std::string& reason);
+  void settle();
+  Json::Object result() const;
+
+  const MirrorRequest& request_;
+  storage::RepoId repo_;
+  Sessions& sessions_;
+  storage::Store& store_;
+  storage::JobContext& context_;
+  UpstreamWatch watch_;
+  std::uint64_t requests_before_;
+
+  std::optional<storage::Ref> default_ref_;
+  Json::Array synced_, skipped_;
+  std::vector<Failure> failures_;
+  std::vector<GitOid> expired_;
+  std::string gone_;
+  bool unavailable_ = false;
+};
+
+}  // namespace holdfast::mirror

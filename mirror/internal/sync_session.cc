@@ -1,0 +1,67 @@
+#include "mirror/internal/sync_session.h"
+
+#include <utility>
+
+#include "mirror/hub_upstream.h"
+#include "mirror/url.h"
+
+namespace holdfast::mirror {
+namespace {
+
+HubOptions hub_options(const UpstreamConfig& config, const std::stop_token& stop,
+                       Reporter& reporter) {
+  HubOptions options;
+  options.http = {.endpoint = parse_url(config.endpoint),
+                  .token = config.token,
+                  .proxy = config.proxy,
+                  .ca_file = config.ca_file,
+                  .redirect_hosts = config.redirect_hosts,
+                  .allow_private = config.allow_private,
+                  .bandwidth = config.bandwidth,
+                  .offline = config.offline,
+                  .outbound = config.outbound,
+                  .connect_timeout = config.tuning.connect_timeout,
+                  .stall_window = config.tuning.stall_window};
+  options.retry = config.tuning.retry;
+  options.pauser = config.tuning.pauser;
+  options.governor = config.governor;
+  options.stop = stop;
+  options.note = [&reporter](std::string_view text) { reporter.note(text); };
+  return options;
+}
+
+}  // namespace
+
+void Reporter::phase(std::string_view name) {
+  progress_ = {};
+  progress_.phase = name;
+  send();
+}
+
+void Reporter::report(const storage::Progress& progress) {
+  progress_ = progress;
+  send();
+}
+
+void Reporter::note(std::string_view text) {
+  const bool is_new = std::exchange(*note_.lock(), std::string(text)) != text;
+  // Only the sync's own thread reports; the workers' notes go out with its next report.
+  if (is_new && std::this_thread::get_id() == owner_) send();
+}
+
+void Reporter::send() {
+  progress_.note = *note_.lock();
+  context_.report(progress_);
+  if (!progress_.note.empty() && progress_.note != logged_) context_.log(progress_.note);
+  logged_ = progress_.note;
+}
+
+SyncSession::SyncSession(UpstreamConfig config, storage::Store& store, storage::JobContext& context)
+    : config_(std::move(config)),
+      store_(store),
+      context_(context),
+      on_stop_(context.stop(), [this] { stop_.request_stop(); }),
+      reporter_(context),
+      upstream_(make_hub_upstream(hub_options(config_, stop_.get_token(), reporter_))) {}
+
+}  // namespace holdfast::mirror

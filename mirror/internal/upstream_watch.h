@@ -1,0 +1,72 @@
+// What upstream said of a repository, from sync to sync: tells what changed, as events, and which
+// commits a ref named here, for retention. Kept as the fact "mirror" of the repository's commit of
+// zeros, whose "events" are shown to people.
+//
+// One sync at a time uses one watch; not thread-safe. Nothing is written before save().
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mirror/events.h"
+#include "mirror/upstream.h"
+#include "storage/catalog.h"
+
+namespace holdfast::mirror {
+
+// The licence that a repository's info states ("apache-2.0"; "other" gives way to its name), or "".
+std::string license_of(const Json::Object& info);
+
+class UpstreamWatch {
+ public:
+  // Borrows catalog and sink.
+  UpstreamWatch(storage::Catalog& catalog, storage::RepoId repo, EventSink& events);
+
+  const storage::RepoId& repo() const noexcept { return repo_; }
+
+  // All refs that upstream has; compared with those that are held here.
+  void saw_refs(std::span<const storage::Ref> refs);
+  // The repository is not there, or not for us.
+  void saw_nothing(std::string_view reason);
+  void saw_info(const RemoteRevision& revision);
+  // `ref` names `commit` here from now on. `rewritten`: it does not follow from what it named
+  // before.
+  void ref_moved(const storage::Ref& ref, const std::optional<GitOid>& before, bool rewritten);
+  // The rule leaves this revision out.
+  void skipped(std::string_view revision, const GitOid& commit, const std::string& reason);
+  void emit(EventKind kind, Json::Object details);
+
+  // True when `ref` named `commit` here before it named what it names now.
+  bool was_left(const std::string& ref, const GitOid& commit) const;
+  // Commits that refs named here, beyond the newest `keep` of each; none that a held ref names.
+  std::vector<GitOid> beyond(unsigned keep) const;
+  void forget(const GitOid& commit);
+
+  // Writes what changed, if anything did.
+  void save();
+
+ private:
+  void load();
+  void note_change(std::optional<std::string>& value, const std::string& now, EventKind kind);
+  Json::Object to_json() const;
+
+  storage::Catalog& catalog_;
+  storage::RepoId repo_;
+  EventSink& events_;
+
+  bool held_ = false;  // something of the repository is here
+  std::optional<std::string> name_, gated_, license_;
+  bool gone_ = false;
+  std::set<std::string> refs_gone_;
+  std::map<std::string, std::vector<GitOid>> history_;  // per ref, newest first
+  std::map<std::string, std::string> skipped_;          // revision -> commit and reason
+  Json::Array log_;                                     // the newest events, oldest first
+  std::string stored_;                                  // as it was read
+};
+
+}  // namespace holdfast::mirror

@@ -1,0 +1,176 @@
+#include "mirror/daemon.h"
+
+#include <array>
+
+#include <doctest/doctest.h>
+
+#include "storage/base/file.h"
+#include "tests/mirror/sync_fixture.h"
+
+namespace holdfast::mirror {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+class SetClock final : public Clock {
+ public:
+  Time now() const override { return time; }
+
+  Time time = *parse_time("2026-01-01T00:00:00.000Z");
+};
+
+MirrorRule every_six_hours(const std::string& repo) {
+  MirrorRule rule;
+  rule.repo = repo;
+  rule.every = hours(6);
+  return rule;
+}
+
+struct DaemonSite {
+  DaemonSite() { make(); }
+
+  void make() {
+    daemon.reset();
+    daemon = std::make_unique<Daemon>(
+        *fixture.store,
+        Daemon::Options{.rules = rules,
+                        .state_file = state_file,
+                        .make_request = [this](const auto& rule) { return request(rule); },
+                        .clock = &clock});
+  }
+
+  MirrorRequest request(const MirrorRule& rule) {
+    MirrorRequest out;
+    out.rule = rule;
+    out.upstreams = {fixture.request().upstream};
+    return out;
+  }
+
+  // Runs what is queued; the results by key.
+  std::vector<storage::Job> run_queued() {
+    std::vector<storage::Job> done;
+    for (const storage::Job& job : fixture.store->jobs().list(100)) {
+      if (job.kind != "mirror" || job.state != storage::JobState::Queued) continue;
+      fixture.store->jobs().run_one(job.id,
+                                    [this](const storage::Job& what, storage::JobContext& context) {
+                                      return daemon->run(what.parameters, context);
+                                    },
+                                    {});
+      done.push_back(*fixture.store->jobs().find(job.id));
+    }
+    return done;
+  }
+
+  Json mirror_status() { return daemon->status().find("mirrors")->as_array().at(0); }
+
+  SyncFixture fixture;
+  std::filesystem::path state_file = fixture.temp.path() / "mirrors.json";
+  SetClock clock;
+  std::vector<MirrorRule> rules = {every_six_hours("org/m")};
+  std::unique_ptr<Daemon> daemon;
+};
+
+}  // namespace
+
+TEST_CASE("mirror/daemon: when a rule is due") {
+  const Time now = *parse_time("2026-01-01T00:00:00.000Z");
+  MirrorRule rule = every_six_hours("org/*");
+  CHECK(next_run(rule, {}, now, 0.7) == now);
+  MirrorState state{.tried_at = now};
+  CHECK(next_run(rule, state, now, 0.5) == now + hours(6));
+  CHECK(next_run(rule, state, now, 0) == now + minutes(324));
+  CHECK(*next_run(rule, state, now, 0.999) < now + minutes(396));
+  constexpr std::array<std::pair<unsigned, minutes>, 4> kRetries = {
+      {{1U, minutes(1)}, {2U, minutes(2)}, {5U, minutes(16)}, {90U, minutes(360)}}};
+  for (const auto& [failures, wait] : kRetries) {
+    CAPTURE(failures);
+    state.failures = failures;
+    CHECK(next_run(rule, state, now, 0.5) == now + wait);
+  }
+  rule.every = seconds(0);
+  CHECK_FALSE(next_run(rule, {}, now, 0.5));
+}
+
+TEST_CASE("mirror/daemon: between full runs only changes are asked for") {
+  const Time now = *parse_time("2026-01-02T00:00:00.000Z");
+  CHECK_FALSE(changes_since({}, now));
+  MirrorState state{.watermark = now - hours(2), .full_at = now - hours(23)};
+  CHECK(changes_since(state, now) == now - hours(2) - minutes(10));
+  state.full_at = now - hours(24);
+  CHECK_FALSE(changes_since(state, now));
+}
+
+TEST_CASE("mirror/daemon: a due rule is queued once, run, and due again later") {
+  DaemonSite site;
+  site.daemon->enqueue_due();
+  site.daemon->enqueue_due();
+  CHECK(site.mirror_status().find("active")->as_bool());
+  auto jobs = site.run_queued();
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs.front().state == storage::JobState::Done);
+  CHECK(check_mirrored(*site.fixture.store, site.fixture.commit, sample_files()) == "");
+  CHECK_FALSE(site.mirror_status().find("active")->as_bool());
+  const Time next = site.daemon->enqueue_due();
+  CHECK(next <= site.clock.time + minutes(1));
+  CHECK(site.run_queued().empty());
+  site.clock.time += hours(7);
+  site.fixture.hub.reset_counters();
+  site.daemon->enqueue_due();
+  CHECK(site.run_queued().size() == 1);
+  CHECK(site.fixture.hub.file_bytes_sent() == 0);
+}
+
+TEST_CASE("mirror/daemon: cursors survive a restart, a changed filter starts anew") {
+  DaemonSite site;
+  site.daemon->enqueue_due();
+  site.run_queued();
+  const std::string done = site.mirror_status().find("done_at")->as_string();
+  site.make();
+  CHECK(site.mirror_status().find("done_at")->as_string() == done);
+  site.daemon->enqueue_due();
+  CHECK(site.run_queued().empty());
+  site.rules.front().include = {"*.json"};
+  site.make();
+  CHECK(site.mirror_status().find("done_at") == nullptr);
+  site.daemon->enqueue_due();
+  CHECK(site.run_queued().size() == 1);
+}
+
+TEST_CASE("mirror/daemon: a damaged state file counts as none") {
+  DaemonSite site;
+  site.daemon->enqueue_due();
+  site.run_queued();
+  write_file_atomically(site.state_file, as_bytes(std::string_view("{\"mirrors\": [")));
+  site.make();
+  site.daemon->enqueue_due();
+  CHECK(site.run_queued().size() == 1);
+}
+
+TEST_CASE("mirror/daemon: a hint about a mirrored repository is followed, others are ignored") {
+  DaemonSite site;
+  auto& jobs = site.fixture.store->jobs();
+  jobs.enqueue("mirror", "hint/model/org/m", {{"only", "model/org/m"}});
+  jobs.enqueue("mirror", "hint/model/org/other", {{"only", "model/org/other"}});
+  const auto done = site.run_queued();
+  REQUIRE(done.size() == 2);
+  for (const auto& job : done) CHECK(job.state == storage::JobState::Done);
+  CHECK(check_mirrored(*site.fixture.store, site.fixture.commit, sample_files()) == "");
+  CHECK(site.fixture.hub.requests("org/other") == 0);
+}
+
+TEST_CASE("mirror/daemon: a thread of its own queues what is due and ends at once") {
+  DaemonSite site;
+  site.daemon->start();
+  auto& jobs = site.fixture.store->jobs();
+  const auto body = [&site](const storage::Job& job, storage::JobContext& context) {
+    return site.daemon->run(job.parameters, context);
+  };
+  const std::array<std::string_view, 1> kinds = {"mirror"};
+  CHECK(jobs.run_next(kinds, body, {}));
+  site.daemon.reset();
+  CHECK(check_mirrored(*site.fixture.store, site.fixture.commit, sample_files()) == "");
+}
+
+}  // namespace holdfast::mirror

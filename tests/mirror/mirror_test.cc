@@ -1,0 +1,275 @@
+#include "mirror/mirror.h"
+
+#include <doctest/doctest.h>
+
+#include "storage/base/error.h"
+#include "tests/mirror/mirror_fixture.h"
+
+namespace holdfast::mirror {
+namespace {
+
+using fakes::Fault;
+
+const Json::Array& list_of(const Json::Object& result, std::string_view key) {
+  return result.find(key)->as_array(key);
+}
+
+std::vector<std::string> paths_held(MirrorFixture& fixture, const std::string& repo) {
+  const storage::Catalog& catalog = fixture.store->catalog();
+  const auto id = storage::parse_repo_id(repo);
+  const auto commit = catalog.resolve(id, "main");
+  std::vector<std::string> out;
+  if (!commit) return out;
+  for (const auto& file : catalog.files(id, *commit, "")) {
+    if (file.object) out.push_back(file.path);
+  }
+  return out;
+}
+
+TEST_CASE(
+    "mirror/mirror: an organisation arrives whole, datasets apart, and costs little afterwards") {
+  MirrorFixture fixture({.page_size = 2});
+  const GitOid a = fixture.add("org/a", "one"), b = fixture.add("org/b", "two");
+  fixture.add("other/c", "three");
+  const GitOid d = fixture.add("datasets/org/d", "four");
+  const Json::Object result = fixture.run({.repo = "org/*"});
+  CHECK(number_of(result, "listed") == 2);
+  CHECK(number_of(result, "holes") == 0);
+  CHECK(list_of(result, "repositories").size() == 2);
+  CHECK(fixture.resolve("org/a") == a);
+  CHECK(fixture.resolve("org/b") == b);
+  CHECK_FALSE(fixture.resolve("other/c"));
+  CHECK_FALSE(fixture.resolve("dataset/org/d"));
+  fixture.run({.repo = "dataset/org/*"});
+  CHECK(fixture.resolve("dataset/org/d") == d);
+  fixture.hub.reset_counters();
+  const Json::Object again = fixture.run({.repo = "org/*"});
+  CHECK(number_of(again, "current") == 2);
+  CHECK(list_of(again, "repositories").empty());
+  CHECK(fixture.hub.file_bytes_sent() == 0);
+  CHECK(number_of(again, "requests") == fixture.hub.requests());
+  CHECK(fixture.events.take("hole").empty());
+}
+
+TEST_CASE("mirror/mirror: with a watermark only what changed, and what is missing, is asked for") {
+  MirrorFixture fixture;
+  fixture.add("org/a", "one");
+  fixture.add("org/b", "two");
+  const Json::Object first = fixture.run({.repo = "org/*"});
+  const auto watermark = parse_time(text_of(first, "changed"));
+  REQUIRE(watermark);
+  fixture.add("org/b", "newer");
+  fixture.hub.reset_counters();
+  const Json::Object second = fixture.run({.repo = "org/*"}, *watermark + std::chrono::seconds(1));
+  CHECK(number_of(second, "listed") == 1);
+  CHECK(fixture.hub.requests("/org/a/") == 0);
+  CHECK(fixture.hub.requests("/org/b/") > 0);
+}
+
+TEST_CASE("mirror/mirror: another rule that names a repository decides about it") {
+  MirrorFixture fixture;
+  fixture.add("org/a", "one");
+  fixture.add("org/b", "two");
+  const MirrorRule all{.repo = "org/*"}, one{.repo = "org/b", .include = {"*.json"}};
+  MirrorRequest request = fixture.request(all);
+  request.rules = {all, one};
+  CHECK(number_of(fixture.run(request), "listed") == 1);
+  CHECK_FALSE(fixture.resolve("org/b"));
+  request.rule = one;
+  fixture.run(request);
+  CHECK(paths_held(fixture, "org/b") == std::vector<std::string>{"config.json"});
+}
+
+TEST_CASE("mirror/mirror: branches and tags by glob, with one request when nothing changed") {
+  MirrorFixture fixture;
+  const GitOid main = fixture.add("org/m", "main");
+  const GitOid v1 = fixture.add("org/m", "v1", "refs/tags/v1.0");
+  const GitOid v2 = fixture.add("org/m", "v2", "refs/tags/v2.0");
+  const MirrorRule rule{.repo = "org/m", .revisions = {"main", "v1.*"}};
+  const Json::Object result = fixture.run(rule);
+  CHECK(list_of(result, "repositories")[0].find("revisions")->as_array().size() == 2);
+  CHECK(fixture.resolve("org/m") == main);
+  CHECK(fixture.resolve("org/m", "v1.0") == v1);
+  CHECK_FALSE(fixture.resolve("org/m", to_hex(v2)));
+  // Evidence of the second revision tells who said what its ref is.
+  const auto evidence = fixture.store->catalog().find_evidence({.owner = "org", .name = "m"}, v1);
+  REQUIRE(evidence);
+  const std::string text = to_text(Json(evidence->record));
+  CHECK(text.find("/refs") != text.npos);
+  CHECK(text.find("/tree/" + to_hex(main)) == text.npos);
+  fixture.hub.offer_git(false);
+  fixture.hub.reset_counters();
+  fixture.run(rule);
+  CHECK(fixture.hub.requests("/org/m/refs") == 1);
+  CHECK(fixture.hub.requests("/tree/") == 0);
+}
+
+TEST_CASE("mirror/mirror: what the limits leave out is shown once, and is no hole") {
+  MirrorFixture fixture;
+  fixture.add("org/free", "one");
+  fixture.add("org/closed", "two");
+  fixture.add("org/silent", "three");
+  fixture.hub.set_info("org/free", {{"cardData", Json::Object{{"license", "Apache-2.0"}}}});
+  fixture.hub.set_info(
+      "org/closed",
+      {{"cardData", Json::Object{{"license", "other"}, {"license_name", "research"}}}});
+  const MirrorRule rule{.repo = "org/*", .licenses = {"apache-*", "mit"}};
+  const Json::Object result = fixture.run(rule);
+  CHECK(number_of(result, "holes") == 0);
+  CHECK(fixture.resolve("org/free"));
+  CHECK_FALSE(fixture.resolve("org/closed"));
+  CHECK_FALSE(fixture.resolve("org/silent"));
+  CHECK(fixture.hub.file_bytes_sent() == distinct_bytes(MirrorFixture::files_of("one")));
+  const auto skipped = fixture.events.take("sync-skipped");
+  REQUIRE(skipped.size() == 2);
+  CHECK(skipped[1].find("not stated") != skipped[1].npos);
+  CHECK(skipped[0].find("'research'") != skipped[0].npos);
+  fixture.run(rule);
+  CHECK(fixture.events.take("sync-skipped").empty());
+  CHECK(fixture.store->catalog().holes().empty());
+  fixture.run({.repo = "org/closed", .size_bytes_max = 10'000});
+  CHECK(fixture.events.take("sync-skipped").size() == 1);
+  CHECK_FALSE(fixture.resolve("org/closed"));
+  fixture.run({.repo = "org/closed", .size_bytes_max = 1'000'000});
+  CHECK(fixture.resolve("org/closed"));
+}
+
+TEST_CASE("mirror/mirror: cards only brings the card and asks for nothing else") {
+  MirrorFixture fixture;
+  fixture.add("org/a", "one");
+  fixture.run({.repo = "org/*", .cards_only = true});
+  CHECK(paths_held(fixture, "org/a") == std::vector<std::string>{"README.md"});
+  CHECK(fixture.hub.file_bytes_sent() == std::string("# one\n").size());
+  CHECK(fixture.hub.requests("git-upload-pack") == 0);
+  // A wider rule fills up what is missing.
+  fixture.run({.repo = "org/*"});
+  CHECK(paths_held(fixture, "org/a").size() == 3);
+  // And a narrower one takes nothing away.
+  MirrorRequest narrow = fixture.request({.repo = "org/*", .include = {"*.md"}});
+  narrow.force = true;
+  fixture.run(narrow);
+  CHECK(paths_held(fixture, "org/a").size() == 3);
+}
+
+TEST_CASE("mirror/mirror: a failure is an open hole until it is mended, and the rest goes on") {
+  MirrorFixture fixture;
+  const GitOid a = fixture.add("org/a", "one");
+  fixture.add("org/b", "two");
+  const std::string broken =
+      to_hex(sha256(as_bytes(MirrorFixture::files_of("one")[2].content.bytes)));
+  fixture.hub.script({.fault = Fault::WrongBytes, .match = broken, .count = -1});
+  const Json::Object result = fixture.run({.repo = "org/*"});
+  CHECK(number_of(result, "holes") == 1);
+  CHECK(fixture.resolve("org/b"));
+  CHECK_FALSE(fixture.resolve("org/a"));
+  auto holes = fixture.store->catalog().holes();
+  REQUIRE(holes.size() == 1);
+  CHECK(holes[0].repo.name == "a");
+  CHECK(holes[0].commit == a);
+  CHECK(holes[0].path.empty());
+  CHECK(holes[0].reason.find("wrong bytes") != std::string::npos);
+  CHECK(fixture.events.take("hole-opened").size() == 1);
+  const Time since = holes[0].since;
+  // It stays open with its time, is no second event, and is asked for again past any watermark.
+  fixture.run({.repo = "org/*"}, std::chrono::system_clock::now());
+  holes = fixture.store->catalog().holes();
+  REQUIRE(holes.size() == 1);
+  CHECK(holes[0].since == since);
+  CHECK(fixture.events.take("hole").empty());
+  fixture.hub.clear_scripts();
+  CHECK(number_of(fixture.run({.repo = "org/*"}, std::chrono::system_clock::now()), "holes") == 0);
+  CHECK(fixture.resolve("org/a") == a);
+  CHECK(fixture.store->catalog().holes().empty());
+  CHECK(fixture.events.take("hole-closed").size() == 1);
+}
+
+TEST_CASE("mirror/mirror: a hole of a commit that upstream left behind closes with the next") {
+  MirrorFixture fixture;
+  fixture.add("org/a", "one");
+  fixture.hub.script({.fault = Fault::WrongBytes, .match = "/objects/", .count = -1});
+  fixture.run({.repo = "org/a"});
+  REQUIRE(fixture.store->catalog().holes().size() == 1);
+  const GitOid next = fixture.add("org/a", "next");
+  fixture.run({.repo = "org/a"});
+  REQUIRE(fixture.store->catalog().holes().size() == 1);
+  CHECK(fixture.store->catalog().holes()[0].commit == next);
+  fixture.hub.clear_scripts();
+  fixture.run({.repo = "org/a"});
+  CHECK(fixture.store->catalog().holes().empty());
+}
+
+TEST_CASE("mirror/mirror: what cannot even be asked for is a hole without a commit") {
+  struct Case {
+    const char* name;
+    MirrorRule rule;
+    const char* reason;
+  };
+
+  const Case cases[] = {
+      {"no such repository", {.repo = "org/absent"}, "no such repository"},
+      {"no such tag", {.repo = "org/a", .revisions = {"main", "v9"}}, "'v9'"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    MirrorFixture fixture;
+    fixture.add("org/a", "one");
+    CHECK(number_of(fixture.run(c.rule), "holes") == 1);
+    const auto holes = fixture.store->catalog().holes();
+    REQUIRE(holes.size() == 1);
+    CHECK(holes[0].commit == GitOid{});
+    CHECK_MESSAGE(holes[0].reason.find(c.reason) != std::string::npos, holes[0].reason);
+    // Nobody wants it any more.
+    close_stale_holes({}, *fixture.store, fixture.events);
+    CHECK(fixture.store->catalog().holes().empty());
+  }
+}
+
+TEST_CASE("mirror/mirror: what lies here from elsewhere is not replaced") {
+  MirrorFixture fixture;
+  fixture.add("org/a", "one");
+  sync_directory({.repo = {.owner = "org", .name = "a"}, .directory = HOLDFAST_SOURCE_DIR "/cmake"},
+                 *fixture.store, fixture.context);
+  const auto before = fixture.resolve("org/a");
+  CHECK(number_of(fixture.run({.repo = "org/*"}), "holes") == 1);
+  CHECK(fixture.resolve("org/a") == before);
+  CHECK(fixture.store->catalog().holes()[0].reason.find("origin is 'local'") != std::string::npos);
+}
+
+TEST_CASE("mirror/mirror: a dry run asks and changes nothing") {
+  MirrorFixture fixture;
+  fixture.add("org/a", "one");
+  fixture.add("org/b", "two");
+  MirrorRequest request = fixture.request({.repo = "org/*"});
+  request.dry_run = true;
+  const Json::Object result = fixture.run(request);
+  CHECK(number_of(result, "bytes_to_fetch") == 2 * distinct_bytes(MirrorFixture::files_of("one")));
+  CHECK(fixture.hub.file_bytes_sent() == 0);
+  CHECK(fixture.store->catalog().list_repositories({}).empty());
+  CHECK_FALSE(fixture.store->catalog().find_fact({.owner = "org", .name = "a"}, {}, "mirror"));
+  CHECK(fixture.events.take().empty());
+  fixture.hub.script({.fault = Fault::ServerError, .match = "/org/a/refs", .count = -1});
+  CHECK(number_of(fixture.run(request), "holes") == 1);
+  CHECK(fixture.store->catalog().holes().empty());
+}
+
+TEST_CASE("mirror/mirror: an upstream that stays down is given up for the rest") {
+  MirrorFixture fixture;
+  for (int i = 0; i < 6; ++i) fixture.add("org/m" + std::to_string(i), "one");
+  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .count = -1});
+  const Json::Object result = fixture.run({.repo = "org/*"});
+  CHECK(number_of(result, "holes") == 6);
+  CHECK(fixture.store->catalog().holes().size() == 6);
+  CHECK(fixture.hub.requests("/m2/refs") == 0);
+  fixture.hub.clear_scripts();
+  CHECK(number_of(fixture.run({.repo = "org/*"}), "holes") == 0);
+}
+
+TEST_CASE("mirror/mirror: a list that fails is thrown, for then nothing has passed") {
+  MirrorFixture fixture;
+  fixture.hub.script({.fault = Fault::BadJson, .match = "/api/models?", .count = -1});
+  CHECK_THROWS_AS(fixture.run({.repo = "org/*"}), Error);
+  CHECK(fixture.store->catalog().holes().empty());
+}
+
+}  // namespace
+}  // namespace holdfast::mirror
