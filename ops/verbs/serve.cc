@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "ops/api_client.h"
+#include "ops/service_manager.h"
 #include "ops/verbs/verbs.h"
 #include "ops/version.h"
 #include "ops/workers.h"
@@ -58,7 +59,9 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   const std::string url = "http://" + server.address();
   const Workers workers(*store, config, invocation.environment);
   announce(invocation, url);
+  tell_service_manager(ServiceState::Ready);
   wait_for_stop(invocation.stop);
+  tell_service_manager(ServiceState::Stopping);
   server.drain(kDrain);
   if (invocation.json) output.done({{"url", url}}, "");
   return kExitDone;

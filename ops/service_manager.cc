@@ -1,0 +1,16 @@
+#include "ops/service_manager.h"
+
+#include <cstring>
+
+#include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
+
+namespace holdfast::ops {
+
+void tell_service_manager(ServiceState state) noexcept {
+  const char* line = state == ServiceState::Ready ? "READY=1" : "STOPPING=1";
+  const int result = ::sd_notify(0, line);
+  if (result < 0) spdlog::warn("service_manager_unreachable error=\"{}\"", std::strerror(-result));
+}
+
+}  // namespace holdfast::ops
