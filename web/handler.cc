@@ -58,11 +58,21 @@ Response dress_error(const Call& call, Response response) {
   return error_page(call, response.status, response.header("X-Error-Message"));
 }
 
+// "Not here" of a kind that an upstream could change.
+bool may_be_pulled(const Call& call, const Response& refused) {
+  if (call.services.pull == nullptr || !call.match.route->pulls || call.request.trusted)
+    return false;
+  const std::string_view code = refused.header("X-Error-Code");
+  return code == "RepoNotFound" || code == "RevisionNotFound";
+}
+
 Response run(const Call& call) {
   try {
     return call.match.route->handler(call);
   } catch (const Refusal& refusal) {
-    return refusal.response();
+    Response response = refusal.response();
+    response.upstream_may_have_it = may_be_pulled(call, response);
+    return response;
   } catch (const Error& error) {
     const int status = status_of(error.kind());
     if (status >= 500) {

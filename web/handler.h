@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,7 +21,9 @@
 #include <vector>
 
 #include "storage/base/clock.h"
+#include "storage/base/json.h"
 #include "storage/blob_store.h"
+#include "storage/pull_through.h"
 #include "storage/store.h"
 
 namespace holdfast::web {
@@ -65,6 +68,8 @@ struct Response {
   // Not zero: nothing has changed yet; the server may ask again for up to this long before it
   // sends the answer (the long poll of jobs).
   std::chrono::milliseconds wait_max{0};
+  // Not here, but answer_by_pull() may know more.
+  bool upstream_may_have_it = false;
   std::string_view route = "none";  // the row that answered, for metrics; static storage
 
   void set(std::string name, std::string value) {
@@ -84,9 +89,13 @@ struct Services {
   std::string authority = "127.0.0.1";   // used where a request has no Host
   const Clock* clock = &system_clock();  // borrowed
   Time started{};
-  Metrics* metrics = nullptr;     // borrowed; nullptr: /-/metrics is empty
-  NameIndex* names = nullptr;     // borrowed; nullptr: no redirects for ids in wrong case
-  HotFiles* hot_files = nullptr;  // borrowed; nullptr: every request opens its object
+  Metrics* metrics = nullptr;            // borrowed; nullptr: /-/metrics is empty
+  NameIndex* names = nullptr;            // borrowed; nullptr: no redirects for ids in wrong case
+  HotFiles* hot_files = nullptr;         // borrowed; nullptr: every request opens its object
+  storage::PullThrough* pull = nullptr;  // borrowed; nullptr: what is not here is not found
+  std::function<Json::Object()> mirrors = {};      // what /-/api/v1/mirrors shows
+  std::function<std::string()> more_metrics = {};  // of other parts, in the exposition format
+  std::string webhook_secret = {};                 // of the hub's webhooks; "": they are refused
 };
 
 Response handle(const Request& request, const Services& services);

@@ -42,6 +42,18 @@ Json file_json(const storage::FileRecord& file) {
                       {"sha256", file.object ? Json(to_hex(*file.object)) : Json()}};
 }
 
+// A hole's commit may be unknown.
+Json commit_json(const GitOid& commit) {
+  return commit == GitOid{} ? Json() : Json(to_hex(commit));
+}
+
+// What upstream did to a mirrored repository: [{time, kind, details}], the oldest first.
+Json upstream_events(const storage::Catalog& catalog, const storage::RepoId& id) {
+  const auto mirror = catalog.find_fact(id, GitOid{}, "mirror");
+  const Json* const events = mirror ? mirror->find("events") : nullptr;
+  return events == nullptr ? Json(Json::Array{}) : *events;
+}
+
 Response text_response(std::string text, std::string type) {
   Response response;
   response.set("Content-Type", std::move(type));
@@ -62,6 +74,7 @@ Response readiness(const Call& call) {
 
 Response metrics_text(const Call& call) {
   std::string text = call.services.metrics == nullptr ? "" : call.services.metrics->to_text();
+  if (call.services.more_metrics) text += call.services.more_metrics();
   return text_response(std::move(text), "text/plain; version=0.0.4; charset=utf-8");
 }
 
@@ -111,6 +124,7 @@ Response show_repository(const Call& call) {
   json.set("commit", commit ? Json(to_hex(*commit)) : Json());
   json.set("files", std::move(files));
   json.set("upstream_info", record.upstream_info);
+  json.set("upstream_events", upstream_events(catalog, record.id));
   return json_response(std::move(json));
 }
 
@@ -137,7 +151,7 @@ Response list_holes(const Call& call) {
   for (const auto& hole : call.services.store.catalog().holes()) {
     list.emplace_back(Json::Object{{"kind", storage::to_text(hole.repo.kind)},
                                    {"id", hole.repo.full_name()},
-                                   {"commit", to_hex(hole.commit)},
+                                   {"commit", commit_json(hole.commit)},
                                    {"path", hole.path},
                                    {"reason", hole.reason},
                                    {"since", to_text(hole.since)}});

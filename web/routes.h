@@ -30,6 +30,7 @@ struct Route {
   std::string_view name;  // label in metrics
   Response (*handler)(const Call&) = nullptr;
   Where where = Where::Pool;
+  bool pulls = false;  // a repository or revision that is not here may be fetched for this
 };
 
 std::span<const Route> routes() noexcept;
@@ -50,5 +51,10 @@ std::optional<Match> match(std::string_view method, std::string_view target);
 // handle() for a request whose match is known: `found` is match(request.method, request.target).
 Response handle(const Request& request, const Services& services,
                 const std::optional<Match>& found);
+
+// What to say where handle() answered with `upstream_may_have_it`: starts to fetch the revision, or
+// answers from what has come of it so far. Writes a job row: not for a socket's own thread.
+Response answer_by_pull(const Request& request, const Services& services,
+                        const std::optional<Match>& found);
 
 }  // namespace holdfast::web

@@ -175,7 +175,11 @@ struct Server::State {
                  .started = system_clock().now(),
                  .metrics = &metrics,
                  .names = &names,
-                 .hot_files = &hot_files} {
+                 .hot_files = &hot_files,
+                 .pull = options.pull,
+                 .mirrors = options.mirrors,
+                 .more_metrics = options.more_metrics,
+                 .webhook_secret = options.webhook_secret} {
     check_reach(options, endpoint);
     if (!options.access_log.empty()) access_log.emplace(options.access_log);
   }
@@ -193,6 +197,7 @@ struct Server::State {
   std::unique_ptr<SessionContext> context;
   std::vector<std::unique_ptr<Worker>> workers;
   storage::JobQueue::Watch job_watch;  // calls the workers
+  storage::PullThrough::Watch pull_watch;
 };
 
 Server::Server(ServerOptions options, storage::Store& store)
@@ -229,9 +234,11 @@ void Server::start() {
   }
   state.services.authority = address();
   for (const auto& worker : state.workers) worker->start();
-  state.job_watch = state.services.store.jobs().watch([&state] {
+  const auto tell_news = [&state] {
     for (const auto& worker : state.workers) worker->tell_news();
-  });
+  };
+  state.job_watch = state.services.store.jobs().watch(tell_news);
+  if (state.services.pull != nullptr) state.pull_watch = state.services.pull->watch(tell_news);
 }
 
 std::string Server::address() const { return to_text(state_->endpoint); }
@@ -251,6 +258,7 @@ void Server::drain(std::chrono::milliseconds patience) {
   }
   for (const auto& worker : state.workers) worker->close_all();
   state.job_watch.reset();
+  state.pull_watch.reset();
   // A session that waits for the pool ends when its work is done, so the workers go first.
   state.workers.clear();
   if (state.pool) state.pool->join();

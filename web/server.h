@@ -18,9 +18,11 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "storage/pull_through.h"
 #include "storage/store.h"
 #include "web/limits.h"
 
@@ -46,6 +48,11 @@ struct ServerOptions {
   std::string version = "0";
   std::size_t connections_max = kConnectionsMax;
   Timeouts timeouts;
+  // As in Services (handler.h); pull is borrowed.
+  storage::PullThrough* pull = nullptr;
+  std::function<Json::Object()> mirrors = {};
+  std::function<std::string()> more_metrics = {};
+  std::string webhook_secret = {};
 };
 
 class Server {

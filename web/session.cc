@@ -191,6 +191,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       prepare(keep);
       bool sent = outgoing_.push(socket_.native_handle()) == Outgoing::Progress::Done;
       if (!sent) sent = co_await send_rest();
+      if (sent && arriving_.length > 0) sent = co_await send_arriving();
       const auto started = std::exchange(now, steady_clock::now());
       finish(sent, now - started);
       // A drain that began meanwhile has closed the idle connections already: do not become one.
@@ -316,12 +317,16 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
 
   awaitable<void> ask() {
     const auto found = match(request_.method, request_.target);
-    if (!found || found->route == nullptr || found->route->where == Where::Inline) {
+    const bool on_this_thread =
+        !found || found->route == nullptr || found->route->where == Where::Inline;
+    if (on_this_thread) {
       response_ = handle(request_, context_.services, found);
-      co_return;
+      if (!response_.upstream_may_have_it) co_return;
     }
-    std::function<void()> work = [this, &found] {
-      response_ = handle(request_, context_.services, found);
+    std::function<void()> work = [this, &found, on_this_thread] {
+      if (!on_this_thread) response_ = handle(request_, context_.services, found);
+      if (!response_.upstream_may_have_it) return;
+      response_ = answer_by_pull(request_, context_.services, found);
     };
     co_await on_pool(std::move(work));
   }
@@ -349,12 +354,14 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     const auto* slice = std::get_if<ObjectSlice>(&response_.body);
     const bool has_body = request_.method != "HEAD" && status_has_body(response_.status);
     std::vector<storage::Extent> extents;
+    arriving_ = {};
     if (slice != nullptr && has_body) {
       try {
-        extents = slice->reader->extents(slice->range);
+        extents = take_ready(*slice->reader, slice->range);
       } catch (const std::exception& error) {
         log_->error("read_failed id={} target=\"{}\" error=\"{}\"", request_.id, request_.target,
                     error.what());
+        arriving_ = {};
         replace_response(error_response(500, "", "The stored file cannot be read"));
       }
     }
@@ -365,6 +372,52 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       outgoing_.add_text(*text);
     } else {
       outgoing_.add_extents(std::move(extents));
+    }
+  }
+
+  // What can be sent of the range now; the rest of it stands in arriving_.
+  std::vector<storage::Extent> take_ready(const storage::BlobReader& reader,
+                                          storage::ByteRange range) {
+    const std::uint64_t ready = std::min(range.length, reader.ready_bytes(range.offset));
+    arriving_ = {.offset = range.offset + ready, .length = range.length - ready};
+    return reader.extents({.offset = range.offset, .length = ready});
+  }
+
+  // The rest of a file that is still on its way here, as it comes. False, which ends the connection
+  // in the middle of the body, when it will not come.
+  awaitable<bool> send_arriving() {
+    const auto reader = std::get<ObjectSlice>(response_.body).reader;
+    auto waits_until = steady_clock::now() + kArrivalTimeout;
+    while (arriving_.length > 0) {
+      has_news_ = false;
+      if (!push_ready(*reader)) co_return false;
+      if (outgoing_.is_done()) {
+        const bool too_long = steady_clock::now() >= waits_until;
+        if (too_long || context_.draining.load() || !socket_.is_open()) co_return false;
+        give_all_time();
+        waiting_.expires_after(kArrivalLook);
+        error_code woken;
+        co_await waiting_.async_wait(redirect_error(use_awaitable, woken));
+        continue;
+      }
+      give(context_.timeouts.send);
+      const bool sent = co_await send_rest();
+      if (!sent) co_return false;
+      waits_until = steady_clock::now() + kArrivalTimeout;
+    }
+    co_return true;
+  }
+
+  // Hands what has come to outgoing_; false when no more will.
+  bool push_ready(const storage::BlobReader& reader) {
+    outgoing_.start();
+    try {
+      outgoing_.add_extents(take_ready(reader, arriving_));
+      return true;
+    } catch (const std::exception& error) {
+      log_->warn("arrival_failed id={} target=\"{}\" error=\"{}\"", request_.id, request_.target,
+                 error.what());
+      return false;
     }
   }
 
@@ -425,6 +478,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   std::string id_;
   Request request_;
   Response response_;
+  storage::ByteRange arriving_;  // of the answer's file, what has not come yet
   Outgoing outgoing_;
   std::vector<char> input_;
   std::size_t begin_ = 0, end_ = 0;  // unread bytes of input_

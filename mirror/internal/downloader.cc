@@ -320,6 +320,12 @@ void Downloader::open(std::size_t file) {
     options_.pauser->pause(options_.pauser->now() + Milliseconds(200), options_.stop.get_token());
     return put_back({.step = Step::Open, .file = file});
   }
+  // The other sync may have ended since this one looked.
+  if (bytes_missing(*state.writer) == record.size_bytes && is_stored(file)) {
+    state.writer->discard();
+    state.writer.reset();
+    return;
+  }
   show(file);
   if (state.in_one_piece) return put_back({.step = Step::Stream, .file = file});
   std::deque<Work> parts;

@@ -39,6 +39,9 @@ class RawClient {
 
   bool connected() const { return connected_; }
 
+  // What came and is no answer yet that next() gave.
+  const std::string& received() const { return received_; }
+
   bool send(std::string_view text) {
     return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
            static_cast<ssize_t>(text.size());

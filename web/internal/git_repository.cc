@@ -1,10 +1,24 @@
 #include "web/internal/git_repository.h"
 
 #include <algorithm>
+#include <set>
 
 #include "web/internal/answers.h"
 
 namespace holdfast::web {
+namespace {
+
+// A mirrored history stands in a fact of its newest revision, as a list of commits in hex.
+void add_past(const storage::Catalog& catalog, const storage::RepoId& repo,
+              const storage::RevisionRecord& revision, std::set<GitOid>& commits) {
+  const auto past = catalog.find_fact(repo, revision.commit, "git/history");
+  if (!past) return;
+  for (const Json& hex : past->as_array("git/history")) {
+    if (const auto oid = parse_git_oid(hex.as_string("git/history"))) commits.insert(*oid);
+  }
+}
+
+}  // namespace
 
 storage::RepositoryRecord find_git_repository(const Call& call) {
   Match match = call.match;
@@ -25,6 +39,7 @@ GitRepository open_git_repository(const Call& call) {
   }
   for (const auto& revision : catalog.revisions(repository.record.id)) {
     repository.commits.insert(revision.git_commit);
+    add_past(catalog, repository.record.id, revision, repository.commits);
   }
   std::ranges::sort(repository.refs, {}, &GitRef::name);
   return repository;

@@ -19,7 +19,7 @@ struct GitRepository {
   storage::RepositoryRecord record;
   std::string head;          // "refs/heads/main"
   std::vector<GitRef> refs;  // sorted by name
-  std::set<GitOid> commits;  // of the visible revisions
+  std::set<GitOid> commits;  // of the visible revisions, with the past that was mirrored
 };
 
 // The repository that the URL names; git's URLs may end in ".git", a repository's name may not.

@@ -67,6 +67,10 @@ Response show_job(const Call& call);
 Response job_log(const Call& call);
 Response cancel_job(const Call& call);
 Response retry_job(const Call& call);
+// own_mirrors.cc
+Response list_mirrors(const Call& call);
+Response mirrors_page(const Call& call);
+Response receive_webhook(const Call& call);
 // page_*.cc
 Response catalog_page(const Call& call);
 Response model_page(const Call& call);

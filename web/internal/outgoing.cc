@@ -69,14 +69,14 @@ bool Outgoing::copy_cached(const FileExtent& file) {
 }
 
 Outgoing::Progress Outgoing::push(int socket) {
-  while (head_sent_ < head_.size() || next_ < body_.size()) {
+  while (!is_done()) {
     const FileExtent* file = next_file();
     const std::ptrdiff_t sent = file == nullptr ? send_memory(socket) : send_file(socket, *file);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Progress::Blocked;
     if (sent <= 0) return Progress::Failed;
     advance(static_cast<std::size_t>(sent));
-    if (head_sent_ < head_.size() || next_ < body_.size()) return Progress::More;
+    if (!is_done()) return Progress::More;
   }
   return Progress::Done;
 }

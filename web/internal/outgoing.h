@@ -32,6 +32,8 @@ class Outgoing {
   // Sends once what the socket takes: the memory up to the next file, or one piece of a file.
   Progress push(int socket);
 
+  bool is_done() const noexcept { return head_sent_ == head_.size() && next_ == body_.size(); }
+
   // Whether the next push sends a piece of a file, and whether that would have to be read from disk
   // first.
   bool at_file() const noexcept { return next_file() != nullptr; }

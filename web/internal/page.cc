@@ -37,6 +37,7 @@ Response page_response(const Call& call, const PageOptions& options, const Html&
       "\">\n</head>\n<body>\n<header class=\"top\"><div class=\"wide\"><a class=\"brand\" href=\"",
       base, "/\"><span class=\"mark\" aria-hidden=\"true\"></span>Holdfast</a><nav>",
       nav_link(base + "/", "Catalog", options.section == Section::Catalog),
+      nav_link(base + "/-/mirrors", "Mirrors", options.section == Section::Mirrors),
       nav_link(base + "/-/jobs", "Jobs", options.section == Section::Jobs),
       "</nav></div></header>\n<main class=\"wide\">\n", body,
       "</main>\n<footer class=\"wide\">Holdfast ", call.services.version,

@@ -12,7 +12,7 @@
 
 namespace holdfast::web {
 
-enum class Section { Catalog, Jobs, None };
+enum class Section { Catalog, Mirrors, Jobs, None };
 
 struct PageOptions {
   std::string title;

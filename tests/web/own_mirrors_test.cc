@@ -1,0 +1,88 @@
+#include <doctest/doctest.h>
+
+#include "tests/web/asking.h"
+#include "web/handler.h"
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+using tests::Ask;
+using tests::Asking;
+using tests::body_of;
+using tests::json_of;
+
+constexpr std::string_view kTarget = "/-/api/v1/webhooks/hub";
+constexpr std::string_view kPayload =
+    R"({"event":{"action":"update","scope":"repo.content"},)"
+    R"("repo":{"type":"model","name":"org/m","headSha":"<script>"},"webhook":{"version":3}})";
+
+Response hint(const Asking& hub, std::string_view secret, std::string_view body = kPayload) {
+  return hub.ask({.method = "POST",
+                  .target = kTarget,
+                  .headers = {{"X-Webhook-Secret", secret}},
+                  .body = body});
+}
+
+}  // namespace
+
+TEST_CASE("web/own_mirrors: a hint with the secret queues one check, whatever it claims") {
+  Asking hub;
+  hub.services.webhook_secret = "s3cret";
+  CHECK(hint(hub, "s3cret").status == 202);
+  CHECK(json_of(hint(hub, "s3cret")).find("queued")->as_bool());
+  const auto jobs = hub.sample.store->jobs().list(10);
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0].kind == "mirror");
+  CHECK(to_text(Json(jobs[0].parameters)) == R"({"only":"model/org/m","repo":"model/org/m"})");
+}
+
+TEST_CASE("web/own_mirrors: hints without the secret, or about nothing, queue nothing") {
+  Asking hub;
+  CHECK(hint(hub, "").status == 404);  // none is configured
+  hub.services.webhook_secret = "s3cret";
+  for (const std::string_view wrong : {"", "s3cre", "s3cret ", "S3cret"}) {
+    CAPTURE(std::string(wrong));
+    CHECK(hint(hub, wrong).status == 403);
+  }
+
+  struct Case {
+    std::string_view body;
+    int status;
+  };
+
+  for (const Case& c : {Case{"", 400}, Case{"{", 400}, Case{"[]", 400}, Case{"{}", 400},
+                        Case{R"({"repo":{"type":"model","name":"../x"}})", 400},
+                        Case{R"({"repo":{"type":"model","name":7}})", 400},
+                        Case{R"({"repo":{"type":"space","name":"org/m"}})", 202}}) {
+    CAPTURE(std::string(c.body));
+    CHECK(hint(hub, "s3cret", c.body).status == c.status);
+  }
+  CHECK(hub.sample.store->jobs().list(10).empty());
+}
+
+TEST_CASE("web/own_mirrors: the state of the mirrors is shown as it is given, safely") {
+  Asking hub;
+  CHECK(to_text(json_of(hub.get("/-/api/v1/mirrors"))) == R"({"mirrors":[]})");
+  CHECK(body_of(hub.get("/-/mirrors")).find("[[mirror]]") != std::string::npos);
+  hub.services.mirrors = [] {
+    return Json::Object{{"mirrors", Json::Array{Json::Object{{"repo", "Qwen/<b>*"},
+                                                             {"holes", 3},
+                                                             {"error", "upstream is down"},
+                                                             {"active", false},
+                                                             {"done_at", nullptr},
+                                                             {"next_at", "2026-01-02"}}}}};
+  };
+  CHECK(json_of(hub.get("/-/api/v1/mirrors")).find("mirrors")->as_array().size() == 1);
+  const std::string page = body_of(hub.get("/-/mirrors"));
+  CHECK(page.find("Qwen/&lt;b&gt;*") != std::string::npos);
+  CHECK(page.find("upstream is down") != std::string::npos);
+}
+
+TEST_CASE("web/own_mirrors: metrics of other parts stand behind our own") {
+  Asking hub;
+  hub.services.more_metrics = [] { return std::string("holdfast_mirror_holes 3\n"); };
+  CHECK(body_of(hub.get("/-/metrics")) == "holdfast_mirror_holes 3\n");
+}
+
+}  // namespace holdfast::web

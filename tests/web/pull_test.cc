@@ -1,0 +1,258 @@
+// Pull-through from end to end: real sockets on both sides, an upstream with bad manners.
+#include <array>
+#include <atomic>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "tests/web/pull_site.h"
+#include "web/server.h"
+
+namespace holdfast::web {
+namespace {
+
+using fakes::Fault;
+using tests::Gate;
+using tests::PullSite;
+using tests::RawClient;
+
+constexpr std::string_view kShard = "/org/m/resolve/main/model-1.safetensors";
+constexpr std::string_view kConfig = "/org/m/resolve/main/config.json";
+constexpr std::string_view kTokenizer = "/org/m/resolve/main/tokenizer%20with%20space.json";
+constexpr std::size_t kShardBytes = 950'000;
+
+std::string shard_link() { return to_hex(sha256(as_bytes(mirror::noise(kShardBytes, 1)))); }
+
+// The third part of the shard waits at the gate.
+void hold_shard(PullSite& site, const Gate& gate) {
+  site.hub.script({.fault = Fault::Act,
+                   .match = "/objects/" + shard_link(),
+                   .first = 3,
+                   .count = -1,
+                   .action = gate.action()});
+}
+
+}  // namespace
+
+TEST_CASE("web/pull: a file of an unknown repository streams while it is fetched") {
+  PullSite site({}, 1);
+  Gate gate;
+  hold_shard(site, gate);
+  RawClient client = site.client();
+  REQUIRE(client.send("GET " + std::string(kShard) + " HTTP/1.1\r\nHost: t\r\n\r\n"));
+  // More than the head is here although the upstream is held, and nothing is published.
+  while (client.received().size() < 150'000) REQUIRE(client.read_more());
+  CHECK_FALSE(site.is_published());
+  gate.open();
+  const auto answer = client.next();
+  CHECK(answer.status == 200);
+  CHECK(answer.header("Content-Length") == std::to_string(kShardBytes));
+  CHECK(answer.header("X-Repo-Commit") == to_hex(site.commit));
+  CHECK(answer.header("ETag") == "\"" + shard_link() + "\"");
+  CHECK(answer.body == site.body("model-1.safetensors"));
+  CHECK(site.wait_for_pull().state == storage::JobState::Done);
+  CHECK(mirror::check_mirrored(*site.store, site.commit, mirror::sample_files()) == "");
+  const std::size_t requests = site.hub.requests();
+  CHECK(client.ask("GET", kShard).body == answer.body);
+  CHECK(site.hub.requests() == requests);
+}
+
+TEST_CASE("web/pull: what is said on the way is what is said afterwards") {
+  PullSite site({}, 1);
+  Gate gate;
+  hold_shard(site, gate);
+  RawClient client = site.client();
+  const std::string commit = to_hex(site.commit);
+  const std::vector<std::string> targets = {"/api/models/org/m/tree/main",
+                                            "/api/models/org/m/tree/" + commit + "?recursive=true",
+                                            "/api/models/org/m/tree/main/onnx",
+                                            "/api/models/org/m/revision/main?blobs=true",
+                                            "/api/models/org/m?expand=sha&expand=siblings",
+                                            "/api/models/org/m/refs",
+                                            "/org/m/raw/main/model-2.safetensors",
+                                            "/org/m/resolve/main/none",
+                                            "/org/m/resolve/" + commit + "/none"};
+  std::vector<RawClient::Answer> before;
+  for (const std::string& target : targets) before.push_back(client.ask("GET", target));
+  const auto head = client.ask("HEAD", kTokenizer);
+  CHECK(head.status == 200);
+  CHECK(head.header("Content-Length") == "700000");
+  CHECK_FALSE(site.is_published());
+  gate.open();
+  REQUIRE(site.wait_for_pull().state == storage::JobState::Done);
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    CAPTURE(targets[i]);
+    const auto after = client.ask("GET", targets[i]);
+    CHECK(before[i].status == after.status);
+    CHECK(before[i].header("X-Error-Code") == after.header("X-Error-Code"));
+    CHECK(before[i].header("X-Repo-Commit") == after.header("X-Repo-Commit"));
+    const auto created = before[i].body.find("createdAt");  // the moment of the first look
+    if (created == std::string::npos) CHECK(before[i].body == after.body);
+  }
+  CHECK(before[0].status == 200);
+  CHECK(before[7].status == 404);
+  CHECK(client.ask("HEAD", kTokenizer).header("ETag") == head.header("ETag"));
+  CHECK(site.hub.requests("/m/refs") == 1);
+}
+
+TEST_CASE("web/pull: many clients at once cause one fetch, whatever they ask for") {
+  PullSite site;
+  std::atomic<int> right{0};
+  constexpr int kClients = 24;
+  std::vector<std::jthread> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([&site, &right, i] {
+      RawClient client = site.client();
+      const bool part = i % 3 == 1;
+      const std::string_view target = i % 3 == 2 ? kConfig : kShard;
+      const auto answer = client.ask("GET", target, part ? "Range: bytes=500000-949999\r\n" : "");
+      const std::string whole = site.body(target == kShard ? "model-1.safetensors" : "config.json");
+      right += answer.status == (part ? 206 : 200) &&
+               answer.body == (part ? whole.substr(500'000) : whole);
+    });
+  }
+  clients.clear();
+  CHECK(right == kClients);
+  REQUIRE(site.wait_for_pull().state == storage::JobState::Done);
+  CHECK(site.hub.file_bytes_sent() == mirror::distinct_bytes(mirror::sample_files()));
+  CHECK(site.hub.requests("/m/refs") == 1);
+}
+
+TEST_CASE("web/pull: a wanted file comes before the others") {
+  PullSite site({}, 1);
+  const Gate gate;
+  // The largest file would be first, and does not come at all.
+  site.hub.script({.fault = Fault::Act,
+                   .match = "/objects/" + shard_link(),
+                   .first = 2,
+                   .count = -1,
+                   .action = gate.action()});
+  RawClient client = site.client();
+  const auto answer = client.ask("GET", "/org/m/resolve/main/onnx/deep/model.bin");
+  CHECK(answer.body == site.body("onnx/deep/model.bin"));
+  CHECK_FALSE(site.is_published());
+}
+
+TEST_CASE("web/pull: an upstream that dies leaves half an answer, and the next pull goes on") {
+  for (const Fault fault : {Fault::Reset, Fault::Truncate, Fault::Busy}) {
+    CAPTURE(static_cast<int>(fault));
+    PullSite site({}, 1);
+    Gate gate;
+    site.hub.script({.fault = fault,
+                     .match = "/objects/" + shard_link(),
+                     .first = 4,
+                     .count = -1,
+                     .action = gate.action()});
+    RawClient client = site.client();
+    REQUIRE(client.send("GET " + std::string(kShard) + " HTTP/1.1\r\nHost: t\r\n\r\n"));
+    while (client.received().size() < 150'000) REQUIRE(client.read_more());
+    gate.open();
+    const auto answer = client.next();
+    CHECK(answer.header("Content-Length") == std::to_string(kShardBytes));
+    CHECK(answer.body.size() < kShardBytes);
+    CHECK(answer.body == site.body("model-1.safetensors").substr(0, answer.body.size()));
+    CHECK(site.wait_for_pull().state == storage::JobState::Failed);
+    CHECK_FALSE(site.is_published());
+    site.hub.clear_scripts();
+    const auto refused = site.client().ask("GET", kShard);  // remembered for a moment
+    CHECK(refused.status == 502);
+    CHECK(refused.body.find("127.0.0.1") == std::string::npos);
+    site.clock.move(std::chrono::minutes(2));
+    RawClient again = site.client();
+    CHECK(again.ask("GET", kShard).body == site.body("model-1.safetensors"));
+    REQUIRE(site.wait_for_pull().state == storage::JobState::Done);
+    CHECK(site.hub.file_bytes_sent() <= mirror::distinct_bytes(mirror::sample_files()) + 100'000);
+  }
+}
+
+TEST_CASE("web/pull: wrong bytes of the right length are never a complete file") {
+  PullSite site;
+  site.hub.script({.fault = Fault::WrongBytes, .match = "/objects/" + shard_link(), .count = -1});
+  RawClient client = site.client();
+  const auto answer = client.ask("GET", kShard);
+  CHECK(answer.body.size() < kShardBytes);
+  CHECK(site.wait_for_pull().state == storage::JobState::Failed);
+  CHECK_FALSE(site.is_published());
+}
+
+TEST_CASE("web/pull: bytes that were wrong once end that answer, the next one is right") {
+  PullSite site;
+  site.hub.script({.fault = Fault::WrongBytes, .match = "/objects/" + shard_link(), .first = 2});
+  RawClient client = site.client();
+  const auto first = client.ask("GET", kShard);
+  const bool complete = first.body == site.body("model-1.safetensors");
+  CHECK((complete || first.body.size() < kShardBytes));
+  REQUIRE(site.wait_for_pull().state == storage::JobState::Done);
+  CHECK(site.client().ask("GET", kShard).body == site.body("model-1.safetensors"));
+}
+
+TEST_CASE("web/pull: what upstream has not is not asked for again at once") {
+  PullSite site;
+  RawClient client = site.client();
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = client.ask("GET", "/org/none/resolve/main/config.json");
+    CHECK(answer.status == 404);
+    CHECK(answer.header("X-Error-Code") == "RepoNotFound");
+  }
+  CHECK(site.hub.requests("org/none") == 1);
+  site.clock.move(std::chrono::minutes(2));
+  CHECK(client.ask("HEAD", "/org/none/resolve/main/config.json").status == 404);
+  CHECK(site.hub.requests("org/none") == 2);
+  const auto answer = client.ask("GET", "/org/m/resolve/v9/config.json");
+  CHECK(answer.status == 404);
+  CHECK(answer.header("X-Error-Code") == "RevisionNotFound");
+}
+
+TEST_CASE("web/pull: gated upstream is passed on as such") {
+  PullSite site({.token = "hf_secret", .gated = true});
+  RawClient client = site.client();
+  const auto anonymous = client.ask("GET", kShard);
+  // The listing is public: the file's headers may be there before the refusal is.
+  CHECK(anonymous.body.size() < kShardBytes);
+  REQUIRE(site.wait_for_pull().state == storage::JobState::Failed);
+  const auto after = site.client().ask("GET", kShard);
+  CHECK(after.status == 401);
+  CHECK(after.header("X-Error-Code") == "GatedRepo");
+  CHECK(after.header("X-Error-Message") == "Access to model is restricted.");
+  site.token = "hf_other";
+  site.clock.move(std::chrono::minutes(2));
+  site.client().ask("GET", kShard);
+  site.wait_for_pull();
+  const auto known = site.client().ask("GET", kShard);
+  CHECK(known.status == 403);
+  CHECK(known.header("X-Error-Code") == "GatedRepo");
+}
+
+TEST_CASE("web/pull: an unknown revision of a mirrored repository is pulled, of our own is not") {
+  PullSite site;
+  auto files = mirror::sample_files();
+  files[2].content = fakes::content_of("{\"model_type\": \"qwen2\"}");
+  site.hub.add_revision("org/m", files, "refs/tags/v2");
+  RawClient client = site.client();
+  CHECK(client.ask("GET", kConfig).body == "{\"model_type\": \"llama\"}");
+  REQUIRE(site.wait_for_pull().state == storage::JobState::Done);
+  CHECK(client.ask("GET", "/org/m/resolve/v2/config.json").body == files[2].content.bytes);
+  REQUIRE(site.wait_for_pull().state == storage::JobState::Done);
+  CHECK(client.ask("GET", kConfig).body == "{\"model_type\": \"llama\"}");
+  std::filesystem::create_directory(site.temp.path() / "own");
+  write_file_atomically(site.temp.path() / "own" / "a.txt", as_bytes(std::string_view("a")));
+  mirror::FakeContext context;
+  mirror::sync_directory(
+      {.repo = {.owner = "org", .name = "own"}, .directory = site.temp.path() / "own"}, *site.store,
+      context);
+  const std::size_t requests = site.hub.requests();
+  CHECK(client.ask("GET", "/org/own/resolve/main/a.txt").body == "a");
+  CHECK(client.ask("GET", "/org/own/resolve/v2/a.txt").status == 404);
+  CHECK(site.hub.requests() == requests);
+}
+
+TEST_CASE("web/pull: offline nothing is asked, and the attempt is counted") {
+  PullSite site;
+  site.offline = true;
+  RawClient client = site.client();
+  CHECK(client.ask("GET", kConfig).status == 403);
+  CHECK(site.hub.requests() == 0);
+  CHECK(site.outbound->refused_offline == 1);
+}
+
+}  // namespace holdfast::web

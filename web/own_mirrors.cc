@@ -1,0 +1,125 @@
+// What is mirrored and how it goes, and the hub's word that something changed (hub-protocol 7.1).
+#include <cstdint>
+
+#include "storage/base/digest.h"
+#include "web/internal/answers.h"
+#include "web/internal/page.h"
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+Json::Object mirrors_of(const Call& call) {
+  if (!call.services.mirrors) return {{"mirrors", Json::Array{}}};
+  return call.services.mirrors();
+}
+
+// Takes as long for a wrong secret as for the right one, whatever their lengths.
+bool is_secret(std::string_view given, std::string_view secret) noexcept {
+  const Digest a = sha256(as_bytes(given));
+  const Digest b = sha256(as_bytes(secret));
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < a.bytes.size(); ++i) {
+    difference |= static_cast<unsigned>(a.bytes[i] ^ b.bytes[i]);
+  }
+  return difference == 0;
+}
+
+struct RepoType {
+  std::string_view name;
+  storage::RepoKind kind;
+};
+
+constexpr RepoType kRepoTypes[] = {{"model", storage::RepoKind::Model},
+                                   {"dataset", storage::RepoKind::Dataset}};
+
+// The repository that a payload {"repo": {"type", "name"}} is about; nothing for a kind that is not
+// mirrored (spaces).
+std::optional<storage::RepoId> hinted_repository(const Json& payload) {
+  const Json* const type = payload.find_path({"repo", "type"});
+  const Json* const name = payload.find_path({"repo", "name"});
+  if (type == nullptr || !type->is_string() || name == nullptr || !name->is_string()) {
+    refuse(400, "", "request body: expected repo.type and repo.name");
+  }
+  for (const RepoType& row : kRepoTypes) {
+    if (row.name != type->as_string()) continue;
+    const auto id = storage::find_repo_id(row.kind, name->as_string());
+    if (!id) refuse(400, "", "request body: repo.name: no repository can have this name");
+    return id;
+  }
+  return std::nullopt;
+}
+
+Json read_payload(const Request& request) {
+  try {
+    return parse_json(request.body, "request body", kBodyBytesMax);
+  } catch (const Error& error) {
+    refuse(400, "", error.what());
+  }
+}
+
+// A value of the mirrors' record as a reader wants it: times without their seconds, no nulls.
+std::string shown(const Json& mirror, std::string_view key) {
+  const Json* const value = mirror.find(key);
+  if (value == nullptr) return "";
+  return value->is_string() ? value->as_string() : to_text(*value);
+}
+
+Html mirror_row(const Json& mirror) {
+  const std::string error = shown(mirror, "error");
+  const bool active = shown(mirror, "active") == "true";
+  Html row;
+  row.add("<tr><td class=\"key\">", shown(mirror, "repo"), "</td><td>",
+          active           ? chip("running", "state-running")
+          : !error.empty() ? chip("failed", "state-failed")
+                           : chip("idle"),
+          "</td><td class=\"num\">", shown(mirror, "holes"), "</td><td class=\"when\">",
+          shown(mirror, "done_at"), "</td><td class=\"when\">", shown(mirror, "next_at"),
+          "</td><td>", error, "</td></tr>\n");
+  return row;
+}
+
+}  // namespace
+
+Response list_mirrors(const Call& call) {
+  Response response = json_response(mirrors_of(call));
+  response.set("Cache-Control", "no-store");
+  return response;
+}
+
+Response mirrors_page(const Call& call) {
+  const Json::Object all = mirrors_of(call);
+  Html rows;
+  for (const Json& mirror : all.find("mirrors")->as_array("mirrors")) rows.add(mirror_row(mirror));
+  Html body;
+  body.add("<h1>Mirrors</h1>\n");
+  if (rows.empty()) {
+    body.add(
+        "<p class=\"empty\">Nothing is kept up to date by itself: the configuration has no "
+        "[[mirror]].</p>\n");
+  } else {
+    body.add(
+        "<div class=\"scroll\"><table><thead><tr><th>Repositories</th><th>State</th>"
+        "<th class=\"num\">Holes</th><th>Last complete</th><th>Next</th><th>Last error</th>"
+        "</tr></thead><tbody>\n",
+        rows, "</tbody></table></div>\n");
+  }
+  return page_response(call, {.title = "Mirrors", .section = Section::Mirrors}, body);
+}
+
+// The payload is believed in nothing but a name: what changed, if anything did, upstream is asked.
+Response receive_webhook(const Call& call) {
+  const std::string& secret = call.services.webhook_secret;
+  if (secret.empty()) refuse(404, "", "No webhook secret is configured");
+  if (!is_secret(call.request.header("X-Webhook-Secret"), secret)) {
+    refuse(403, "", "X-Webhook-Secret: not the configured secret");
+  }
+  const auto repo = hinted_repository(read_payload(call.request));
+  if (!repo) return json_response(Json::Object{{"queued", false}}, 202);
+  const std::string name = storage::to_text(*repo);
+  const auto id = call.services.store.jobs().enqueue("mirror", "hint/" + name,
+                                                     {{"only", name}, {"repo", name}});
+  return json_response(Json::Object{{"queued", true}, {"job", id}}, 202);
+}
+
+}  // namespace holdfast::web
