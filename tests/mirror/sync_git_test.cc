@@ -133,6 +133,31 @@ TEST_CASE("mirror/sync_git: all commits before it come on request, and are clone
   CHECK(fixture.hub.requests("git-upload-pack") == 0);
 }
 
+TEST_CASE("mirror/sync_git: a branch that moves meanwhile does not mix two revisions") {
+  if (!have_git()) return;
+  for (const char* const when :
+       {"/revision/", "/tree/", "/info/refs", "git-upload-pack", "resolve/"}) {
+    CAPTURE(std::string(when));
+    GitSite site;
+    SyncFixture& fixture = site.fixture;
+    auto files = sample_files();
+    for (auto& file : files) {
+      file.content = fakes::content_of("moved " + file.path + std::string(file.content.bytes));
+    }
+    GitOid moved;
+    fixture.hub.script(
+        {.match = when, .action = [&] { moved = fixture.hub.add_revision("org/m", files); }});
+    fixture.run();
+    REQUIRE(moved != GitOid{});
+    CHECK(check_mirrored(*fixture.store, fixture.commit, sample_files()) == "");
+    CHECK(git_objects(fixture) == "fetched");
+    CHECK(fixture.store->catalog().resolve(kRepo, "main") == fixture.commit);
+    CHECK_FALSE(fixture.store->catalog().find_revision(kRepo, moved));
+    fixture.run();
+    CHECK(check_mirrored(*fixture.store, moved, files) == "");
+  }
+}
+
 TEST_CASE("mirror/sync_git: whatever git does wrong, the revision arrives whole") {
   if (!have_git()) return;
 
