@@ -1,8 +1,8 @@
-// Better Q2_K, Q4_K and Q5_K: the neighbours of each sub-block's stored scale and offset, then
-// least squares for the super-block's two halves, then the neighbours again. Codes always follow by
-// rounding. One sub-block a lane; a tile holds whole super-blocks.
+// Better Q2_K, Q4_K and Q5_K: the eight neighbours of each sub-block's stored scale and offset,
+// then least squares for the super-block's two halves, then four neighbours again. Codes always
+// follow by rounding. One sub-block a lane; a tile holds whole super-blocks.
 #include <algorithm>
-#include <cmath>
+#include <span>
 
 #include "quantize/internal/affine_super.h"
 #include "quantize/internal/best.h"
@@ -13,6 +13,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/best_gain-inl.h"
 #include "quantize/internal/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -43,10 +44,14 @@ void ReadStored(const Q2_KBlock& from, float* scales, float* offsets) {
   }
 }
 
-// One group of lanes: what is stored, and the error it makes.
-struct Choice {
-  Floats scale, offset, error;
+// Steps from a stored scale and offset to a neighbour.
+struct Move {
+  float scale, offset;
 };
+
+inline constexpr Move kAround[] = {{-1, -1}, {-1, 0}, {-1, 1}, {0, -1},
+                                   {0, 1},   {1, -1}, {1, 0},  {1, 1}};
+inline constexpr Move kAcross[] = {{-1, 0}, {0, -1}, {0, 1}, {1, 0}};
 
 template <std::size_t kSub, std::size_t kGroups>
 class Improver {
@@ -63,10 +68,18 @@ class Improver {
         scale_top_(Splat(static_cast<float>(shape.scale_levels))),
         stored_(stored) {}
 
-  void run() {
-    for (std::size_t g = 0; g < kGroups; ++g) improve_sub_blocks(g);
+  // Leaves the error of each sub-block at first and at last.
+  void run(float* before, float* after) {
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      const Floats scale = load(stored_.unit, g) * load(stored_.scale, g);
+      const Floats offset = load(stored_.offset_unit, g) * load(stored_.offset, g);
+      hn::Store(error(g, scale, offset), kFloat, errors_ + g * kLanes);
+    }
+    std::ranges::copy(errors_, before);
+    for (std::size_t g = 0; g < kGroups; ++g) improve_sub_blocks(g, kAround);
     solve_super_blocks();
-    for (std::size_t g = 0; g < kGroups; ++g) improve_sub_blocks(g);
+    for (std::size_t g = 0; g < kGroups; ++g) improve_sub_blocks(g, kAcross);
+    std::ranges::copy(errors_, after);
   }
 
  private:
@@ -97,25 +110,23 @@ class Improver {
     return sum;
   }
 
-  // The best of the nine pairs around the stored scale and offset.
-  void improve_sub_blocks(std::size_t g) {
+  // The best of the stored scale and offset and some neighbours.
+  void improve_sub_blocks(std::size_t g, std::span<const Move> moves) {
     const Floats unit = load(stored_.unit, g), offset_unit = load(stored_.offset_unit, g);
     const Floats scale = load(stored_.scale, g), offset = load(stored_.offset, g);
-    Choice best = {scale, offset, error(g, unit * scale, offset_unit * offset)};
-    for (const float a : {-1.0f, 0.0f, 1.0f}) {
-      for (const float b : {-1.0f, 0.0f, 1.0f}) {
-        if (a == 0 && b == 0) continue;
-        const Floats new_scale = InRange(scale + Splat(a)), new_offset = InRange(offset + Splat(b));
-        const Floats e = error(g, unit * new_scale, offset_unit * new_offset);
-        const auto better = hn::Lt(e, best.error);
-        best.scale = hn::IfThenElse(better, new_scale, best.scale);
-        best.offset = hn::IfThenElse(better, new_offset, best.offset);
-        best.error = hn::IfThenElse(better, e, best.error);
-      }
+    Floats best_scale = scale, best_offset = offset, least = load(errors_, g);
+    for (const Move& move : moves) {
+      const Floats new_scale = InRange(scale + Splat(move.scale));
+      const Floats new_offset = InRange(offset + Splat(move.offset));
+      const Floats e = error(g, unit * new_scale, offset_unit * new_offset);
+      const auto better = hn::Lt(e, least);
+      best_scale = hn::IfThenElse(better, new_scale, best_scale);
+      best_offset = hn::IfThenElse(better, new_offset, best_offset);
+      least = hn::IfThenElse(better, e, least);
     }
-    hn::Store(best.scale, kFloat, stored_.scale + g * kLanes);
-    hn::Store(best.offset, kFloat, stored_.offset + g * kLanes);
-    hn::Store(best.error, kFloat, errors_ + g * kLanes);
+    hn::Store(best_scale, kFloat, stored_.scale + g * kLanes);
+    hn::Store(best_offset, kFloat, stored_.offset + g * kLanes);
+    hn::Store(least, kFloat, errors_ + g * kLanes);
   }
 
   Floats InRange(Floats value) const {
@@ -171,6 +182,7 @@ class Improver {
       if (!(after < before)) continue;
       std::copy_n(units + first, kSubs, stored_.unit + first);
       std::copy_n(offset_units + first, kSubs, stored_.offset_unit + first);
+      std::copy_n(errors + first, kSubs, errors_ + first);
     }
   }
 
@@ -228,55 +240,46 @@ void WriteBlock(const AffineShape& shape, const float* x, const Stored<kSubBlock
   write_super(super, to);
 }
 
-// `strip` holds at most 2048 values.
 template <class Block, std::size_t kSub>
-void ImproveAffine(const AffineShape& shape, const Strip& strip, const std::byte* identical,
-                   std::byte* candidates) {
+void ImproveAffine(const AffineShape& shape, const Strip& strip, std::byte* out) {
   constexpr std::size_t kSubs = kSuper / kSub;
   constexpr std::size_t kGroups = std::max<std::size_t>(1, kSubs / kLanes);
   constexpr std::size_t kSubBlocks = kGroups * kLanes;
   constexpr std::size_t kTileValues = kSubBlocks * kSub;
-  const auto* from = reinterpret_cast<const Block*>(identical);
-  auto* to = reinterpret_cast<Block*>(candidates);
+  auto* block = reinterpret_cast<Block*>(out);
+  const ClearGain is_gain(strip);
   Tile<kSub, kGroups> x, weights;
   for (std::size_t at = 0; at < strip.count; at += kTileValues) {
     const std::size_t count = std::min(kTileValues, strip.count - at);
-    alignas(64) float padded[2][kTileValues] = {};
-    std::copy_n(strip.values + at, count, padded[0]);
-    LoadTile(padded[0], x);
-    if (strip.importance != nullptr) {
-      std::copy_n(strip.importance + at, count, padded[1]);
-      LoadTile(padded[1], weights);
-    }
+    LoadPadded(strip.values + at, count, x);
+    if (strip.importance != nullptr) LoadPadded(strip.importance + at, count, weights);
     Stored<kSubBlocks> stored{};
-    const std::size_t first_super = at / kSuper;
-    for (std::size_t s = 0; s < count / kSuper; ++s) {
-      const Block& block = from[first_super + s];
-      std::fill_n(stored.unit + s * kSubs, kSubs, half_to_float(block.scale));
-      std::fill_n(stored.offset_unit + s * kSubs, kSubs, half_to_float(block.offset));
-      ReadStored(block, stored.scale + s * kSubs, stored.offset + s * kSubs);
+    for (std::size_t first = 0; first < count / kSub; first += kSubs) {
+      const Block& from = block[first / kSubs];
+      std::fill_n(stored.unit + first, kSubs, half_to_float(from.scale));
+      std::fill_n(stored.offset_unit + first, kSubs, half_to_float(from.offset));
+      ReadStored(from, stored.scale + first, stored.offset + first);
     }
+    float before[kSubBlocks], after[kSubBlocks];
     Improver<kSub, kGroups>(x, strip.importance == nullptr ? nullptr : &weights, shape, stored)
-        .run();
-    for (std::size_t s = 0; s < count / kSuper; ++s) {
-      if (!std::isfinite(stored.unit[s * kSubs]) || !std::isfinite(stored.offset_unit[s * kSubs])) {
-        continue;
-      }
-      WriteBlock(shape, padded[0] + s * kSuper, stored, s * kSubs, to[first_super + s]);
+        .run(before, after);
+    for (std::size_t first = 0; first < count / kSub; first += kSubs, ++block) {
+      if (!is_gain(before + first, after + first, kSubs)) continue;
+      WriteBlock(shape, strip.values + at + first * kSub, stored, first, *block);
     }
   }
 }
 
-void ImproveQ2_K(const Strip& strip, const std::byte* identical, std::byte* candidates) {
-  ImproveAffine<Q2_KBlock, 16>(kQ2_K, strip, identical, candidates);
+void ImproveQ2_K(const Strip& strip, std::byte* blocks) {
+  ImproveAffine<Q2_KBlock, 16>(kQ2_K, strip, blocks);
 }
 
-void ImproveQ4_K(const Strip& strip, const std::byte* identical, std::byte* candidates) {
-  ImproveAffine<Q4_KBlock, 32>(kQ4_K, strip, identical, candidates);
+void ImproveQ4_K(const Strip& strip, std::byte* blocks) {
+  ImproveAffine<Q4_KBlock, 32>(kQ4_K, strip, blocks);
 }
 
-void ImproveQ5_K(const Strip& strip, const std::byte* identical, std::byte* candidates) {
-  ImproveAffine<Q5_KBlock, 32>(kQ5_K, strip, identical, candidates);
+void ImproveQ5_K(const Strip& strip, std::byte* blocks) {
+  ImproveAffine<Q5_KBlock, 32>(kQ5_K, strip, blocks);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Better IQ4_XS and IQ4_NL: neighbours of the stored scale and least squares, with the codes that
 // are nearest under the scale as decoded. One sub-block (or block) of 32 a lane.
 #include <algorithm>
-#include <cmath>
 
 #include "quantize/internal/best.h"
 #include "quantize/internal/kquants.h"
@@ -14,7 +13,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "quantize/internal/iq4_nearest-inl.h"
+#include "quantize/internal/best_gain-inl.h"
+#include "quantize/internal/iq4_store-inl.h"
 #include "quantize/internal/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -77,41 +77,9 @@ class Fit {
   const NearestValue nearest_{};
 };
 
-// Loads a tile, with zeros past the end of the strip.
-class Loader {
- public:
-  explicit Loader(const Strip& strip) : strip_(strip) {}
-
-  // The number of blocks or sub-blocks that are real.
-  std::size_t load(std::size_t at, SubTile& x, SubTile& weights) const {
-    const std::size_t count = std::min(kTileValues, strip_.count - at);
-    load_padded(strip_.values + at, count, x);
-    if (strip_.importance != nullptr) load_padded(strip_.importance + at, count, weights);
-    return count / kBlock;
-  }
-
- private:
-  static void load_padded(const float* from, std::size_t count, SubTile& tile) {
-    if (count == kTileValues) return LoadTile(from, tile);
-    alignas(64) float padded[kTileValues] = {};
-    std::copy_n(from, count, padded);
-    LoadTile(padded, tile);
-  }
-
-  const Strip& strip_;
-};
-
-void WriteCodes(const float* x, float scale, std::uint8_t* out) {
-  const Floats inverse = Splat(scale == 0 ? 0 : 1 / scale);
-  alignas(64) float codes[kBlock];
-  std::uint8_t bytes[kBlock];
-  for (std::size_t i = 0; i < kBlock; i += kLanes) {
-    hn::Store(NearestCode(hn::LoadU(kFloat, x + i) * inverse), kFloat, codes + i);
-  }
-  for (std::size_t i = 0; i < kBlock; ++i) {
-    bytes[i] = static_cast<std::uint8_t>(static_cast<int>(codes[i]));
-  }
-  pack_nibbles(bytes, out);
+// Codes of 32 values under a scale, two a byte.
+void WriteScaled(const float* x, float scale, std::uint8_t* out) {
+  WriteCodes(x, scale == 0 ? 0 : 1 / scale, out);
 }
 
 // ---- IQ4_NL: one scale a block ----
@@ -133,30 +101,38 @@ void ConsiderLeastSquares(const Fit& fit, std::size_t g, Floats& scale, Floats& 
   Consider(fit, g, AsHalf(hn::IfThenElse(solvable, qx / qq, scale)), scale, least);
 }
 
-void ImproveIQ4_NL(const Strip& strip, const std::byte* identical, std::byte* candidates) {
-  const auto* from = reinterpret_cast<const IQ4_NLBlock*>(identical);
-  auto* to = reinterpret_cast<IQ4_NLBlock*>(candidates);
-  const Loader loader(strip);
+// The best of seven scales and of least squares for one group of lanes; their errors at first and
+// at last.
+void ImproveGroup(const Fit& fit, std::size_t g, float* scales, float* before, float* after) {
+  const Floats start = hn::Load(kFloat, scales);
+  Floats scale = start, least = fit.error(g, start);
+  hn::Store(least, kFloat, before);
+  for (const float factor : {0.95f, 0.97f, 0.985f, 1.015f, 1.03f, 1.05f}) {
+    Consider(fit, g, AsHalf(start * Splat(factor)), scale, least);
+  }
+  ConsiderLeastSquares(fit, g, scale, least);
+  hn::Store(scale, kFloat, scales);
+  hn::Store(least, kFloat, after);
+}
+
+void ImproveIQ4_NL(const Strip& strip, std::byte* out) {
+  auto* block = reinterpret_cast<IQ4_NLBlock*>(out);
+  const ClearGain is_gain(strip);
   SubTile x, weights;
   for (std::size_t at = 0; at < strip.count; at += kTileValues) {
-    const std::size_t blocks = loader.load(at, x, weights);
-    const std::size_t first = at / kBlock;
-    alignas(64) float scales[kTileSubs] = {};
-    for (std::size_t b = 0; b < blocks; ++b) scales[b] = half_to_float(from[first + b].scale);
+    const std::size_t count = std::min(kTileValues, strip.count - at);
+    LoadPadded(strip.values + at, count, x);
+    if (strip.importance != nullptr) LoadPadded(strip.importance + at, count, weights);
+    alignas(64) float scales[kTileSubs] = {}, before[kTileSubs], after[kTileSubs];
+    for (std::size_t b = 0; b < count / kBlock; ++b) scales[b] = half_to_float(block[b].scale);
     const Fit fit(x, strip.importance == nullptr ? nullptr : &weights);
-    for (std::size_t g = 0; g < kGroups; ++g) {
-      const Floats start = hn::Load(kFloat, scales + g * kLanes);
-      Floats scale = start, least = fit.error(g, start);
-      for (const float factor : {0.95f, 0.97f, 0.985f, 1.015f, 1.03f, 1.05f}) {
-        Consider(fit, g, AsHalf(start * Splat(factor)), scale, least);
-      }
-      ConsiderLeastSquares(fit, g, scale, least);
-      hn::Store(scale, kFloat, scales + g * kLanes);
+    for (std::size_t g = 0; g < kTileSubs; g += kLanes) {
+      ImproveGroup(fit, g / kLanes, scales + g, before + g, after + g);
     }
-    for (std::size_t b = 0; b < blocks; ++b) {
-      if (!std::isfinite(scales[b])) continue;
-      to[first + b].scale = float_to_half(scales[b]);
-      WriteCodes(strip.values + at + b * kBlock, scales[b], to[first + b].codes);
+    for (std::size_t b = 0; b < count / kBlock; ++b, ++block) {
+      if (!is_gain(before + b, after + b, 1)) continue;
+      block->scale = float_to_half(scales[b]);
+      WriteScaled(strip.values + at + b * kBlock, scales[b], block->codes);
     }
   }
 }
@@ -186,7 +162,7 @@ void Write(const float* x, const SuperScales& stored, IQ4_XSBlock& to) {
     const auto biased = static_cast<std::uint32_t>(static_cast<int>(stored.scales[j]) + 32);
     low |= (biased & 15u) << (4 * j);
     high |= (biased >> 4) << (2 * j);
-    WriteCodes(x + kBlock * j, stored.unit * stored.scales[j], to.codes + 16 * j);
+    WriteScaled(x + kBlock * j, stored.unit * stored.scales[j], to.codes + 16 * j);
   }
   store(to.scales_low, low);
   to.scales_high = static_cast<std::uint16_t>(high);
@@ -205,13 +181,16 @@ void MeasureErrors(const Fit& fit, TileScales& tile) {
   }
 }
 
-void ImproveScales(const Fit& fit, TileScales& tile) {
+// Tries the neighbours of each stored scale, `reach` steps to either side.
+void ImproveScales(const Fit& fit, int reach, TileScales& tile) {
   for (std::size_t g = 0; g < kGroups; ++g) {
     const Floats unit = hn::Load(kFloat, tile.unit + g * kLanes);
     const Floats start = hn::Load(kFloat, tile.scale + g * kLanes);
     Floats best = start, least = hn::Load(kFloat, tile.error + g * kLanes);
-    for (const float step : {-2.0f, -1.0f, 1.0f, 2.0f}) {
-      const Floats scale = hn::Max(Splat(-32), hn::Min(Splat(31), start + Splat(step)));
+    for (int step = -reach; step <= reach; ++step) {
+      if (step == 0) continue;
+      const Floats moved = start + Splat(static_cast<float>(step));
+      const Floats scale = hn::Max(Splat(-32), hn::Min(Splat(31), moved));
       const Floats error = fit.error(g, unit * scale);
       const auto better = hn::Lt(error, least);
       best = hn::IfThenElse(better, scale, best);
@@ -256,30 +235,32 @@ void SolveUnits(const Fit& fit, TileScales& tile) {
   }
 }
 
-void ImproveIQ4_XS(const Strip& strip, const std::byte* identical, std::byte* candidates) {
-  const auto* from = reinterpret_cast<const IQ4_XSBlock*>(identical);
-  auto* to = reinterpret_cast<IQ4_XSBlock*>(candidates);
-  const Loader loader(strip);
+void ImproveIQ4_XS(const Strip& strip, std::byte* out) {
+  auto* block = reinterpret_cast<IQ4_XSBlock*>(out);
+  const ClearGain is_gain(strip);
   SubTile x, weights;
   for (std::size_t at = 0; at < strip.count; at += kTileValues) {
-    const std::size_t supers = loader.load(at, x, weights) / kSubs;
-    const std::size_t first = at / kSuper;
+    const std::size_t count = std::min(kTileValues, strip.count - at);
+    LoadPadded(strip.values + at, count, x);
+    if (strip.importance != nullptr) LoadPadded(strip.importance + at, count, weights);
     TileScales tile;
-    for (std::size_t s = 0; s < supers; ++s) {
-      const SuperScales stored = Read(from[first + s]);
-      std::fill_n(tile.unit + s * kSubs, kSubs, stored.unit);
-      std::copy_n(stored.scales, kSubs, tile.scale + s * kSubs);
+    for (std::size_t first = 0; first < count / kBlock; first += kSubs) {
+      const SuperScales stored = Read(block[first / kSubs]);
+      std::fill_n(tile.unit + first, kSubs, stored.unit);
+      std::copy_n(stored.scales, kSubs, tile.scale + first);
     }
     const Fit fit(x, strip.importance == nullptr ? nullptr : &weights);
     MeasureErrors(fit, tile);
-    ImproveScales(fit, tile);
+    alignas(64) float before[kTileSubs];
+    std::ranges::copy(tile.error, before);
+    ImproveScales(fit, 2, tile);
     SolveUnits(fit, tile);
-    ImproveScales(fit, tile);
-    for (std::size_t s = 0; s < supers; ++s) {
-      SuperScales stored{tile.unit[s * kSubs], {}};
-      std::copy_n(tile.scale + s * kSubs, kSubs, stored.scales);
-      if (!std::isfinite(stored.unit)) continue;
-      Write(strip.values + at + s * kSuper, stored, to[first + s]);
+    ImproveScales(fit, 1, tile);
+    for (std::size_t first = 0; first < count / kBlock; first += kSubs, ++block) {
+      if (!is_gain(before + first, tile.error + first, kSubs)) continue;
+      SuperScales found{tile.unit[first], {}};
+      std::copy_n(tile.scale + first, kSubs, found.scales);
+      Write(strip.values + at + first * kBlock, found, *block);
     }
   }
 }

@@ -2,7 +2,6 @@
 // sub-block's stored scale. Codes follow by rounding. One sub-block a lane; a tile holds whole
 // super-blocks.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "quantize/internal/best.h"
@@ -14,6 +13,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/best_gain-inl.h"
 #include "quantize/internal/symmetric_store-inl.h"
 #include "quantize/internal/tile-inl.h"
 
@@ -46,10 +46,11 @@ class Improver {
            float (&scales)[kSubs])
       : x_(x), weights_(weights), limits_(limits), unit_(unit), scales_(scales) {}
 
-  // The super-block's scale; `scales` holds the sub-blocks'.
-  float run() {
-    solve();
-    improve_sub_blocks();
+  // The super-block's scale; `scales` holds the sub-blocks'. Leaves the error of each of these at
+  // first and at last.
+  float run(float* before, float* after) {
+    solve(before);
+    improve_sub_blocks(after);
     return unit_;
   }
 
@@ -79,7 +80,7 @@ class Improver {
     return sum;
   }
 
-  void improve_sub_blocks() {
+  void improve_sub_blocks(float* errors) {
     const Floats unit = Splat(unit_);
     for (std::size_t g = 0; g < kGroups; ++g) {
       const Floats start = hn::LoadU(kFloat, scales_ + g * kLanes);
@@ -95,24 +96,29 @@ class Improver {
         least = hn::IfThenElse(better, e, least);
       }
       hn::StoreU(best, kFloat, scales_ + g * kLanes);
+      hn::StoreU(least, kFloat, errors + g * kLanes);
     }
   }
 
-  // Least squares for the unit with all codes and scales as they are, as a half.
-  void solve() {
+  // Least squares for the unit with all codes and scales as they are, as a half; and the errors
+  // before.
+  void solve(float* errors) {
     alignas(64) float squares[kSubs], products[kSubs];
     for (std::size_t g = 0; g < kGroups; ++g) {
       const Floats scale = hn::LoadU(kFloat, scales_ + g * kLanes);
-      const Floats inverse = reciprocal(Splat(unit_) * scale);
-      Floats ll = hn::Zero(kFloat), xl = ll;
+      const Floats decoded_scale = Splat(unit_) * scale, inverse = reciprocal(decoded_scale);
+      Floats ll = hn::Zero(kFloat), xl = ll, sum = ll;
       for (std::size_t i = 0; i < kSub; ++i) {
-        const Floats l = scale * code(x_.v[i][g], inverse, limits_);
-        const Floats wl = weighted(l, i, g);
+        const Floats x = x_.v[i][g], q = code(x, inverse, limits_);
+        const Floats difference = decoded_scale * q - x;
+        const Floats l = scale * q, wl = weighted(l, i, g);
         ll = ll + wl * l;
-        xl = xl + wl * x_.v[i][g];
+        xl = xl + wl * x;
+        sum = sum + weighted(difference * difference, i, g);
       }
       hn::Store(ll, kFloat, squares + g * kLanes);
       hn::Store(xl, kFloat, products + g * kLanes);
+      hn::StoreU(sum, kFloat, errors + g * kLanes);
     }
     const double square = total(squares);
     if (!(square > 0)) return;
@@ -171,30 +177,28 @@ void Write(const Limits& limits, const float* x, float unit, const float (&scale
 }
 
 template <class Block>
-void ImproveSymmetric(const Limits& limits, const Strip& strip, const std::byte* identical,
-                      std::byte* candidates) {
-  const auto* from = reinterpret_cast<const Block*>(identical);
-  auto* to = reinterpret_cast<Block*>(candidates);
+void ImproveSymmetric(const Limits& limits, const Strip& strip, std::byte* out) {
+  auto* block = reinterpret_cast<Block*>(out);
+  const ClearGain is_gain(strip);
   SuperTile x, weights;
-  for (std::size_t at = 0; at < strip.count; at += kSuper, ++from, ++to) {
+  for (std::size_t at = 0; at < strip.count; at += kSuper, ++block) {
     LoadTile(strip.values + at, x);
     if (strip.importance != nullptr) LoadTile(strip.importance + at, weights);
-    float scales[kSubs];
-    ReadScales(*from, scales);
+    float scales[kSubs], before[kSubs], after[kSubs];
+    ReadScales(*block, scales);
     Improver improver(x, strip.importance == nullptr ? nullptr : &weights, limits,
-                      half_to_float(from->scale), scales);
-    const float unit = improver.run();
-    if (!std::isfinite(unit)) continue;
-    Write(limits, strip.values + at, unit, scales, *to);
+                      half_to_float(block->scale), scales);
+    const float unit = improver.run(before, after);
+    if (is_gain(before, after, kSubs)) Write(limits, strip.values + at, unit, scales, *block);
   }
 }
 
-void ImproveQ3_K(const Strip& strip, const std::byte* identical, std::byte* candidates) {
-  ImproveSymmetric<Q3_KBlock>(kQ3, strip, identical, candidates);
+void ImproveQ3_K(const Strip& strip, std::byte* blocks) {
+  ImproveSymmetric<Q3_KBlock>(kQ3, strip, blocks);
 }
 
-void ImproveQ6_K(const Strip& strip, const std::byte* identical, std::byte* candidates) {
-  ImproveSymmetric<Q6_KBlock>(kQ6, strip, identical, candidates);
+void ImproveQ6_K(const Strip& strip, std::byte* blocks) {
+  ImproveSymmetric<Q6_KBlock>(kQ6, strip, blocks);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/iq1.h"
 
@@ -402,16 +403,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeIQ1_S);
-HWY_EXPORT(EncodeIQ1_M);
-
-void iq1_s_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ1_S)(strip, blocks);
-}
-
-void iq1_m_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ1_M)(strip, blocks);
-}
+HOLDFAST_DISPATCH_ENCODE(iq1_s_encode, EncodeIQ1_S);
+HOLDFAST_DISPATCH_ENCODE(iq1_m_encode, EncodeIQ1_M);
 
 }  // namespace holdfast::quantize
 #endif

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/kquants.h"
 #include "quantize/internal/legacy.h"
@@ -14,8 +15,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "quantize/internal/iq4_nearest-inl.h"
-#include "quantize/internal/legacy_store-inl.h"
+#include "quantize/internal/iq4_store-inl.h"
 #include "quantize/internal/symmetric_search-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -110,41 +110,21 @@ class SearchLanes {
   Floats qx_[kGroups], qq_[kGroups], scale_[kGroups], best_[kGroups];
 };
 
-// Codes of 32 values, two a byte.
-HWY_INLINE void WriteCodes(const float* x, float inverse, std::uint8_t* out) {
-  Uints codes[kParts];
-  for (std::size_t p = 0; p < kParts; ++p) {
-    const Floats code = NearestCode(Splat(inverse) * hn::LoadU(kFloat, x + p * kLanes));
-    codes[p] = hn::BitCast(kUint, code + Splat(0x1p23f));
-  }
-  StoreNibbles(codes, out);
-}
-
 // Scales of a whole strip, at most kStrip values; `variances` is per sub-block.
 inline constexpr std::size_t kChunk = 2048;
 
 void SearchChunk(const Strip& strip, const float* variances, float* scales) {
   SubTile x, weights;
   for (std::size_t at = 0; at < strip.count; at += kTileValues) {
-    alignas(64) float padded[2][kTileValues];
-    const float* values = strip.values + at;
-    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
-    if (const std::size_t count = strip.count - at; count < kTileValues) {
-      std::fill(std::copy_n(values, count, padded[0]), std::end(padded[0]), 0.0f);
-      values = padded[0];
-      if (importance != nullptr) {
-        std::fill(std::copy_n(importance, count, padded[1]), std::end(padded[1]), 0.0f);
-        importance = padded[1];
-      }
-    }
-    LoadTile(values, x);
-    if (importance != nullptr) LoadTile(importance, weights);
+    const std::size_t count = strip.count - at;
+    LoadPadded(strip.values + at, count, x);
+    if (strip.importance != nullptr) LoadPadded(strip.importance + at, count, weights);
     for (std::size_t g = 0; g < kGroups; ++g) {
       const Floats variance = hn::LoadU(kFloat, variances + at / kBlock + g * kLanes);
       for (std::size_t i = 0; i < kBlock; ++i) {
         const Floats square = x.v[i][g] * x.v[i][g];
         weights.v[i][g] =
-            importance == nullptr ? square : weights.v[i][g] * hn::Sqrt(variance + square);
+            strip.importance == nullptr ? square : weights.v[i][g] * hn::Sqrt(variance + square);
       }
     }
     Floats result[kGroups];
@@ -254,16 +234,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeIQ4_NL);
-HWY_EXPORT(EncodeIQ4_XS);
-
-void iq4_nl_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ4_NL)(strip, blocks);
-}
-
-void iq4_xs_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ4_XS)(strip, blocks);
-}
+HOLDFAST_DISPATCH_ENCODE(iq4_nl_encode, EncodeIQ4_NL);
+HOLDFAST_DISPATCH_ENCODE(iq4_xs_encode, EncodeIQ4_XS);
 
 }  // namespace holdfast::quantize
 #endif

@@ -3,6 +3,7 @@
 #include <array>
 #include <type_traits>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/iq1.h"
 #include "quantize/internal/iq_formats.h"
@@ -222,41 +223,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(DecodeIQ2_XXS);
-HWY_EXPORT(DecodeIQ2_XS);
-HWY_EXPORT(DecodeIQ2_S);
-HWY_EXPORT(DecodeIQ3_XXS);
-HWY_EXPORT(DecodeIQ3_S);
-HWY_EXPORT(DecodeIQ1_S);
-HWY_EXPORT(DecodeIQ1_M);
-
-void iq2_xxs_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ2_XXS)(blocks, count, values);
-}
-
-void iq2_xs_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ2_XS)(blocks, count, values);
-}
-
-void iq2_s_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ2_S)(blocks, count, values);
-}
-
-void iq3_xxs_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ3_XXS)(blocks, count, values);
-}
-
-void iq3_s_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ3_S)(blocks, count, values);
-}
-
-void iq1_s_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ1_S)(blocks, count, values);
-}
-
-void iq1_m_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ1_M)(blocks, count, values);
-}
+HOLDFAST_DISPATCH_DECODE(iq2_xxs_decode, DecodeIQ2_XXS);
+HOLDFAST_DISPATCH_DECODE(iq2_xs_decode, DecodeIQ2_XS);
+HOLDFAST_DISPATCH_DECODE(iq2_s_decode, DecodeIQ2_S);
+HOLDFAST_DISPATCH_DECODE(iq3_xxs_decode, DecodeIQ3_XXS);
+HOLDFAST_DISPATCH_DECODE(iq3_s_decode, DecodeIQ3_S);
+HOLDFAST_DISPATCH_DECODE(iq1_s_decode, DecodeIQ1_S);
+HOLDFAST_DISPATCH_DECODE(iq1_m_decode, DecodeIQ1_M);
 
 }  // namespace holdfast::quantize
 #endif

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/iq_formats.h"
 
@@ -279,31 +280,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeIQ2_XXS);
-HWY_EXPORT(EncodeIQ2_XS);
-HWY_EXPORT(EncodeIQ2_S);
-HWY_EXPORT(EncodeIQ3_XXS);
-HWY_EXPORT(EncodeIQ3_S);
-
-void iq2_xxs_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ2_XXS)(strip, blocks);
-}
-
-void iq2_xs_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ2_XS)(strip, blocks);
-}
-
-void iq2_s_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ2_S)(strip, blocks);
-}
-
-void iq3_xxs_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ3_XXS)(strip, blocks);
-}
-
-void iq3_s_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeIQ3_S)(strip, blocks);
-}
+HOLDFAST_DISPATCH_ENCODE(iq2_xxs_encode, EncodeIQ2_XXS);
+HOLDFAST_DISPATCH_ENCODE(iq2_xs_encode, EncodeIQ2_XS);
+HOLDFAST_DISPATCH_ENCODE(iq2_s_encode, EncodeIQ2_S);
+HOLDFAST_DISPATCH_ENCODE(iq3_xxs_encode, EncodeIQ3_XXS);
+HOLDFAST_DISPATCH_ENCODE(iq3_s_encode, EncodeIQ3_S);
 
 }  // namespace holdfast::quantize
 #endif

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "quantize/internal/affine_super.h"
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/numbers.h"
 
@@ -268,18 +269,10 @@ void EncodeChunk(const Strip& strip, typename Traits::Block* to) {
   float variances[kChunk / kSub];
   if (weighted) SpreadVariances(strip, Traits::kShape.variance_factor, kSuper / kSub, variances);
   for (std::size_t at = 0; at < strip.count; at += kTileValues) {
-    alignas(64) float padded[2][kTileValues];
-    const float* values = strip.values + at;
-    const float* importance = weighted ? strip.importance + at : nullptr;
-    if (const std::size_t count = strip.count - at; count < kTileValues) {
-      std::fill(std::copy_n(values, count, padded[0]), std::end(padded[0]), 0.0f);
-      values = padded[0];
-      if (weighted) std::fill(std::copy_n(importance, count, padded[1]), std::end(padded[1]), 0.0f);
-      importance = padded[1];
-    }
-    LoadTile(values, x);
+    const std::size_t count = strip.count - at;
+    LoadPadded(strip.values + at, count, x);
     if (weighted) {
-      LoadTile(importance, weights);
+      LoadPadded(strip.importance + at, count, weights);
       ImportanceWeights(x, variances + at / kSub, weights);
       SearchTile<false>(Traits::kShape.weighted, x, weights, at / kSub, found);
     } else {
@@ -324,21 +317,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeQ2_K);
-HWY_EXPORT(EncodeQ4_K);
-HWY_EXPORT(EncodeQ5_K);
-
-void q2_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ2_K)(strip, blocks);
-}
-
-void q4_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ4_K)(strip, blocks);
-}
-
-void q5_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ5_K)(strip, blocks);
-}
+HOLDFAST_DISPATCH_ENCODE(q2_k_encode, EncodeQ2_K);
+HOLDFAST_DISPATCH_ENCODE(q4_k_encode, EncodeQ4_K);
+HOLDFAST_DISPATCH_ENCODE(q5_k_encode, EncodeQ5_K);
 
 }  // namespace holdfast::quantize
 #endif

@@ -1,4 +1,5 @@
 // Q2_K to Q6_K, SIMD decoders.
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/kquants.h"
 #include "quantize/internal/numbers.h"
@@ -39,7 +40,7 @@ HWY_INLINE void StoreAffine(Ints codes, float scale, float offset, float* y) {
 void DecodeQ2_K(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const Q2_KBlock*>(blocks);
   for (const float* end = y + count; y != end; y += kSuper, ++block) {
-    const float scale = half_to_float(block->scale), offset = half_to_float(block->offset);
+    const float scale = HalfToFloat(block->scale), offset = HalfToFloat(block->offset);
     float scales[16], offsets[16];
     for (std::size_t j = 0; j < 16; ++j) {
       scales[j] = scale * static_cast<float>(block->scales[j] & 15);
@@ -59,7 +60,7 @@ void DecodeQ2_K(const std::byte* blocks, std::size_t count, float* y) {
 void DecodeQ3_K(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const Q3_KBlock*>(blocks);
   for (const float* end = y + count; y != end; y += kSuper, ++block) {
-    const float scale = half_to_float(block->scale);
+    const float scale = HalfToFloat(block->scale);
     std::uint8_t codes[16];
     unpack_scales_q3(block->scales, codes);
     float scales[16];
@@ -81,7 +82,7 @@ template <class Block>
 void DecodeSixBitScales(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const Block*>(blocks);
   for (const float* end = y + count; y != end; y += kSuper, ++block) {
-    const float scale = half_to_float(block->scale), offset = half_to_float(block->offset);
+    const float scale = HalfToFloat(block->scale), offset = HalfToFloat(block->offset);
     std::uint8_t scale_codes[8], offset_codes[8];
     unpack_scales_6(block->scales, scale_codes, offset_codes);
     float scales[8], offsets[8];
@@ -115,7 +116,7 @@ void DecodeQ5_K(const std::byte* blocks, std::size_t count, float* y) {
 void DecodeQ6_K(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const Q6_KBlock*>(blocks);
   for (const float* end = y + count; y != end; y += kSuper, ++block) {
-    const float scale = half_to_float(block->scale);
+    const float scale = HalfToFloat(block->scale);
     for (std::size_t half = 0; half < 2; ++half) {
       for (std::size_t l = 0; l < 32; l += kLanes) {
         const Ints low[2] = {LoadBytes(block->low + 64 * half + l),
@@ -142,31 +143,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(DecodeQ2_K);
-HWY_EXPORT(DecodeQ3_K);
-HWY_EXPORT(DecodeQ4_K);
-HWY_EXPORT(DecodeQ5_K);
-HWY_EXPORT(DecodeQ6_K);
-
-void q2_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ2_K)(blocks, count, values);
-}
-
-void q3_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ3_K)(blocks, count, values);
-}
-
-void q4_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ4_K)(blocks, count, values);
-}
-
-void q5_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ5_K)(blocks, count, values);
-}
-
-void q6_k_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ6_K)(blocks, count, values);
-}
+HOLDFAST_DISPATCH_DECODE(q2_k_decode, DecodeQ2_K);
+HOLDFAST_DISPATCH_DECODE(q3_k_decode, DecodeQ3_K);
+HOLDFAST_DISPATCH_DECODE(q4_k_decode, DecodeQ4_K);
+HOLDFAST_DISPATCH_DECODE(q5_k_decode, DecodeQ5_K);
+HOLDFAST_DISPATCH_DECODE(q6_k_decode, DecodeQ6_K);
 
 }  // namespace holdfast::quantize
 #endif

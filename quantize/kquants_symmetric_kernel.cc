@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/numbers.h"
 #include "quantize/internal/symmetric_super.h"
@@ -35,26 +36,6 @@ struct Found {
   bool wild[kSupers];
 };
 
-// Calls body(values, importance or null, index of the tile's first sub-block) tile by tile; a last
-// tile that is not full is padded with zeros.
-template <std::size_t kTileValues, class Body>
-void ForTiles(const Strip& strip, const Body& body) {
-  for (std::size_t at = 0; at < strip.count; at += kTileValues) {
-    alignas(64) float padded[2][kTileValues];
-    const float* values = strip.values + at;
-    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
-    if (const std::size_t count = strip.count - at; count < kTileValues) {
-      std::fill(std::copy_n(values, count, padded[0]), std::end(padded[0]), 0.0f);
-      values = padded[0];
-      if (importance != nullptr) {
-        std::fill(std::copy_n(importance, count, padded[1]), std::end(padded[1]), 0.0f);
-        importance = padded[1];
-      }
-    }
-    body(values, importance, at / kSub);
-  }
-}
-
 inline constexpr std::size_t kGroups = kLanes == 16 ? 1 : 2;
 
 // The starts of a chunk's searches, by sub-block, and the sub-blocks that are not done.
@@ -78,14 +59,14 @@ struct Starts {
 
 void RefineChunk(const Strip& strip, Found& found) {
   Starts starts;
-  ForTiles<kLanes * kSub>(strip, [&](const float* values, const float*, std::size_t first) {
+  for (std::size_t first = 0; first * kSub < strip.count; first += kLanes) {
     Tile<kSub, 1> x;
-    LoadTile(values, x);
+    LoadPadded(strip.values + first * kSub, strip.count - first * kSub, x);
     const RefineStart start = StartRefining(x, 4);
     const auto usable = hn::Gt(start.ll, hn::Zero(kFloat));
     hn::StoreU(hn::IfThenElseZero(usable, start.xl / start.ll), kFloat, found.scale + first);
     starts.put(first, start);
-  });
+  }
   for (std::size_t k = 0; k < starts.open_count; ++k) {
     const std::size_t j = starts.open[k];
     RefineRow<kSub> row(strip.values + j * kSub, 4, starts.inverse[j], starts.xl[j], starts.ll[j]);
@@ -98,21 +79,21 @@ void RefineChunk(const Strip& strip, Found& found) {
 // weigh(x, variance of the lanes' super-blocks, weights) turns importance into weights.
 template <class Weigh>
 void SearchChunk(const Strip& strip, int levels, const Weigh& weigh, Found& found) {
-  ForTiles<kGroups * kLanes * kSub>(
-      strip, [&](const float* values, const float* importance, std::size_t first) {
-        Tile<kSub, kGroups> x, weights;
-        LoadTile(values, x);
-        if (importance != nullptr) LoadTile(importance, weights);
-        weigh(x, first, weights);
-        SymmetricFound result[kGroups];
-        SymmetricLanes<kSub, kGroups>(x, weights, levels).run(result);
-        for (std::size_t g = 0; g < kGroups; ++g) {
-          Floats sum = hn::Zero(kFloat);
-          for (std::size_t i = 0; i < kSub; ++i) sum = sum + weights.v[i][g];
-          hn::StoreU(result[g].scale, kFloat, found.scale + first + g * kLanes);
-          hn::StoreU(sum, kFloat, found.weight_sum + first + g * kLanes);
-        }
-      });
+  for (std::size_t first = 0; first * kSub < strip.count; first += kGroups * kLanes) {
+    const std::size_t at = first * kSub;
+    Tile<kSub, kGroups> x, weights;
+    LoadPadded(strip.values + at, strip.count - at, x);
+    if (strip.importance != nullptr) LoadPadded(strip.importance + at, strip.count - at, weights);
+    weigh(x, first, weights);
+    SymmetricFound result[kGroups];
+    SymmetricLanes<kSub, kGroups>(x, weights, levels).run(result);
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      Floats sum = hn::Zero(kFloat);
+      for (std::size_t i = 0; i < kSub; ++i) sum = sum + weights.v[i][g];
+      hn::StoreU(result[g].scale, kFloat, found.scale + first + g * kLanes);
+      hn::StoreU(sum, kFloat, found.weight_sum + first + g * kLanes);
+    }
+  }
 }
 
 void Squares(const Tile<kSub, kGroups>& x, Tile<kSub, kGroups>& weights) {
@@ -275,16 +256,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeQ3_K);
-HWY_EXPORT(EncodeQ6_K);
-
-void q3_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ3_K)(strip, blocks);
-}
-
-void q6_k_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ6_K)(strip, blocks);
-}
+HOLDFAST_DISPATCH_ENCODE(q3_k_encode, EncodeQ3_K);
+HOLDFAST_DISPATCH_ENCODE(q6_k_encode, EncodeQ6_K);
 
 }  // namespace holdfast::quantize
 #endif

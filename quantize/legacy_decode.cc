@@ -1,4 +1,5 @@
 // The formats of 32 values, SIMD decoders.
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/legacy.h"
 #include "quantize/internal/numbers.h"
@@ -28,9 +29,9 @@ void DecodeNibbles(const std::byte* blocks, std::size_t count, float* y) {
   constexpr hn::Rebind<std::uint8_t, FloatTag> kByte{};
   const auto* block = reinterpret_cast<const Block*>(blocks);
   for (const float* end = y + count; y != end; y += kBlock, ++block) {
-    const Floats scale = Splat(half_to_float(block->scale));
+    const Floats scale = Splat(HalfToFloat(block->scale));
     Floats low = hn::Zero(kFloat);
-    if constexpr (requires { block->low; }) low = Splat(half_to_float(block->low));
+    if constexpr (requires { block->low; }) low = Splat(HalfToFloat(block->low));
     for (std::size_t i = 0; i < kBlock / 2; i += kLanes) {
       const auto bytes = hn::PromoteTo(kInt, hn::LoadU(kByte, block->codes + i));
       Ints codes[2] = {hn::And(bytes, hn::Set(kInt, 15)), hn::ShiftRight<4>(bytes)};
@@ -67,7 +68,7 @@ void DecodeQ8_0(const std::byte* blocks, std::size_t count, float* y) {
   constexpr hn::Rebind<std::int8_t, FloatTag> kByte{};
   const auto* block = reinterpret_cast<const Q8_0Block*>(blocks);
   for (const float* end = y + count; y != end; y += kBlock, ++block) {
-    const Floats scale = Splat(half_to_float(block->scale));
+    const Floats scale = Splat(HalfToFloat(block->scale));
     for (std::size_t i = 0; i < kBlock; i += kLanes) {
       const auto codes = hn::PromoteTo(kInt, hn::LoadU(kByte, block->codes + i));
       hn::StoreU(hn::ConvertTo(kFloat, codes) * scale, kFloat, y + i);
@@ -84,31 +85,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(DecodeQ4_0);
-HWY_EXPORT(DecodeQ4_1);
-HWY_EXPORT(DecodeQ5_0);
-HWY_EXPORT(DecodeQ5_1);
-HWY_EXPORT(DecodeQ8_0);
-
-void q4_0_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ4_0)(blocks, count, values);
-}
-
-void q4_1_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ4_1)(blocks, count, values);
-}
-
-void q5_0_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ5_0)(blocks, count, values);
-}
-
-void q5_1_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ5_1)(blocks, count, values);
-}
-
-void q8_0_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ8_0)(blocks, count, values);
-}
+HOLDFAST_DISPATCH_DECODE(q4_0_decode, DecodeQ4_0);
+HOLDFAST_DISPATCH_DECODE(q4_1_decode, DecodeQ4_1);
+HOLDFAST_DISPATCH_DECODE(q5_0_decode, DecodeQ5_0);
+HOLDFAST_DISPATCH_DECODE(q5_1_decode, DecodeQ5_1);
+HOLDFAST_DISPATCH_DECODE(q8_0_decode, DecodeQ8_0);
 
 }  // namespace holdfast::quantize
 #endif

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/legacy.h"
 #include "quantize/internal/numbers.h"
@@ -91,7 +92,7 @@ void EncodeSymmetric(const Strip& strip, std::byte* out) {
       const Floats t = values.part[p] * Splat(inverse.value) + Splat(kLevels + 0.5f);
       codes[p] = inverse.overflows ? hn::Zero(kUint) : TruncatedCode(t, 2 * kLevels - 1);
     }
-    to->scale = float_to_half(scale);
+    to->scale = FloatToHalf(scale);
     StoreNibbles(codes, to->codes);
     if constexpr (kLevels == 16) StoreFifthBits(codes, to->high);
   }
@@ -112,8 +113,8 @@ void EncodeAffine(const Strip& strip, std::byte* out) {
       const Floats t = (values.part[p] - Splat(low)) * Splat(inverse.value) + Splat(0.5f);
       codes[p] = inverse.overflows ? hn::Zero(kUint) : TruncatedCode(t, kLevels);
     }
-    to->scale = float_to_half(scale);
-    to->low = float_to_half(low);
+    to->scale = FloatToHalf(scale);
+    to->low = FloatToHalf(low);
     StoreNibbles(codes, to->codes);
     if constexpr (kLevels == 31) StoreFifthBits(codes, to->high);
   }
@@ -136,7 +137,7 @@ void EncodeQ8_0(const Strip& strip, std::byte* out) {
       const auto bits = hn::BitCast(kUint, rounded + Splat(0x1.8p23f));
       StoreBytes(bits, reinterpret_cast<std::uint8_t*>(to->codes) + p * kLanes);
     }
-    to->scale = float_to_half(scale);
+    to->scale = FloatToHalf(scale);
   }
 }
 
@@ -175,7 +176,6 @@ HWY_EXPORT(EncodeQ4_0);
 HWY_EXPORT(EncodeQ4_1);
 HWY_EXPORT(EncodeQ5_0);
 HWY_EXPORT(EncodeQ5_1);
-HWY_EXPORT(EncodeQ8_0);
 
 void q4_0_encode(const Strip& strip, std::byte* blocks) noexcept {
   if (strip.importance != nullptr) return q4_0_encode_weighted(strip, blocks);
@@ -197,9 +197,7 @@ void q5_1_encode(const Strip& strip, std::byte* blocks) noexcept {
   HWY_DYNAMIC_DISPATCH(EncodeQ5_1)(strip, blocks);
 }
 
-void q8_0_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ8_0)(strip, blocks);
-}
+HOLDFAST_DISPATCH_ENCODE(q8_0_encode, EncodeQ8_0);
 
 }  // namespace holdfast::quantize
 #endif

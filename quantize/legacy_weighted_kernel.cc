@@ -2,6 +2,7 @@
 // then each block's codes across lanes.
 #include <algorithm>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/legacy.h"
 #include "quantize/internal/numbers.h"
@@ -190,26 +191,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeQ4_0Weighted);
-HWY_EXPORT(EncodeQ4_1Weighted);
-HWY_EXPORT(EncodeQ5_0Weighted);
-HWY_EXPORT(EncodeQ5_1Weighted);
-
-void q4_0_encode_weighted(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ4_0Weighted)(strip, blocks);
-}
-
-void q4_1_encode_weighted(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ4_1Weighted)(strip, blocks);
-}
-
-void q5_0_encode_weighted(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ5_0Weighted)(strip, blocks);
-}
-
-void q5_1_encode_weighted(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ5_1Weighted)(strip, blocks);
-}
+HOLDFAST_DISPATCH_ENCODE(q4_0_encode_weighted, EncodeQ4_0Weighted);
+HOLDFAST_DISPATCH_ENCODE(q4_1_encode_weighted, EncodeQ4_1Weighted);
+HOLDFAST_DISPATCH_ENCODE(q5_0_encode_weighted, EncodeQ5_0Weighted);
+HOLDFAST_DISPATCH_ENCODE(q5_1_encode_weighted, EncodeQ5_1Weighted);
 
 }  // namespace holdfast::quantize
 #endif

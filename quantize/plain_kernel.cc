@@ -1,4 +1,5 @@
 // F16 and BF16 at memory speed.
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -19,9 +20,7 @@ inline constexpr hn::Rebind<std::uint16_t, FloatTag> kHalf{};
 void EncodeF16(const Strip& strip, std::byte* blocks) {
   std::size_t i = 0;
   for (; i + kLanes <= strip.count; i += kLanes) {
-    const auto bits = FloatToHalfBits(hn::LoadU(kFloat, strip.values + i));
-    hn::StoreU(hn::TruncateTo(kHalf, bits), kHalf,
-               reinterpret_cast<std::uint16_t*>(blocks + 2 * i));
+    StoreHalves(hn::LoadU(kFloat, strip.values + i), blocks + 2 * i);
   }
   f16_encode_reference({strip.values + i, strip.count - i}, blocks + 2 * i);
 }
@@ -29,8 +28,12 @@ void EncodeF16(const Strip& strip, std::byte* blocks) {
 void DecodeF16(const std::byte* blocks, std::size_t count, float* values) {
   std::size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    const auto bits = hn::LoadU(kHalf, reinterpret_cast<const std::uint16_t*>(blocks + 2 * i));
-    hn::StoreU(HalfBitsToFloat(hn::PromoteTo(kUint, bits)), kFloat, values + i);
+    Floats value = LoadHalves(blocks + 2 * i);
+    if (!hn::AllTrue(kFloat, hn::Eq(value, value))) {  // the payload of NaN
+      const auto bits = hn::LoadU(kHalf, reinterpret_cast<const std::uint16_t*>(blocks + 2 * i));
+      value = HalfBitsToFloat(hn::PromoteTo(kUint, bits));
+    }
+    hn::StoreU(value, kFloat, values + i);
   }
   f16_decode_reference(blocks + 2 * i, count - i, values + i);
 }
@@ -66,26 +69,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeF16);
-HWY_EXPORT(DecodeF16);
-HWY_EXPORT(EncodeBF16);
-HWY_EXPORT(DecodeBF16);
-
-void f16_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeF16)(strip, blocks);
-}
-
-void f16_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeF16)(blocks, count, values);
-}
-
-void bf16_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeBF16)(strip, blocks);
-}
-
-void bf16_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeBF16)(blocks, count, values);
-}
+HOLDFAST_DISPATCH_ENCODE(f16_encode, EncodeF16);
+HOLDFAST_DISPATCH_DECODE(f16_decode, DecodeF16);
+HOLDFAST_DISPATCH_ENCODE(bf16_encode, EncodeBF16);
+HOLDFAST_DISPATCH_DECODE(bf16_decode, DecodeBF16);
 
 }  // namespace holdfast::quantize
 #endif

@@ -2,6 +2,7 @@
 // decoders of these and of IQ4_NL and IQ4_XS.
 #include <cstring>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/fp4.h"
 #include "quantize/internal/kquants.h"
@@ -23,14 +24,6 @@ namespace HWY_NAMESPACE {
 namespace {
 
 #if HOLDFAST_SIMD
-
-float LargestMagnitude(const float* x, std::size_t n) {
-  Floats largest = hn::Zero(kFloat);
-  for (std::size_t i = 0; i < n; i += kLanes) {
-    largest = hn::Max(largest, hn::Abs(hn::LoadU(kFloat, x + i)));
-  }
-  return hn::GetLane(hn::MaxOfLanes(kFloat, largest));
-}
 
 // Nearest E2M1 code: counts the middles between doubled magnitudes that |x| passes. A value on a
 // middle takes the smaller one, and zero has one code. Differences to neighbouring values are exact
@@ -158,14 +151,14 @@ void DecodeNVFP4(const std::byte* blocks, std::size_t count, float* y) {
 void DecodeIQ4_NL(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const IQ4_NLBlock*>(blocks);
   for (const float* end = y + count; y != end; y += kBlock, ++block) {
-    DecodeNibbles<16>(kIq4Values, block->codes, half_to_float(block->scale), y);
+    DecodeNibbles<16>(kIq4Values, block->codes, HalfToFloat(block->scale), y);
   }
 }
 
 void DecodeIQ4_XS(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const IQ4_XSBlock*>(blocks);
   for (const float* end = y + count; y != end; y += kSuper, ++block) {
-    const float scale = half_to_float(block->scale);
+    const float scale = HalfToFloat(block->scale);
     const auto low = load<std::uint32_t>(block->scales_low);
     for (std::size_t j = 0; j < 8; ++j) {
       const auto biased = (low >> (4 * j) & 15u) | (block->scales_high >> (2 * j) & 3u) << 4;
@@ -178,10 +171,6 @@ void DecodeIQ4_XS(const std::byte* blocks, std::size_t count, float* y) {
 #else
 
 void EncodeMXFP4(const Strip& strip, std::byte* out) { mxfp4_encode_reference(strip, out); }
-
-// Beyond 2^24 times the saturated scale's integers, subtracting a value from x changes nothing, and
-// the reference takes the first code.
-inline constexpr float kExactMagnitude = 1048576.0f;
 
 void EncodeNVFP4(const Strip& strip, std::byte* out) { nvfp4_encode_reference(strip, out); }
 
@@ -212,36 +201,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeMXFP4);
-HWY_EXPORT(EncodeNVFP4);
-HWY_EXPORT(DecodeMXFP4);
-HWY_EXPORT(DecodeNVFP4);
-HWY_EXPORT(DecodeIQ4_NL);
-HWY_EXPORT(DecodeIQ4_XS);
-
-void mxfp4_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeMXFP4)(strip, blocks);
-}
-
-void nvfp4_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeNVFP4)(strip, blocks);
-}
-
-void mxfp4_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeMXFP4)(blocks, count, values);
-}
-
-void nvfp4_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeNVFP4)(blocks, count, values);
-}
-
-void iq4_nl_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ4_NL)(blocks, count, values);
-}
-
-void iq4_xs_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeIQ4_XS)(blocks, count, values);
-}
+HOLDFAST_DISPATCH_ENCODE(mxfp4_encode, EncodeMXFP4);
+HOLDFAST_DISPATCH_ENCODE(nvfp4_encode, EncodeNVFP4);
+HOLDFAST_DISPATCH_DECODE(mxfp4_decode, DecodeMXFP4);
+HOLDFAST_DISPATCH_DECODE(nvfp4_decode, DecodeNVFP4);
+HOLDFAST_DISPATCH_DECODE(iq4_nl_decode, DecodeIQ4_NL);
+HOLDFAST_DISPATCH_DECODE(iq4_xs_decode, DecodeIQ4_XS);
 
 }  // namespace holdfast::quantize
 #endif

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
 #include "quantize/internal/kquants.h"
 #include "quantize/internal/numbers.h"
@@ -25,14 +26,6 @@ inline constexpr std::size_t kSigns = 128;   // values of a Q1_0 block
 inline constexpr std::size_t kTwoBits = 64;  // of a Q2_0 block
 
 #if HOLDFAST_SIMD
-
-float LargestMagnitude(const float* x, std::size_t n) {
-  Floats largest = hn::Zero(kFloat);
-  for (std::size_t i = 0; i < n; i += kLanes) {
-    largest = hn::Max(largest, hn::Abs(hn::LoadU(kFloat, x + i)));
-  }
-  return hn::GetLane(hn::MaxOfLanes(kFloat, largest));
-}
 
 // round(x / scale), half away from zero; 0 where the reciprocal of the scale overflows.
 class Rounding {
@@ -88,7 +81,7 @@ void EncodeTQ1_0(const Strip& strip, std::byte* out) {
       }
       to->last[m] = static_cast<std::uint8_t>((value * 3 * 256 + 242) / 243);
     }
-    to->scale = float_to_half(scale);
+    to->scale = FloatToHalf(scale);
   }
 }
 
@@ -105,7 +98,7 @@ void EncodeTQ2_0(const Strip& strip, std::byte* out) {
       }
       StoreBytes(hn::BitCast(kUint, value + Splat(0x1p23f)), to->codes + i);
     }
-    to->scale = float_to_half(scale);
+    to->scale = FloatToHalf(scale);
   }
 }
 
@@ -132,7 +125,7 @@ void EncodeQ1_0(const Strip& strip, std::byte* out) {
     SumMagnitudes(strip.values + at, sums);
     for (std::size_t b = 0; b < blocks; ++b, ++to) {
       const float* x = strip.values + at + b * kSigns;
-      to->scale = float_to_half(sums[b] / kSigns);
+      to->scale = FloatToHalf(sums[b] / kSigns);
       for (std::size_t byte = 0; byte < kSigns / 8; byte += std::max<std::size_t>(1, kLanes / 8)) {
         std::uint8_t bits[8] = {};
         const auto sign = [&](std::size_t first) {
@@ -165,7 +158,7 @@ void EncodeQ2_0(const Strip& strip, std::byte* out) {
       }
       StoreBytes(hn::BitCast(kUint, value + Splat(0x1p23f)), to->codes + i / 4);
     }
-    to->scale = float_to_half(scale);
+    to->scale = FloatToHalf(scale);
   }
 }
 
@@ -189,7 +182,7 @@ HWY_INLINE Ints NextTrit(Ints& fraction) {
 void DecodeTQ1_0(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const TQ1_0Block*>(blocks);
   for (const float* end = y + count; y != end; y += kSuper, ++block) {
-    const float scale = half_to_float(block->scale);
+    const float scale = HalfToFloat(block->scale);
     const auto decode = [&](const std::uint8_t* from, std::size_t stride, float* to) {
       Ints fraction = LoadBytes(from);
       for (std::size_t n = 0; n < 5; ++n) {
@@ -212,7 +205,7 @@ void DecodeTQ1_0(const std::byte* blocks, std::size_t count, float* y) {
 void DecodeTQ2_0(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const TQ2_0Block*>(blocks);
   for (const float* end = y + count; y != end; y += kSuper, ++block) {
-    const float scale = half_to_float(block->scale);
+    const float scale = HalfToFloat(block->scale);
     for (std::size_t i = 0; i < 64; i += kLanes) {
       Ints bytes = LoadBytes(block->codes + i);
       for (std::size_t k = 0; k < 4; ++k, bytes = hn::ShiftRight<2>(bytes)) {
@@ -239,7 +232,7 @@ void DecodeQ1_0(const std::byte* blocks, std::size_t count, float* y) {
 void DecodeQ2_0(const std::byte* blocks, std::size_t count, float* y) {
   const auto* block = reinterpret_cast<const Q2_0Block*>(blocks);
   for (const float* end = y + count; y != end; y += kTwoBits, ++block) {
-    const float scale = half_to_float(block->scale);
+    const float scale = HalfToFloat(block->scale);
     for (std::size_t i = 0; i < kTwoBits / 4; i += kLanes) {
       Ints bytes = LoadBytes(block->codes + i);
       Floats v[4];
@@ -288,46 +281,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HWY_EXPORT(EncodeTQ1_0);
-HWY_EXPORT(EncodeTQ2_0);
-HWY_EXPORT(EncodeQ1_0);
-HWY_EXPORT(EncodeQ2_0);
-HWY_EXPORT(DecodeTQ1_0);
-HWY_EXPORT(DecodeTQ2_0);
-HWY_EXPORT(DecodeQ1_0);
-HWY_EXPORT(DecodeQ2_0);
-
-void tq1_0_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeTQ1_0)(strip, blocks);
-}
-
-void tq2_0_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeTQ2_0)(strip, blocks);
-}
-
-void q1_0_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ1_0)(strip, blocks);
-}
-
-void q2_0_encode(const Strip& strip, std::byte* blocks) noexcept {
-  HWY_DYNAMIC_DISPATCH(EncodeQ2_0)(strip, blocks);
-}
-
-void tq1_0_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeTQ1_0)(blocks, count, values);
-}
-
-void tq2_0_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeTQ2_0)(blocks, count, values);
-}
-
-void q1_0_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ1_0)(blocks, count, values);
-}
-
-void q2_0_decode(const std::byte* blocks, std::size_t count, float* values) noexcept {
-  HWY_DYNAMIC_DISPATCH(DecodeQ2_0)(blocks, count, values);
-}
+HOLDFAST_DISPATCH_ENCODE(tq1_0_encode, EncodeTQ1_0);
+HOLDFAST_DISPATCH_ENCODE(tq2_0_encode, EncodeTQ2_0);
+HOLDFAST_DISPATCH_ENCODE(q1_0_encode, EncodeQ1_0);
+HOLDFAST_DISPATCH_ENCODE(q2_0_encode, EncodeQ2_0);
+HOLDFAST_DISPATCH_DECODE(tq1_0_decode, DecodeTQ1_0);
+HOLDFAST_DISPATCH_DECODE(tq2_0_decode, DecodeTQ2_0);
+HOLDFAST_DISPATCH_DECODE(q1_0_decode, DecodeQ1_0);
+HOLDFAST_DISPATCH_DECODE(q2_0_decode, DecodeQ2_0);
 
 }  // namespace holdfast::quantize
 #endif

@@ -1,9 +1,8 @@
 // The better encoder of the K and IQ4 formats: starts from the identical encoder's block and keeps
 // the format's own structure, but looks at the error that decoding will make.
 //
-// Improvers read the identical blocks of a strip and write candidates. They decide with float32
-// sums and may be wrong by a rounding; encode_best then compares both blocks as decoded, in double,
-// and keeps the identical one unless the candidate is strictly better. The error is squared,
+// Improvers read the identical blocks of a strip and overwrite those that they can better clearly
+// (internal/best_gain-inl.h says what that is); all others stay as they are. The error is squared,
 // weighted by importance where there is one.
 #pragma once
 
@@ -13,7 +12,8 @@
 
 namespace holdfast::quantize {
 
-using Improve = void (*)(const Strip& strip, const std::byte* identical, std::byte* candidates);
+// `strip` holds at most 2048 values; `blocks` are its blocks as the identical encoder wrote them.
+using Improve = void (*)(const Strip& strip, std::byte* blocks);
 
 void encode_best(Format format, Improve improve, const Strip& strip, std::byte* out) noexcept;
 

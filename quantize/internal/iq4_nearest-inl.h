@@ -17,8 +17,14 @@ namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
 
 // Nearest table values, four vectors at a time: of products, which lie within ±134 as all trials'
-// do, or of any numbers.
+// do, or of any numbers. Nothing is said of NaN.
 #if HWY_TARGET <= HWY_AVX3
+
+// Beyond ±128 all is alike.
+HWY_INLINE Floats Near(Floats t) {
+  constexpr int kSmallerMagnitudeSignOfFirst = 2;
+  return Floats{_mm512_range_ps(t.raw, Splat(128).raw, kSmallerMagnitudeSignOfFirst)};
+}
 
 class NearestValue {
  public:
@@ -45,7 +51,7 @@ class NearestValue {
 
   HWY_INLINE void of(const Floats (&t)[4], Floats (&q)[4]) const {
     for (std::size_t k = 0; k < 4; ++k) {
-      const Floats near = hn::Max(Splat(-128), hn::Min(Splat(128), t[k]));
+      const Floats near = Near(t[k]);
       q[k] = look_up(near, hn::MulAdd(near, Splat(1.0f / 9), Splat(-3.75f / 9)));
     }
   }
@@ -83,8 +89,7 @@ class NearestValue {
   HWY_INLINE void of(const Floats (&t)[4], Floats (&q)[4]) const {
     Uints places[4];
     for (std::size_t k = 0; k < 4; ++k) {
-      const Floats known = hn::IfThenElseZero(hn::Eq(t[k], t[k]), t[k]);
-      const Floats near = hn::Max(Splat(-128), hn::Min(Splat(128), known));
+      const Floats near = hn::Max(Splat(-128), hn::Min(Splat(128), t[k]));
       places[k] = place(near + near);
     }
     look_up(places, q);
@@ -165,7 +170,7 @@ class NearestValue {
 // Codes, as floats, for any t.
 HWY_INLINE Floats NearestCode(Floats t) {
 #if HWY_TARGET <= HWY_AVX3
-  const Floats near = hn::Max(Splat(-128), hn::Min(Splat(128), t));
+  const Floats near = Near(t);
   const Floats piece = hn::MulAdd(near, Splat(1.0f / 9), Splat(-3.75f / 9)) + Splat(0x1.8p23f);
   const __m512i index = hn::BitCast(kInt, piece).raw;
   const Floats split{_mm512_permutex2var_ps(hn::Load(kFloat, kPieces.middle).raw, index,

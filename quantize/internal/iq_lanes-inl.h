@@ -23,6 +23,7 @@
 #include "quantize/internal/iq_pairs-inl.h"
 #include "quantize/internal/iq_search.h"
 #include "quantize/internal/iq_super-inl.h"
+#include "quantize/internal/iq_trials-inl.h"
 #include "quantize/internal/lanes-inl.h"
 #include "quantize/internal/tile-inl.h"
 
@@ -60,9 +61,9 @@ class GridLanes {
     } else {
       settle_by_ends(reach);
     }
-    sum_trials();
+    scores_.sum_up(view_.weights, products_, trial_codes_);
     SubFit fit{.scale = scale, .empty = false};
-    const std::size_t best = best_trial(fit.scale);
+    const std::size_t best = scores_.best(fit.scale);
     bool off_grid[kGroups];
     for (std::size_t k = 0; k < kGroups; ++k) {
       const std::uint32_t code = best < kTrials ? trial_codes_[k][best] : 0;
@@ -74,27 +75,15 @@ class GridLanes {
   }
 
  private:
-  static constexpr std::size_t kValues = F::kShape.values;
-  static constexpr std::size_t kDimension = F::kShape.dimension;
-  static constexpr std::size_t kGroups = kValues / kDimension;
-  static constexpr std::size_t kLevels = 32 / kDimension;  // per table, used or not
-  static constexpr int kBits = LevelTables<kDimension>::kBits;
-  static constexpr std::size_t kTrials = 2 * F::kShape.trials + 1;
-  // Trials that are computed: with wide vectors the last one may be half a vector.
-  static constexpr std::size_t kStep = kLanes == 16 ? 8 : kLanes;
-  static constexpr std::size_t kPadded = (kTrials + kStep - 1) / kStep * kStep;
-  static constexpr std::size_t kRow = (kTrials + kLanes - 1) / kLanes * kLanes;
+  using T = GridTrials<F>;
+  static constexpr std::size_t kValues = T::kValues, kDimension = T::kDimension;
+  static constexpr std::size_t kGroups = T::kGroups, kLevels = T::kLevels, kTrials = T::kTrials;
+  static constexpr std::size_t kPadded = T::kPadded, kRow = T::kRow;
+  static constexpr int kBits = T::kBits;
   // Lists of groups of four are short: seven to eleven on average, against ten to sixty.
   static constexpr bool kByTrial = kDimension == 4 && !HOLDFAST_PAIRS;
   // Marks a code that a neighbour search replaced.
   static constexpr std::uint32_t kOffGrid = 1u << 16;
-
-  // Trials [t, t + lanes of d) for all t.
-  template <class Body>
-  static HWY_INLINE void ForTrials(const Body& body) {
-    for (std::size_t t = 0; t + kLanes <= kPadded; t += kLanes) body(kFloat, t);
-    if constexpr (kPadded % kLanes != 0) body(hn::Half<FloatTag>{}, kPadded / kLanes * kLanes);
-  }
 
   // `half` is half the reciprocal of the scale: halving before or after the rounding of the product
   // is the same. Only a value with a wrong sign rounds below zero.
@@ -107,9 +96,9 @@ class GridLanes {
 
   // The codes of all trials, on the grid or not.
   HWY_INLINE void round_trials(float reach) {
-    ForTrials([this, reach](auto d, std::size_t t) {
+    T::ForTrials([this, reach](auto d, std::size_t t) {
       const hn::RebindToSigned<decltype(d)> di;
-      const auto inverse = hn::Load(d, kGuesses.v + t) / hn::Set(d, reach);
+      const auto inverse = hn::Load(d, T::kGuesses.v + t) / hn::Set(d, reach);
       const auto half = inverse * hn::Set(d, 0.5f);
       const auto scale = hn::Set(d, 1.0f) / inverse;
       hn::Store(scale, d, trial_scale_ + t);
@@ -270,8 +259,9 @@ class GridLanes {
                                         int second) const {
     const auto k = static_cast<std::size_t>(group);
 #if HOLDFAST_PAIRS
-    const PairSearch<kDimension> search(view_.x + k * kDimension, view_.roots + k * kDimension);
-    return search.nearest(grid_.neighbours(code), trial_scale_[first], trial_scale_[second],
+    using Search = PairSearch<kDimension>;
+    const Search search(view_.x + k * kDimension, view_.roots + k * kDimension);
+    return search.nearest(Search::List(grid_, code), trial_scale_[first], trial_scale_[second],
                           margins_[k]);
 #else
     const Neighbour one = nearest(k, code, trial_scale_[first], margins_[k]);
@@ -317,96 +307,11 @@ class GridLanes {
     alignas(64) float errors[32];
     for (std::size_t at = 0; at < 32; at += hn::MaxLanes(kEach)) {
       const std::size_t i = k * kDimension + at / kLevels;
-      const auto reached = hn::Set(kEach, scale) * hn::Load(kEach, kOdd + at);
+      const auto reached = hn::Set(kEach, scale) * hn::Load(kEach, T::kOdd + at);
       const auto difference = reached - hn::Set(kEach, view_.x[i]);
       hn::Store(hn::Set(kEach, view_.roots[i]) * difference * difference, kEach, errors + at);
     }
     return NearestNeighbour<kDimension>(grid_.neighbours(code), errors, margin);
-  }
-
-  // The quantized value that stands lowest in each code.
-  template <class D, class V>
-  static HWY_INLINE hn::Vec<D> LowestOf(D d, V code) {
-    if constexpr (kLanes >= 8 && !HWY_IS_DEBUG_BUILD) {
-      return hn::TableLookupLanes(hn::Load(d, kOdd + 0), hn::IndicesFromVec(d, code));
-    } else {
-      const hn::RebindToSigned<D> di;
-      const auto level = hn::And(hn::BitCast(di, code), hn::Set(di, kLevels - 1));
-      return hn::MulAdd(hn::Set(d, 2.0f), hn::ConvertTo(d, level), hn::Set(d, 1.0f));
-    }
-  }
-
-  // Σwxq and Σwq² of every trial.
-  HWY_INLINE void sum_trials() {
-    ForTrials([this](auto d, std::size_t t) {
-      const hn::RebindToUnsigned<decltype(d)> du;
-      auto qx = hn::Zero(d), qq = hn::Zero(d);
-      for (std::size_t k = 0; k < kGroups; ++k) {
-        auto code = hn::Load(du, trial_codes_[k] + t);
-        for (std::size_t i = k * kDimension; i < (k + 1) * kDimension; ++i) {
-          const auto q = LowestOf(d, code);
-          qx = qx + hn::Set(d, products_[i]) * q;
-          qq = qq + hn::Set(d, view_.weights[i]) * q * q;
-          code = hn::ShiftRight<kBits>(code);
-        }
-      }
-      hn::Store(qx, d, trial_qx_ + t);
-      hn::Store(qq, d, trial_qq_ + t);
-    });
-  }
-
-  // The trial that the reference keeps, and its scale; kTrials when it keeps none. It goes through
-  // the trials and takes each that beats the best one so far.
-  HWY_INLINE std::size_t best_trial(float& scale) const {
-    std::size_t best = kTrials;
-    float score = 0;
-    for (std::uint32_t trials = contenders(); trials != 0; trials &= trials - 1) {
-      const auto t = static_cast<std::size_t>(std::countr_zero(trials));
-      const float qx = trial_qx_[t], qq = trial_qq_[t];
-      if (qq > 0 && qx * qx > score * qq) {
-        scale = qx / qq;
-        score = scale * qx;
-        best = t;
-      }
-    }
-    return best;
-  }
-
-  // The trials that matter to best_trial. Rounding turns no comparison of scores that differ by
-  // more than 2^-21 of them. Where a gap of that size and more lies below the highest ones, the
-  // first of these beats whatever came before, and no other beats them after.
-  HWY_INLINE std::uint32_t contenders() const {
-    constexpr std::uint32_t kAll = (1u << kTrials) - 1;
-    alignas(64) float scores[kRow] = {};
-    ForTrials([&](auto d, std::size_t t) {
-      const auto qx = hn::Load(d, trial_qx_ + t), qq = hn::Load(d, trial_qq_ + t);
-      hn::Store(hn::IfThenElseZero(hn::Gt(qq, hn::Zero(d)), qx / qq * qx), d, scores + t);
-    });
-    Floats top = hn::Load(kFloat, scores);
-    for (std::size_t t = kLanes; t < kRow; t += kLanes) {
-      top = hn::Max(top, hn::Load(kFloat, scores + t));
-    }
-    top = hn::MaxOfLanes(kFloat, top);
-    std::uint32_t high = 0, below = 0;
-    for (std::size_t t = 0; t < kRow; t += kLanes) {
-      const Floats score = hn::Load(kFloat, scores + t);
-      high |= MaskBits(hn::Ge(score, top * Splat(1 - 0x1p-21f))) << t;
-      below |= MaskBits(hn::Ge(score, top * Splat(1 - 0x1p-18f))) << t;
-    }
-    high &= kAll;
-    below &= kAll;
-    if (high == 0 || high != below) return kAll;
-    const float qx = trial_qx_[std::countr_zero(high)];
-    // Squares neither overflow nor vanish: those of other trials are within a factor of 225.
-    return qx * qx > 1e-25f && qx * qx < 1e30f ? high : kAll;
-  }
-
-  static HWY_INLINE std::uint32_t MaskBits(FloatMask mask) {
-    std::uint8_t bytes[8] = {};
-    hn::StoreMaskBits(kFloat, mask, bytes);
-    std::uint32_t bits;
-    std::memcpy(&bits, bytes, sizeof bits);
-    return bits;
   }
 
   void refit(const bool* off_grid, float span, SubFit& fit) {
@@ -443,30 +348,6 @@ class GridLanes {
     if (qq > 0) fit.scale = qx / qq;
   }
 
-  // What the trials map the largest level to; the last one fills up.
-  struct alignas(64) Guesses {
-    float v[kPadded];
-  };
-
-  static constexpr Guesses kGuesses = [] {
-    Guesses guesses{};
-    for (std::size_t t = 0; t < kPadded; ++t) {
-      const int step = static_cast<int>(std::min(t, kTrials - 1)) - F::kShape.trials;
-      guesses.v[t] =
-          static_cast<float>(2 * F::kShape.levels - 1) + static_cast<float>(step) * F::kShape.step;
-    }
-    return guesses;
-  }();
-
-  // The quantized values of the table entries.
-  alignas(64) static constexpr auto kOdd = [] {
-    struct {
-      float v[32];
-      constexpr const float* operator+(std::size_t i) const { return v + i; }
-    } odd{};
-    for (std::size_t i = 0; i < 32; ++i) odd.v[i] = static_cast<float>(2 * (i % kLevels) + 1);
-    return odd;
-  }();
   alignas(16) static constexpr float kPlaces[4] = {1, 1 << kBits, 1 << (2 * kBits),
                                                    1 << (3 * kBits)};
 
@@ -477,7 +358,7 @@ class GridLanes {
   // By trial: what each level reaches, and what it misses of each value of a group.
   alignas(64) float reached_[kByTrial ? kLevels * kPadded : 1];
   alignas(64) float errors_[kByTrial ? kDimension * kLevels * kPadded : 1];
-  alignas(64) float trial_qx_[kRow], trial_qq_[kRow];
+  TrialScores<F> scores_;
   // By run: those with short lists first, as they are done without a loop.
   static constexpr std::size_t kRunsMax = kGroups * kTrials + 1;
   static constexpr std::size_t kShortList = kByTrial ? Grid::kNeighboursMax : 16;

@@ -15,6 +15,8 @@
 
 #include <hwy/highway.h>
 
+#include "quantize/internal/numbers.h"
+
 #undef HOLDFAST_SIMD
 #if HWY_TARGET == HWY_SCALAR
 #define HOLDFAST_SIMD 0
@@ -71,6 +73,66 @@ HWY_INLINE Uints FloatToHalfBits(Floats value) {
   const auto is_large = hn::RebindMask(kUint, hn::Gt(signed_magnitude, hn::Set(kInt, 0x477fffff)));
   const auto finite = hn::IfThenElse(is_small, small, rounded);
   return hn::Or(hn::IfThenElse(is_large, hn::Set(kUint, 0x7c00u), finite), sign);
+}
+
+// Half precision in memory and one by one, by the processor where it can. The same bits as the
+// functions above and in numbers.h for all but NaN, whose payload may differ.
+#if HWY_TARGET <= HWY_AVX2
+
+HWY_INLINE Floats LoadHalves(const void* from) {
+#if HWY_TARGET <= HWY_AVX3
+  return Floats{_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(from)))};
+#else
+  return Floats{_mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(from)))};
+#endif
+}
+
+HWY_INLINE void StoreHalves(Floats value, void* to) {
+#if HWY_TARGET <= HWY_AVX3
+  _mm256_storeu_si256(static_cast<__m256i*>(to),
+                      _mm512_cvtps_ph(value.raw, _MM_FROUND_TO_NEAREST_INT));
+#else
+  _mm_storeu_si128(static_cast<__m128i*>(to),
+                   _mm256_cvtps_ph(value.raw, _MM_FROUND_TO_NEAREST_INT));
+#endif
+}
+
+HWY_INLINE float HalfToFloat(std::uint16_t half) {
+  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half)));
+}
+
+HWY_INLINE std::uint16_t FloatToHalf(float value) {
+  const __m128i half = _mm_cvtps_ph(_mm_set_ss(value), _MM_FROUND_TO_NEAREST_INT);
+  return static_cast<std::uint16_t>(_mm_extract_epi16(half, 0));
+}
+
+#else
+
+HWY_INLINE Floats LoadHalves(const void* from) {
+  const hn::Rebind<std::uint16_t, FloatTag> narrow;
+  const auto bits = hn::LoadU(narrow, static_cast<const std::uint16_t*>(from));
+  return HalfBitsToFloat(hn::PromoteTo(kUint, bits));
+}
+
+HWY_INLINE void StoreHalves(Floats value, void* to) {
+  const hn::Rebind<std::uint16_t, FloatTag> narrow;
+  hn::StoreU(hn::TruncateTo(narrow, FloatToHalfBits(value)), narrow,
+             static_cast<std::uint16_t*>(to));
+}
+
+HWY_INLINE float HalfToFloat(std::uint16_t half) { return half_to_float(half); }
+
+HWY_INLINE std::uint16_t FloatToHalf(float value) { return float_to_half(value); }
+
+#endif
+
+// The largest magnitude of `count` values, whole vectors.
+HWY_INLINE float LargestMagnitude(const float* x, std::size_t count) {
+  Floats largest = hn::Zero(kFloat);
+  for (std::size_t i = 0; i < count; i += kLanes) {
+    largest = hn::Max(largest, hn::Abs(hn::LoadU(kFloat, x + i)));
+  }
+  return hn::GetLane(hn::MaxOfLanes(kFloat, largest));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -210,9 +210,7 @@ class RefineRow {
   HWY_INLINE std::uint32_t work_out() {
     std::uint32_t moves = 0;
     for (std::size_t p = 0; p < kParts; ++p) {
-      std::uint8_t bits[8] = {};
-      hn::StoreMaskBits(kFloat, work_out(p), bits);
-      moves |= load<std::uint32_t>(reinterpret_cast<const std::byte*>(bits)) << (p * kLanes);
+      moves |= MaskBits(work_out(p)) << (p * kLanes);
     }
     return moves;
   }

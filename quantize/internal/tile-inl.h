@@ -8,12 +8,14 @@
 #define HOLDFAST_TILE_INL_H
 #endif
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include <hwy/highway.h>
 
 #include "quantize/internal/lanes-inl.h"
+#include "quantize/internal/numbers.h"
 
 HWY_BEFORE_NAMESPACE();
 
@@ -21,6 +23,13 @@ namespace holdfast::quantize {
 namespace HWY_NAMESPACE {
 
 using FloatMask = hn::Mask<FloatTag>;
+
+// Lane i is bit i.
+HWY_INLINE std::uint32_t MaskBits(FloatMask mask) {
+  std::uint8_t bytes[8] = {};
+  hn::StoreMaskBits(kFloat, mask, bytes);
+  return load<std::uint32_t>(bytes);
+}
 
 template <std::size_t kValues, std::size_t kGroups>
 struct Tile {
@@ -80,6 +89,16 @@ HWY_INLINE void LoadTile(const float* from, Tile<kValues, kGroups>& tile) {
 }
 
 #endif  // HOLDFAST_SIMD
+
+// The same where only the first `count` values are there; zeros for the others.
+template <std::size_t kValues, std::size_t kGroups>
+HWY_INLINE void LoadPadded(const float* from, std::size_t count, Tile<kValues, kGroups>& tile) {
+  constexpr std::size_t kTileValues = kValues * kGroups * kLanes;
+  if (count >= kTileValues) return LoadTile(from, tile);
+  alignas(64) float padded[kTileValues] = {};
+  std::copy_n(from, count, padded);
+  LoadTile(padded, tile);
+}
 
 // Nearest integer, half to even, as a float; the reference's nearest() for magnitudes below 2^22.
 HWY_INLINE Floats Nearest(Floats value) { return hn::Round(value); }
