@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "quantize/internal/numbers.h"
 #include "quantize/internal/strips.h"
@@ -34,17 +35,29 @@ struct Source {
   // end of a page, which is the length of a strip, and starts anew after it.
   void prefetch(std::uint64_t begin, std::size_t count) const {
     constexpr std::size_t kLine = 64;
-    const std::byte* from = bytes + begin * source_bytes(type);
+    const std::byte* from = at(begin);
     const std::size_t size_bytes = count * source_bytes(type);
     for (std::size_t at = 0; at < size_bytes; at += kLine) {
       __builtin_prefetch(from + at);
     }
   }
 
-  void widen_to(float* out, std::uint64_t begin, std::size_t count) const {
-    if (!widen(type, bytes + begin * source_bytes(type), count, out)) {
+  void widen_to(float* out, std::uint64_t begin, std::size_t count,
+                StripSums* sums = nullptr) const {
+    if (sums == nullptr ? !widen(type, at(begin), count, out)
+                        : !sums->widen(type, at(begin), count, out)) {
       throw_first_bad(type, bytes, begin, count);
     }
+  }
+
+  const std::byte* at(std::uint64_t begin) const { return bytes + begin * source_bytes(type); }
+
+  // Whether encoding gives back the source's own bytes.
+  bool is_already(Format format) const {
+    constexpr std::pair<SourceType, Format> kSame[] = {{SourceType::F32, Format::F32},
+                                                       {SourceType::F16, Format::F16},
+                                                       {SourceType::BF16, Format::BF16}};
+    return std::ranges::find(kSame, std::pair(type, format)) != std::end(kSame);
   }
 };
 
@@ -150,14 +163,22 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
       mode == Mode::Best && row.encode_best != nullptr ? row.encode_best : row.encode;
   const bool weighted = !importance.empty() && row.importance != Importance::Ignored;
   const Source from{source_type, source.data()};
+  const bool copies = from.is_already(format);
   RowMeans means(from, row_values);
+  StripSums strip_sums;
   alignas(64) float values[kStripValues], weights[kStripValues], decoded[kStripValues];
   float mean_square[kStripValues / 32];
   const std::uint64_t total = rows * row_values;
   for (std::uint64_t begin = 0; begin < total; begin += kStripValues) {
     const std::size_t count = std::min<std::uint64_t>(kStripValues, total - begin);
-    from.widen_to(values, begin, count);
+    from.widen_to(values, begin, count, sums == nullptr ? nullptr : &strip_sums);
     from.prefetch(begin + count, std::min<std::uint64_t>(kStripValues, total - begin - count));
+    std::byte* blocks = out.data() + row_bytes(row, begin);
+    if (copies) {
+      std::memcpy(blocks, from.at(begin), row_bytes(row, count));
+      if (sums != nullptr) strip_sums.add_copy(values, count);
+      continue;
+    }
     Strip strip{values, count};
     if (weighted) strip.importance = weights_of(importance, begin, count, weights);
     if (weighted && row.needs_mean_square) {
@@ -166,13 +187,13 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
       }
       strip.mean_square = mean_square;
     }
-    std::byte* blocks = out.data() + row_bytes(row, begin);
     encode(strip, blocks);
     if (sums != nullptr) {
       row.decode(blocks, count, decoded);
-      measure(values, decoded, count, *sums);
+      strip_sums.add(values, decoded, count);
     }
   }
+  if (sums != nullptr) sums->add(strip_sums.total());
 }
 
 void decode_rows(Format format, std::span<const std::byte> blocks, std::span<float> out) {

@@ -37,8 +37,8 @@ class ValueError : public std::runtime_error {
   float value_;
 };
 
-// What encoding lost, over everything added: to about six digits, as runs of 256 values are summed
-// in float32 and only the runs in double. The order is fixed, so that the sums do not depend on the
+// What encoding lost, over everything added: to about six digits, as strips of 2048 values are summed
+// in float32 and only the strips in double. The order is fixed, so that the sums do not depend on the
 // CPU; adding slices in a fixed order makes them independent of threads too.
 struct ErrorSums {
   std::uint64_t count = 0;

@@ -45,11 +45,7 @@ struct FromBF16 {
 struct FromF16 {
   static constexpr std::size_t kBytes = 2;
 
-  static Floats Wide(const std::byte* from) {
-    const hn::Rebind<std::uint16_t, FloatTag> narrow;
-    const auto bits = hn::LoadU(narrow, reinterpret_cast<const std::uint16_t*>(from));
-    return HalfBitsToFloat(hn::PromoteTo(kUint, bits));
-  }
+  static Floats Wide(const std::byte* from) { return LoadHalves(from); }
 
   static float One(const std::byte* from) { return half_to_float(load<std::uint16_t>(from)); }
 };
@@ -84,79 +80,120 @@ struct FromE4M3 {
   static float One(const std::byte* from) { return e4m3_to_float(load<std::uint8_t>(from)); }
 };
 
-template <class From>
-bool WidenAs(const std::byte* source, std::size_t count, float* out) {
-  std::size_t i = 0;
-  auto largest = hn::Zero(kInt);
-  for (; i + kLanes <= count; i += kLanes) {
-    const Floats value = From::Wide(source + i * From::kBytes);
-    hn::StoreU(value, kFloat, out + i);
-    largest = hn::Max(largest, hn::BitCast(kInt, hn::Abs(value)));
+inline constexpr std::size_t kVectors = kSumPlaces / kLanes;
+
+class RunSum {
+ public:
+  RunSum() {
+    for (Floats& part : parts_) part = hn::Zero(kFloat);
   }
-  bool finite = hn::AllTrue(kInt, hn::Lt(largest, hn::Set(kInt, 0x7f800000)));
-  for (; i < count; ++i) {
+
+  // p is the vector's number within the places.
+  HWY_INLINE void add(std::size_t p, Floats terms) { parts_[p] = parts_[p] + terms; }
+
+  // False for NaN.
+  bool all_below(float limit) const {
+    auto below = hn::Lt(parts_[0], Splat(limit));
+    for (const Floats part : parts_) below = hn::And(below, hn::Lt(part, Splat(limit)));
+    return hn::AllTrue(kFloat, below);
+  }
+
+  void add_to(double* total) const {
+    const hn::CappedTag<double, kSumPlaces> wide;
+    const hn::Rebind<float, decltype(wide)> narrow;
+    alignas(64) float places[kSumPlaces];
+    for (std::size_t p = 0; p < kVectors; ++p) hn::Store(parts_[p], kFloat, places + p * kLanes);
+    for (std::size_t k = 0; k < kSumPlaces; k += hn::MaxLanes(wide)) {
+      const auto sum = hn::PromoteTo(wide, hn::Load(narrow, places + k));
+      hn::Store(hn::Load(wide, total + k) + sum, wide, total + k);
+    }
+  }
+
+ private:
+  Floats parts_[kVectors];
+};
+
+// The larger of a magnitude and |value|.
+HWY_INLINE Floats LargerMagnitude(Floats magnitude, Floats value) {
+#if HWY_TARGET <= HWY_AVX3
+  constexpr int kLargerMagnitudeWithoutSign = 11;
+  return Floats{_mm512_range_ps(magnitude.raw, value.raw, kLargerMagnitudeWithoutSign)};
+#else
+  return hn::Max(magnitude, hn::Abs(value));
+#endif
+}
+
+// Widens whole sets of places; false when a value is not finite. kSquares: adds the squares to the
+// sums, unless they leave float32, and says in is_tame which.
+template <class From, bool kSquares>
+bool WidenSets(const std::byte* source, std::size_t count, float* out, PlacedSums* sums) {
+  auto largest = hn::Zero(kInt);
+  RunSum squares;
+  for (std::size_t i = 0; i < count; i += kSumPlaces) {
+    for (std::size_t p = 0; p < kVectors; ++p) {
+      const std::size_t at = i + p * kLanes;
+      const Floats value = From::Wide(source + at * From::kBytes);
+      hn::StoreU(value, kFloat, out + at);
+      largest = hn::Max(largest, hn::BitCast(kInt, hn::Abs(value)));  // NaN is above infinity
+      if constexpr (kSquares) squares.add(p, value * value);
+    }
+  }
+  if (!hn::AllTrue(kInt, hn::Lt(largest, hn::Set(kInt, 0x7f800000)))) return false;
+  if constexpr (kSquares) {
+    const float top = hn::GetLane(hn::MaxOfLanes(kFloat, hn::BitCast(kFloat, largest)));
+    sums->is_tame = top == 0 || (top > kTameLeast && top < kTameMost);
+    if (sums->is_tame) squares.add_to(sums->source);
+  }
+  return true;
+}
+
+// `sums` may be null. The squares of what does not fill the places are left to the caller.
+template <class From>
+bool WidenAs(const std::byte* source, std::size_t count, float* out, PlacedSums* sums) {
+  const std::size_t whole = count / kSumPlaces * kSumPlaces;
+  bool finite = sums == nullptr ? WidenSets<From, false>(source, whole, out, nullptr)
+                                : WidenSets<From, true>(source, whole, out, sums);
+  for (std::size_t i = whole; i < count; ++i) {
     out[i] = From::One(source + i * From::kBytes);
     finite = finite && std::isfinite(out[i]);
   }
   return finite;
 }
 
-bool WidenF64(const std::byte* source, std::size_t count, float* out) {
-  bool finite = true;
+bool WidenF64(const std::byte* source, std::size_t count, float* out, PlacedSums* sums) {
   for (std::size_t i = 0; i < count; ++i) {
     out[i] = static_cast<float>(load<double>(source + i * sizeof(double)));
-    finite = finite && std::isfinite(out[i]);
   }
-  return finite;
+  return WidenAs<FromF32>(reinterpret_cast<const std::byte*>(out), count, out, sums);
 }
 
-bool Widen(SourceType type, const std::byte* source, std::size_t count, float* out) {
-  using Function = bool (*)(const std::byte*, std::size_t, float*);
+bool Widen(SourceType type, const std::byte* source, std::size_t count, float* out,
+           PlacedSums* sums) {
+  using Function = bool (*)(const std::byte*, std::size_t, float*, PlacedSums*);
   static constexpr Function kByType[] = {WidenAs<FromF32>, WidenAs<FromF16>,  WidenAs<FromBF16>,
                                          WidenF64,         WidenAs<FromE4M3>, WidenAs<FromE5M2>};
-  return kByType[static_cast<std::size_t>(type)](source, count, out);
+  return kByType[static_cast<std::size_t>(type)](source, count, out, sums);
 }
 
-// Adds the sums of at most kFloatRun values, a multiple of kParts.
-void AddRun(const float* source, const float* decoded, std::size_t count, InterleavedSums& sums) {
-  constexpr std::size_t kSums = InterleavedSums::kParts;
-  const hn::CappedTag<float, kSums> d;
-  using Vector = hn::Vec<decltype(d)>;
-  constexpr std::size_t kStep = hn::MaxLanes(d);
-  constexpr std::size_t kVectors = kSums / kStep;
-  Vector error[kVectors], squares[kVectors], product[kVectors], largest = hn::Zero(d);
-  for (std::size_t p = 0; p < kVectors; ++p) error[p] = squares[p] = product[p] = hn::Zero(d);
-  for (std::size_t i = 0; i < count; i += kSums) {
+// Of whole sets of places. False, and nothing is added, where the errors leave float32.
+bool AddErrors(const float* source, const float* decoded, std::size_t count, PlacedSums& sums) {
+  Floats largest = hn::Zero(kFloat);
+  RunSum error, product;
+  for (std::size_t i = 0; i < count; i += kSumPlaces) {
     for (std::size_t p = 0; p < kVectors; ++p) {
-      const auto x = hn::LoadU(d, source + i + p * kStep);
-      const auto y = hn::LoadU(d, decoded + i + p * kStep);
-      const auto difference = x - y;
-      largest = hn::Max(largest, hn::Abs(difference));
-      error[p] = error[p] + difference * difference;
-      squares[p] = squares[p] + x * x;
-      product[p] = product[p] + x * y;
+      const Floats x = hn::LoadU(kFloat, source + i + p * kLanes);
+      const Floats y = hn::LoadU(kFloat, decoded + i + p * kLanes);
+      const Floats difference = x - y;
+      largest = LargerMagnitude(largest, difference);
+      error.add(p, difference * difference);
+      product.add(p, x * y);
     }
   }
-  const auto widen = [d](const Vector(&from)[kVectors], double* to) {
-    const hn::CappedTag<double, kSums> wide;
-    const hn::Rebind<float, decltype(wide)> narrow;
-    alignas(64) float lanes[kSums];
-    for (std::size_t p = 0; p < kVectors; ++p) hn::Store(from[p], d, lanes + p * kStep);
-    for (std::size_t k = 0; k < kSums; k += hn::MaxLanes(wide)) {
-      const auto sum = hn::PromoteTo(wide, hn::Load(narrow, lanes + k));
-      hn::Store(hn::Load(wide, to + k) + sum, wide, to + k);
-    }
-  };
-  widen(error, sums.error);
-  widen(squares, sums.source);
-  widen(product, sums.product);
-  sums.largest = std::max(sums.largest, hn::GetLane(hn::MaxOfLanes(d, largest)));
-}
-
-void SumUp(const float* source, const float* decoded, std::size_t count, InterleavedSums& sums) {
-  for (std::size_t at = 0; at < count; at += InterleavedSums::kFloatRun) {
-    AddRun(source + at, decoded + at, std::min(InterleavedSums::kFloatRun, count - at), sums);
-  }
+  if (!error.all_below(kTameMost * kTameMost)) return false;
+  error.add_to(sums.error);
+  product.add_to(sums.product);
+  sums.largest_error = std::max(sums.largest_error, hn::GetLane(hn::MaxOfLanes(kFloat, largest)));
+  return true;
 }
 
 }  // namespace
@@ -168,67 +205,67 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 HWY_EXPORT(Widen);
-HWY_EXPORT(SumUp);
+HWY_EXPORT(AddErrors);
 
 namespace {
 
-double total(const double (&parts)[InterleavedSums::kParts]) {
-  double sums[InterleavedSums::kParts];
-  std::ranges::copy(parts, sums);
-  for (std::size_t width = InterleavedSums::kParts / 2; width > 0; width /= 2) {
+double total_of(const double (&places)[kSumPlaces]) {
+  double sums[kSumPlaces];
+  std::ranges::copy(places, sums);
+  for (std::size_t width = kSumPlaces / 2; width > 0; width /= 2) {
     for (std::size_t i = 0; i < width; ++i) sums[i] += sums[i + width];
   }
   return sums[0];
 }
 
-ErrorSums measure_wide(const float* source, const float* decoded, std::size_t count) noexcept {
-  ErrorSums sums;
-  for (std::size_t i = 0; i < count; ++i) {
-    const double x = source[i], y = decoded[i], difference = x - y;
-    sums.squared_error += difference * difference;
-    sums.squared_source += x * x;
-    sums.product += x * y;
-    sums.max_abs_error = std::max(sums.max_abs_error, std::fabs(source[i] - decoded[i]));
-  }
-  return sums;
-}
-
-ErrorSums measure_narrow(const float* source, const float* decoded, std::size_t count) noexcept {
-  constexpr std::size_t kParts = InterleavedSums::kParts;
-  InterleavedSums parts;
-  const std::size_t whole = count / kParts * kParts;
-  HWY_DYNAMIC_DISPATCH(SumUp)(source, decoded, whole, parts);
-  if (whole < count) {  // zeros add nothing
-    float last_source[kParts] = {}, last_decoded[kParts] = {};
-    std::copy(source + whole, source + count, last_source);
-    std::copy(decoded + whole, decoded + count, last_decoded);
-    HWY_DYNAMIC_DISPATCH(SumUp)(last_source, last_decoded, kParts, parts);
-  }
-  ErrorSums sums;
-  sums.squared_error = total(parts.error);
-  sums.squared_source = total(parts.source);
-  sums.product = total(parts.product);
-  sums.max_abs_error = parts.largest;
-  return sums;
-}
-
 }  // namespace
 
 bool widen(SourceType type, const std::byte* source, std::size_t count, float* out) noexcept {
-  return HWY_DYNAMIC_DISPATCH(Widen)(type, source, count, out);
+  return HWY_DYNAMIC_DISPATCH(Widen)(type, source, count, out, nullptr);
 }
 
-void measure(const float* source, const float* decoded, std::size_t count,
-             ErrorSums& sums) noexcept {
-  ErrorSums strip = measure_narrow(source, decoded, count);
-  // Beyond, squares may overflow float32, or lose their last bits below its normal numbers.
-  const bool tame =
-      strip.squared_source > 1e-20 && strip.squared_source < 1e30 && strip.squared_error < 1e30;
-  if (!tame) strip = measure_wide(source, decoded, count);
-  strip.count = count;
+bool StripSums::widen(SourceType type, const std::byte* source, std::size_t count,
+                      float* out) noexcept {
+  return HWY_DYNAMIC_DISPATCH(Widen)(type, source, count, out, &placed_);
+}
+
+void StripSums::add(const float* source, const float* decoded, std::size_t count) noexcept {
+  const std::size_t whole = count / kSumPlaces * kSumPlaces;
+  wide_.count += count;
+  if (!placed_.is_tame || !HWY_DYNAMIC_DISPATCH(AddErrors)(source, decoded, whole, placed_)) {
+    add_wide(source, decoded, whole, !placed_.is_tame);
+  }
+  add_wide(source + whole, decoded + whole, count - whole, true);
+}
+
+void StripSums::add_copy(const float* source, std::size_t count) noexcept {
+  const std::size_t first = placed_.is_tame ? count / kSumPlaces * kSumPlaces : 0;
+  is_copy_ = true;
+  wide_.count += count;
+  add_wide(source + first, source + first, count - first, true);
+}
+
+void StripSums::add_wide(const float* source, const float* decoded, std::size_t count,
+                         bool with_squares) noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    const double x = source[i], y = decoded[i], difference = x - y;
+    wide_.squared_error += difference * difference;
+    wide_.squared_source += with_squares ? x * x : 0;
+    wide_.product += x * y;
+    wide_.max_abs_error = std::max(wide_.max_abs_error, std::fabs(source[i] - decoded[i]));
+  }
+}
+
+ErrorSums StripSums::total() const noexcept {
+  const double squares = total_of(placed_.source);
+  ErrorSums sums = wide_;
+  sums.squared_source += squares;
+  sums.squared_error += total_of(placed_.error);
+  sums.product += is_copy_ ? squares : total_of(placed_.product);
+  sums.max_abs_error = std::max(sums.max_abs_error, placed_.largest_error);
   // |y|² = |x - y|² - |x|² + 2xy: one product a value less than summing it.
-  strip.squared_decoded = strip.squared_error - strip.squared_source + 2 * strip.product;
-  sums.add(strip);
+  sums.squared_decoded = sums.squared_error - sums.squared_source + 2 * sums.product;
+  return sums;
 }
 
 }  // namespace holdfast::quantize

@@ -11,23 +11,47 @@ namespace holdfast::quantize {
 // Values handled at a time: 8 KiB of floats, so that strip, weights and decoded copy stay in L1.
 inline constexpr std::size_t kStripValues = 2048;
 
-// Widens `count` elements. False when one of the results is not finite.
+// Widens `count` elements, at most a strip. False when one of the results is not finite.
 bool widen(SourceType type, const std::byte* source, std::size_t count, float* out) noexcept;
 
-// Sums are kept interleaved, sixteen of each kind whatever the vector width, so that every CPU adds
-// in the same order: runs of 256 values in float32, hence sixteen additions each, and runs in
-// double.
-struct InterleavedSums {
-  static constexpr std::size_t kParts = 16;
-  static constexpr std::size_t kFloatRun = 256;
-  alignas(64) double error[kParts] = {};
-  alignas(64) double source[kParts] = {};
-  alignas(64) double product[kParts] = {};
-  float largest = 0;
+// Sums stand in 32 places whatever the vector width, value i in place i mod 32, so that every CPU
+// adds in the same order: a strip in float32, hence 64 additions a place, and strips in double.
+inline constexpr std::size_t kSumPlaces = 32;
+
+struct PlacedSums {
+  alignas(64) double source[kSumPlaces] = {};
+  alignas(64) double error[kSumPlaces] = {};
+  alignas(64) double product[kSumPlaces] = {};
+  float largest_error = 0;
+  bool is_tame = true;  // the source of the strip at hand: its squares are placed
 };
 
-// Adds the strip's error to `sums`.
-void measure(const float* source, const float* decoded, std::size_t count,
-             ErrorSums& sums) noexcept;
+// A strip whose largest magnitude lies between these, or is zero, can be summed up in float32: no
+// sum overflows, and what squares lose below the normal numbers is nothing beside the largest.
+inline constexpr float kTameLeast = 1e-10f, kTameMost = 1e13f;
+
+// The error sums of consecutive strips. Squares of the source are taken while it is widened, where
+// memory is waited for.
+class StripSums {
+ public:
+  // As the function above, and starts a strip.
+  bool widen(SourceType type, const std::byte* source, std::size_t count, float* out) noexcept;
+
+  // What encoding made of the strip that was widened last.
+  void add(const float* source, const float* decoded, std::size_t count) noexcept;
+
+  // The same where it changed nothing; holds for all strips of an object or for none.
+  void add_copy(const float* source, std::size_t count) noexcept;
+
+  ErrorSums total() const noexcept;
+
+ private:
+  void add_wide(const float* source, const float* decoded, std::size_t count,
+                bool with_squares) noexcept;
+
+  PlacedSums placed_;
+  ErrorSums wide_;  // what float32 cannot sum up, and what does not fill the places
+  bool is_copy_ = false;
+};
 
 }  // namespace holdfast::quantize

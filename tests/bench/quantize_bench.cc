@@ -119,15 +119,29 @@ std::string name_of(const Run& run, const char* what) {
          (run.threads == 1 ? " thread" : " threads");
 }
 
+void encode_some(const Run& run, std::span<const float> importance, std::vector<std::byte>& out,
+                 std::uint64_t first, std::uint64_t rows, ErrorSums* sums, Mode mode) {
+  const std::uint64_t bytes = row_bytes(run.format, kRowValues);
+  const std::span narrow =
+      std::span(run.input.narrow).subspan(first * kRowValues, rows * kRowValues);
+  encode_rows(run.format.format, SourceType::BF16, std::as_bytes(narrow), rows, kRowValues,
+              importance, std::span(out).subspan(first * bytes, rows * bytes), sums, mode);
+}
+
 // Our encoder over bf16 rows.
 Body encoder(const Run& run, std::span<const float> importance, std::vector<std::byte>& out,
-             Mode mode, ErrorSums* sums) {
-  return [&run, importance, &out, mode, sums](std::uint64_t first, std::uint64_t rows) {
-    const std::uint64_t bytes = row_bytes(run.format, kRowValues);
-    const std::span narrow =
-        std::span(run.input.narrow).subspan(first * kRowValues, rows * kRowValues);
-    encode_rows(run.format.format, SourceType::BF16, std::as_bytes(narrow), rows, kRowValues,
-                importance, std::span(out).subspan(first * bytes, rows * bytes), sums, mode);
+             Mode mode) {
+  return [&run, importance, &out, mode](std::uint64_t first, std::uint64_t rows) {
+    encode_some(run, importance, out, first, rows, nullptr, mode);
+  };
+}
+
+// The same with error sums, each thread its own.
+Body measured_encoder(const Run& run, std::span<const float> importance,
+                      std::vector<std::byte>& out) {
+  return [&run, importance, &out](std::uint64_t first, std::uint64_t rows) {
+    ErrorSums sums;
+    encode_some(run, importance, out, first, rows, &sums, Mode::Identical);
   };
 }
 
@@ -145,7 +159,7 @@ void report_gain(const Run& run, bool weighted, std::span<const float> importanc
   const std::uint64_t rows = std::min<std::uint64_t>(run.input.rows, 64);
   for (const Mode mode : {Mode::Identical, Mode::Best}) {
     std::vector<std::byte> out(rows * row_bytes(run.format, kRowValues));
-    encoder(run, importance, out, mode, nullptr)(0, rows);
+    encoder(run, importance, out, mode)(0, rows);
     std::vector<float> decoded(rows * kRowValues);
     decode_rows(run.format.format, out, decoded);
     double sum = 0;
@@ -196,21 +210,19 @@ void bench_encode(const Run& run, bool weighted) {
                                kRowValues, importance, peer_out.data() + first * bytes);
     };
   }
-  const Body ours = encoder(run, importance, out, Mode::Identical, nullptr);
+  const Body ours = encoder(run, importance, out, Mode::Identical);
   const std::uint64_t rows = rows_for(run, ours), peer_rows = peer ? rows_for(run, peer) : 0;
   const char* what = weighted ? " importance" : "";
   report(name_of(run, what), compare(run.threads, rows, ours, peer_rows, peer));
   if (!weighted && std::ranges::find(kUnsearched, run.format.format) != std::end(kUnsearched)) {
     bench_copy_share(run, rows, ours);
   }
-  if (run.threads != 1) return;
   // Ours against ours: what error sums and the better encoder cost, and what the latter gains.
-  ErrorSums sums;
-  const Body measured = encoder(run, importance, out, Mode::Identical, &sums);
+  const Body measured = measured_encoder(run, importance, out);
   report(name_of(run, (std::string(what) + " error sums vs none").c_str()),
-         compare(1, rows, measured, rows, ours));
-  if (run.format.encode_best == nullptr) return;
-  const Body best = encoder(run, importance, out, Mode::Best, nullptr);
+         compare(run.threads, rows, measured, rows, ours));
+  if (run.threads != 1 || run.format.encode_best == nullptr) return;
+  const Body best = encoder(run, importance, out, Mode::Best);
   report(name_of(run, (std::string(what) + " best vs identical").c_str()),
          compare(1, rows, best, rows, ours));
   report_gain(run, weighted, importance);
@@ -220,7 +232,7 @@ void bench_decode(const Run& run) {
   const std::uint64_t bytes = row_bytes(run.format, kRowValues);
   const std::uint64_t rows = std::min<std::uint64_t>(run.input.rows, 512);
   std::vector<std::byte> blocks(rows * bytes);
-  const Body encode = encoder(run, run.input.importance, blocks, Mode::Identical, nullptr);
+  const Body encode = encoder(run, run.input.importance, blocks, Mode::Identical);
   encode(0, 16);  // decoding speed does not depend on the codes
   for (std::uint64_t row = 16; row < rows; ++row) {
     std::memcpy(&blocks[row * bytes], &blocks[row % 16 * bytes], bytes);

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include "quantize/internal/numbers.h"
 #include "tests/quantize/samples.h"
+#include "tests/quantize/targets.h"
 
 using namespace holdfast;
 using namespace holdfast::quantize;
@@ -252,6 +254,62 @@ TEST_CASE("quantize/rows: error sums equal their definition and stay under the f
     CHECK(relative >= format.relative_error_max * 0.5);  // a bound that could never fail is none
     CHECK(sums.cosine() > 0.7);
   }
+}
+
+TEST_CASE("quantize/rows: error sums are the same on every target, whatever the source's type") {
+  constexpr std::uint64_t kRows = 3, kRowValues = 2304;
+  const std::vector<float> importance(kRowValues, 1.0f);
+
+  struct Case {
+    SourceType type;
+    std::vector<std::byte> source;
+  };
+
+  for (const tests::Distribution& distribution : tests::distributions()) {
+    const auto wide = tests::sample(distribution, kRows, kRowValues, 10);
+    std::vector<std::uint16_t> narrow;
+    for (const float value : wide) {  // cut off: the largest would round to infinity
+      narrow.push_back(static_cast<std::uint16_t>(bits_of(value) >> 16));
+    }
+    const Case cases[] = {
+        {SourceType::F32, {bytes_of(wide).begin(), bytes_of(wide).end()}},
+        {SourceType::BF16, {bytes_of(narrow).begin(), bytes_of(narrow).end()}},
+    };
+    for (const Case& c : cases) {
+      for (const Format format : {Format::F32, Format::F16, Format::BF16, Format::Q8_0,
+                                  Format::Q4_K, Format::TQ1_0, Format::IQ4_NL}) {
+        std::optional<ErrorSums> expected;
+        tests::on_every_target([&](const std::string& target) {
+          CAPTURE(target);
+          CAPTURE(info(format).name);
+          CAPTURE(distribution.name);
+          ErrorSums sums;
+          encode(format, c.type, c.source, kRows, kRowValues, importance, &sums);
+          if (!expected) expected = sums;
+          // A block whose scale overflowed decodes to NaN, which equals nothing.
+          if (!std::isnan(expected->product)) CHECK((sums == *expected));
+        });
+      }
+    }
+  }
+}
+
+TEST_CASE("quantize/rows: what is already in its format is copied, without an error") {
+  for (const float unit : {1.0f, 1e-18f, 1e18f}) {  // the squares of the last two leave float32
+    const std::vector<float> values = {unit, -3 * unit, 0.0f, 7 * unit};
+    ErrorSums sums;
+    const auto out = encode(Format::F32, SourceType::F32, bytes_of(values), 1, 4, {}, &sums);
+    CHECK(std::memcmp(out.data(), values.data(), out.size()) == 0);
+    const double squares = 59.0 * double{unit} * double{unit};
+    CHECK(sums.count == 4);
+    CHECK(sums.squared_error == 0);
+    CHECK(sums.squared_source == doctest::Approx(squares));
+    CHECK(sums.squared_decoded == doctest::Approx(squares));
+    CHECK(sums.cosine() == doctest::Approx(1));
+    CHECK(sums.max_abs_error == 0);
+  }
+  const std::vector<std::uint16_t> infinite = {0x3f80, 0x7f80};
+  CHECK_THROWS_AS(encode(Format::BF16, SourceType::BF16, bytes_of(infinite), 1, 2), ValueError);
 }
 
 TEST_CASE("quantize/rows: a tail that is no multiple of anything is measured too") {
