@@ -1,12 +1,15 @@
 #include "ops/config.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <span>
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
+#include "mirror/limits.h"
+#include "mirror/redirect_policy.h"
 #include "mirror/url.h"
+#include "ops/internal/toml_values.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 
@@ -17,82 +20,32 @@ constexpr std::uint64_t kConfigMaxBytes = 1 << 20;
 constexpr std::uint64_t kTokenMaxBytes = 4096;
 constexpr char kHub[] = "https://huggingface.co";
 
-// Where a value stands, for error texts.
-struct Place {
-  const std::filesystem::path& file;
-  std::string key;
+constexpr unsigned kKeepMax = 1'000'000;
+
+constexpr Key<mirror::BandwidthWindow> kWindowKeys[] = {
+    {"from", [](const Place& p, const toml::node& n,
+                mirror::BandwidthWindow& w) { w.from = read_time_of_day(p, n); }},
+    {"to", [](const Place& p, const toml::node& n,
+              mirror::BandwidthWindow& w) { w.to = read_time_of_day(p, n); }},
+    {"limit", [](const Place& p, const toml::node& n,
+                 mirror::BandwidthWindow& w) { w.bytes_per_second = read_size(p, n, true); }},
 };
 
-[[noreturn]] void reject(const Place& place, const toml::node& node, std::string_view problem) {
-  fail(ErrorKind::Invalid, fmt::format("{}:{}: {}: {}", place.file.string(),
-                                       node.source().begin.line, place.key, problem));
+unsigned read_concurrency(const Place& place, const toml::node& node) {
+  const unsigned value = read_unsigned(place, node, mirror::kRequestsMax);
+  if (value == 0) reject(place, node, "0 requests at once are none");
+  return value;
 }
 
-std::string read_string(const Place& place, const toml::node& node) {
-  if (!node.is_string()) reject(place, node, "expected a string");
-  return node.as_string()->get();
-}
-
-std::vector<std::string> read_strings(const Place& place, const toml::node& node) {
-  if (!node.is_array()) reject(place, node, "expected an array of strings");
-  std::vector<std::string> values;
-  for (const toml::node& element : *node.as_array()) values.push_back(read_string(place, element));
-  return values;
-}
-
-bool read_bool(const Place& place, const toml::node& node) {
-  if (!node.is_boolean()) reject(place, node, "expected true or false");
-  return node.as_boolean()->get();
-}
-
-unsigned read_unsigned(const Place& place, const toml::node& node, unsigned max) {
-  if (!node.is_integer()) reject(place, node, "expected an integer");
-  const auto value = node.as_integer()->get();
-  if (value < 0 || value > static_cast<std::int64_t>(max)) {
-    reject(place, node, fmt::format("{} is outside 0 … {}", value, max));
+std::vector<std::string> read_address_ranges(const Place& place, const toml::node& node) {
+  std::vector<std::string> ranges = read_strings(place, node);
+  for (const std::string& range : ranges) {
+    if (mirror::parse_address_range(range)) continue;
+    reject(
+        place, node,
+        fmt::format("expected an address or a range such as \"10.0.0.0/8\", found \"{}\"", range));
   }
-  return static_cast<unsigned>(value);
-}
-
-// One key of a table: its name and what it sets.
-template <class Target>
-struct Key {
-  std::string_view name;
-  void (*set)(const Place& place, const toml::node& node, Target& target);
-};
-
-template <class Target>
-void read_table(const std::filesystem::path& file, std::string_view prefix,
-                const toml::table& table, std::span<const Key<Target>> keys, Target& target) {
-  for (const auto& [name, node] : table) {
-    const std::string_view key_name = name.str();
-    const Place place{
-        file, prefix.empty() ? std::string(key_name) : fmt::format("{}.{}", prefix, key_name)};
-    const Key<Target>* found = nullptr;
-    for (const auto& key : keys) {
-      if (key.name == key_name) found = &key;
-    }
-    if (found == nullptr) reject(place, node, "unknown key");
-    found->set(place, node, target);
-  }
-}
-
-const toml::table& as_table(const Place& place, const toml::node& node) {
-  if (!node.is_table()) reject(place, node, "expected a table");
-  return *node.as_table();
-}
-
-// Every element of an array of tables ([[name]]) becomes one Target.
-template <class Target>
-std::vector<Target> read_tables(const Place& place, const toml::node& node,
-                                std::span<const Key<Target>> keys) {
-  if (!node.is_array()) reject(place, node, fmt::format("expected [[{}]]", place.key));
-  std::vector<Target> targets;
-  for (const toml::node& element : *node.as_array()) {
-    read_table<Target>(place.file, place.key, as_table(place, element), keys,
-                       targets.emplace_back());
-  }
-  return targets;
+  return ranges;
 }
 
 constexpr Key<UpstreamSettings> kUpstreamKeys[] = {
@@ -108,19 +61,94 @@ constexpr Key<UpstreamSettings> kUpstreamKeys[] = {
                    UpstreamSettings& u) { u.ca_file = read_string(p, n); }},
     {"redirect_hosts", [](const Place& p, const toml::node& n,
                           UpstreamSettings& u) { u.redirect_hosts = read_strings(p, n); }},
+    {"allow_private", [](const Place& p, const toml::node& n,
+                         UpstreamSettings& u) { u.allow_private = read_address_ranges(p, n); }},
+    {"concurrency", [](const Place& p, const toml::node& n,
+                       UpstreamSettings& u) { u.concurrency = read_concurrency(p, n); }},
+    {"bandwidth",
+     [](const Place& p, const toml::node& n, UpstreamSettings& u) {
+       u.bandwidth.bytes_per_second = read_size(p, n, true);
+     }},
+    {"bandwidth_windows",
+     [](const Place& p, const toml::node& n, UpstreamSettings& u) {
+       u.bandwidth.windows = read_tables<mirror::BandwidthWindow>(p, n, kWindowKeys);
+     }},
+    {"pull_through", [](const Place& p, const toml::node& n,
+                        UpstreamSettings& u) { u.pull_through = read_bool(p, n); }},
 };
 
-constexpr Key<MirrorSettings> kMirrorKeys[] = {
+std::vector<mirror::EventKind> read_events(const Place& place, const toml::node& node) {
+  std::vector<mirror::EventKind> kinds;
+  for (const std::string& name : read_strings(place, node)) {
+    const auto kind = mirror::parse_event_kind(name);
+    if (!kind) reject(place, node, fmt::format("\"{}\" is no kind of event", name));
+    kinds.push_back(*kind);
+  }
+  return kinds;
+}
+
+std::string read_hub_url(const Place& place, const toml::node& node) {
+  std::string url = read_string(place, node);
+  try {
+    mirror::parse_url(url);
+  } catch (const Error& error) {
+    reject(place, node, error.what());
+  }
+  return url;
+}
+
+constexpr Key<WebhookSettings> kWebhookKeys[] = {
+    {"name",
+     [](const Place& p, const toml::node& n, WebhookSettings& w) { w.name = read_string(p, n); }},
+    {"url",
+     [](const Place& p, const toml::node& n, WebhookSettings& w) { w.url = read_hub_url(p, n); }},
+    {"secret_file", [](const Place& p, const toml::node& n,
+                       WebhookSettings& w) { w.secret_file = read_string(p, n); }},
+    {"events",
+     [](const Place& p, const toml::node& n, WebhookSettings& w) { w.events = read_events(p, n); }},
+};
+
+std::string read_repo_pattern(const Place& place, const toml::node& node) {
+  std::string pattern = read_string(place, node);
+  try {
+    mirror::parse_repo_pattern(pattern);
+  } catch (const Error& error) {
+    reject(place, node, error.what());
+  }
+  return pattern;
+}
+
+bool read_is_full(const Place& place, const toml::node& node) {
+  const std::string depth = read_string(place, node);
+  if (depth != "full" && depth != "tip") reject(place, node, "expected \"tip\" or \"full\"");
+  return depth == "full";
+}
+
+using mirror::MirrorRule;
+
+constexpr Key<MirrorRule> kMirrorKeys[] = {
     {"repo",
-     [](const Place& p, const toml::node& n, MirrorSettings& m) { m.repo = read_string(p, n); }},
+     [](const Place& p, const toml::node& n, MirrorRule& m) { m.repo = read_repo_pattern(p, n); }},
     {"upstream", [](const Place& p, const toml::node& n,
-                    MirrorSettings& m) { m.upstream = read_string(p, n); }},
-    {"revisions", [](const Place& p, const toml::node& n,
-                     MirrorSettings& m) { m.revisions = read_strings(p, n); }},
-    {"include", [](const Place& p, const toml::node& n,
-                   MirrorSettings& m) { m.include = read_strings(p, n); }},
-    {"exclude", [](const Place& p, const toml::node& n,
-                   MirrorSettings& m) { m.exclude = read_strings(p, n); }},
+                    MirrorRule& m) { m.upstreams = read_string_or_strings(p, n); }},
+    {"revisions",
+     [](const Place& p, const toml::node& n, MirrorRule& m) { m.revisions = read_strings(p, n); }},
+    {"include",
+     [](const Place& p, const toml::node& n, MirrorRule& m) { m.include = read_strings(p, n); }},
+    {"exclude",
+     [](const Place& p, const toml::node& n, MirrorRule& m) { m.exclude = read_strings(p, n); }},
+    {"max_size", [](const Place& p, const toml::node& n,
+                    MirrorRule& m) { m.size_bytes_max = read_size(p, n); }},
+    {"licenses",
+     [](const Place& p, const toml::node& n, MirrorRule& m) { m.licenses = read_strings(p, n); }},
+    {"cards_only",
+     [](const Place& p, const toml::node& n, MirrorRule& m) { m.cards_only = read_bool(p, n); }},
+    {"history", [](const Place& p, const toml::node& n,
+                   MirrorRule& m) { m.full_history = read_is_full(p, n); }},
+    {"every",
+     [](const Place& p, const toml::node& n, MirrorRule& m) { m.every = read_duration(p, n); }},
+    {"keep", [](const Place& p, const toml::node& n,
+                MirrorRule& m) { m.keep = read_unsigned(p, n, kKeepMax); }},
 };
 
 constexpr Key<Config> kStoreKeys[] = {
@@ -134,6 +162,8 @@ constexpr Key<Config> kWebKeys[] = {
      [](const Place& p, const toml::node& n, Config& c) { c.external_url = read_string(p, n); }},
     {"access_log",
      [](const Place& p, const toml::node& n, Config& c) { c.access_log = read_string(p, n); }},
+    {"hub_webhook_secret_file",
+     [](const Place& p, const toml::node& n, Config& c) { c.hub_secret_file = read_string(p, n); }},
     {"threads",
      [](const Place& p, const toml::node& n, Config& c) { c.threads = read_unsigned(p, n, 1024); }},
 };
@@ -150,7 +180,9 @@ constexpr Key<Config> kRootKeys[] = {
        c.upstreams = read_tables<UpstreamSettings>(p, n, kUpstreamKeys);
      }},
     {"mirror", [](const Place& p, const toml::node& n,
-                  Config& c) { c.mirrors = read_tables<MirrorSettings>(p, n, kMirrorKeys); }},
+                  Config& c) { c.mirrors = read_tables<MirrorRule>(p, n, kMirrorKeys); }},
+    {"webhook", [](const Place& p, const toml::node& n,
+                   Config& c) { c.webhooks = read_tables<WebhookSettings>(p, n, kWebhookKeys); }},
 };
 
 void check_upstreams(const Config& config) {
@@ -172,15 +204,32 @@ void check_upstreams(const Config& config) {
 }
 
 void check_mirrors(const Config& config) {
-  for (const MirrorSettings& mirror : config.mirrors) {
-    if (mirror.repo.empty()) {
-      fail(ErrorKind::Invalid, config.source.string() + ": mirror: repo is missing");
+  for (std::size_t i = 0; i < config.mirrors.size(); ++i) {
+    const MirrorRule& rule = config.mirrors[i];
+    const std::string where = fmt::format("{}: mirror {}", config.source.string(), i + 1);
+    if (rule.repo.empty()) fail(ErrorKind::Invalid, where + ": repo is missing");
+    for (const std::string& name : rule.upstreams) {
+      if (std::ranges::find(config.upstreams, name, &UpstreamSettings::name) !=
+          config.upstreams.end()) {
+        continue;
+      }
+      fail(ErrorKind::Invalid, fmt::format("{}: upstream \"{}\" is not configured", where, name));
     }
-    if (mirror.repo.find_first_of("*?[") != std::string::npos) {
-      fail(ErrorKind::Unsupported,
-           fmt::format("{}: mirror.repo: \"{}\" is a pattern; this version mirrors exact names",
-                       config.source.string(), mirror.repo));
+    if (rule.cards_only && !(rule.include.empty() && rule.exclude.empty())) {
+      fail(ErrorKind::Invalid, where + ": cards_only = true leaves nothing to include or exclude");
     }
+  }
+}
+
+void check_webhooks(const Config& config) {
+  for (std::size_t i = 0; i < config.webhooks.size(); ++i) {
+    const WebhookSettings& hook = config.webhooks[i];
+    const std::string where = fmt::format("{}: webhook {}", config.source.string(), i + 1);
+    if (hook.name.empty()) fail(ErrorKind::Invalid, where + ": name is missing");
+    if (hook.url.empty()) fail(ErrorKind::Invalid, where + ": url is missing");
+    const auto same = std::ranges::count(config.webhooks, hook.name, &WebhookSettings::name);
+    if (same > 1)
+      fail(ErrorKind::Invalid, fmt::format("{}: name \"{}\" is taken", where, hook.name));
   }
 }
 
@@ -231,21 +280,64 @@ toml::array to_array(const std::vector<std::string>& values) {
   return array;
 }
 
+toml::array to_array(const std::vector<mirror::BandwidthWindow>& windows) {
+  toml::array array;
+  for (const mirror::BandwidthWindow& window : windows) {
+    array.push_back(toml::table{{"from", time_of_day_text(window.from)},
+                                {"to", time_of_day_text(window.to)},
+                                {"limit", size_text(window.bytes_per_second, true)}});
+  }
+  return array;
+}
+
 toml::table to_table(const UpstreamSettings& upstream) {
   toml::table table{{"name", upstream.name},
                     {"endpoint", upstream.endpoint},
                     {"redirect_hosts", to_array(upstream.redirect_hosts)}};
+  const mirror::BandwidthPlan& bandwidth = upstream.bandwidth;
   if (!upstream.token_file.empty()) table.insert("token_file", upstream.token_file.string());
   if (!upstream.proxy.empty()) table.insert("proxy", upstream.proxy);
   if (!upstream.ca_file.empty()) table.insert("ca_file", upstream.ca_file.string());
+  if (!upstream.allow_private.empty()) {
+    table.insert("allow_private", to_array(upstream.allow_private));
+  }
+  table.insert("concurrency", static_cast<std::int64_t>(upstream.concurrency));
+  if (bandwidth.bytes_per_second != 0) {
+    table.insert("bandwidth", size_text(bandwidth.bytes_per_second, true));
+  }
+  if (!bandwidth.windows.empty()) {
+    table.insert("bandwidth_windows", to_array(bandwidth.windows));
+  }
+  table.insert("pull_through", upstream.pull_through);
   return table;
 }
 
-toml::table to_table(const MirrorSettings& mirror) {
-  toml::table table{{"repo", mirror.repo}, {"revisions", to_array(mirror.revisions)}};
-  if (!mirror.upstream.empty()) table.insert("upstream", mirror.upstream);
-  if (!mirror.include.empty()) table.insert("include", to_array(mirror.include));
-  if (!mirror.exclude.empty()) table.insert("exclude", to_array(mirror.exclude));
+// The address may be a secret in itself: the host is enough to know it by.
+toml::table to_table(const WebhookSettings& hook) {
+  toml::table table{{"name", hook.name},
+                    {"url", mirror::origin(mirror::parse_url(hook.url)) + "/…"}};
+  if (!hook.secret_file.empty()) table.insert("secret_file", hook.secret_file.string());
+  toml::array events;
+  for (const mirror::EventKind kind : hook.events) events.push_back(mirror::to_text(kind));
+  if (!events.empty()) table.insert("events", std::move(events));
+  return table;
+}
+
+toml::table to_table(const MirrorRule& rule) {
+  toml::table table{{"repo", rule.repo}};
+  const auto add = [&](std::string_view key, const std::vector<std::string>& values) {
+    if (!values.empty()) table.insert(key, to_array(values));
+  };
+  add("upstream", rule.upstreams);
+  add("revisions", rule.revisions);
+  add("include", rule.include);
+  add("exclude", rule.exclude);
+  add("licenses", rule.licenses);
+  if (rule.size_bytes_max != 0) table.insert("max_size", size_text(rule.size_bytes_max));
+  if (rule.cards_only) table.insert("cards_only", true);
+  if (rule.full_history) table.insert("history", "full");
+  if (rule.every.count() != 0) table.insert("every", duration_text(rule.every));
+  if (rule.keep != 0) table.insert("keep", static_cast<std::int64_t>(rule.keep));
   return table;
 }
 
@@ -273,6 +365,7 @@ Config read_config(const std::filesystem::path& path) {
   }
   check_upstreams(config);
   check_mirrors(config);
+  check_webhooks(config);
   return config;
 }
 
@@ -296,12 +389,16 @@ std::string to_text(const Config& config) {
                    {"web", toml::table{{"listen", config.listen},
                                        {"external_url", config.external_url},
                                        {"access_log", config.access_log.string()},
+                                       {"hub_webhook_secret_file", config.hub_secret_file.string()},
                                        {"threads", static_cast<std::int64_t>(config.threads)}}}};
   toml::array upstreams, mirrors;
   for (const UpstreamSettings& upstream : config.upstreams) upstreams.push_back(to_table(upstream));
-  for (const MirrorSettings& mirror : config.mirrors) mirrors.push_back(to_table(mirror));
+  for (const MirrorRule& rule : config.mirrors) mirrors.push_back(to_table(rule));
   if (!upstreams.empty()) root.insert("upstream", std::move(upstreams));
   if (!mirrors.empty()) root.insert("mirror", std::move(mirrors));
+  toml::array webhooks;
+  for (const WebhookSettings& hook : config.webhooks) webhooks.push_back(to_table(hook));
+  if (!webhooks.empty()) root.insert("webhook", std::move(webhooks));
   std::ostringstream out;
   out << root << "\n";
   return out.str();
@@ -335,6 +432,14 @@ UpstreamSettings upstream_at(const Config& config, const std::string& endpoint) 
     break;
   }
   return settings;
+}
+
+std::string read_secret(const std::filesystem::path& file) {
+  std::string secret = read_file(file, kTokenMaxBytes);
+  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+  if (secret.empty())
+    fail(ErrorKind::Invalid, file.string() + ": expected a secret, found nothing");
+  return secret;
 }
 
 std::string read_token(const UpstreamSettings& upstream, const Environment& environment) {

@@ -10,6 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "mirror/bandwidth.h"
+#include "mirror/limits.h"
+#include "mirror/events.h"
+#include "mirror/plan_mirrors.h"
+
 namespace holdfast::ops {
 
 struct UpstreamSettings {
@@ -19,14 +24,19 @@ struct UpstreamSettings {
   std::string proxy;
   std::filesystem::path ca_file;
   std::vector<std::string> redirect_hosts = {"huggingface.co", "hf.co"};
+  std::vector<std::string>
+      allow_private;  // address ranges that a redirect may lead to all the same
+  unsigned concurrency = mirror::kWorkers;  // files fetched at once
+  mirror::BandwidthPlan bandwidth;
+  bool pull_through = false;  // fetch what clients ask for and is not here
 };
 
-struct MirrorSettings {
-  std::string repo;
-  std::string upstream;
-  std::vector<std::string> revisions;
-  std::vector<std::string> include;
-  std::vector<std::string> exclude;
+// Where events go ([[webhook]]).
+struct WebhookSettings {
+  std::string name;
+  std::string url;
+  std::filesystem::path secret_file;      // empty: not signed
+  std::vector<mirror::EventKind> events;  // empty: all
 };
 
 struct Config {
@@ -38,7 +48,9 @@ struct Config {
   std::filesystem::path access_log;  // empty: none
   unsigned threads = 0;              // 0: one per CPU
   std::vector<UpstreamSettings> upstreams;
-  std::vector<MirrorSettings> mirrors;
+  std::vector<mirror::MirrorRule> mirrors;
+  std::vector<WebhookSettings> webhooks;
+  std::filesystem::path hub_secret_file;  // of the hub's own webhooks; empty: they are refused
 };
 
 // Looks a variable up; nothing when unset or empty. Tests pass their own.
@@ -72,6 +84,9 @@ UpstreamSettings choose_upstream(const Config& config, std::string_view name,
 // scheme, host and port, else the bare address. Error(Invalid) for what is no hub address, or holds
 // a user name or password.
 UpstreamSettings upstream_at(const Config& config, const std::string& endpoint);
+
+// The one line of a file with a secret. Error(NotFound|Invalid) naming the file.
+std::string read_secret(const std::filesystem::path& file);
 
 // The token for an upstream: its token file's content; without a file HF_TOKEN, but only for the
 // hub that HF_TOKEN belongs to (HF_ENDPOINT, or huggingface.co). Empty when there is none.

@@ -9,8 +9,10 @@
 
 #include "convert/convert.h"
 #include "convert/scan.h"
+#include "mirror/mirror.h"
 #include "mirror/sync.h"
 #include "storage/base/error.h"
+#include "storage/base/file.h"
 
 namespace holdfast::ops {
 namespace {
@@ -24,8 +26,14 @@ constexpr std::size_t kScansMax = 1000;
 struct WorkerContext {
   storage::Store& store;
   const Config& config;
-  const Environment& environment;
+  Upstreams& upstreams;
+  mirror::EventSink& events;
+  Mirroring& mirroring;
 };
+
+WorkerContext context_of(storage::Store& store, const Config& config, Mirroring& mirroring) {
+  return {store, config, mirroring.upstreams(), mirroring.events(), mirroring};
+}
 
 std::string text_parameter(const Job& job, std::string_view key) {
   const Json* value = job.parameters.find(key);
@@ -49,25 +57,64 @@ storage::Selection selection_of(const Job& job) {
   return {.include = list_parameter(job, "include"), .exclude = list_parameter(job, "exclude")};
 }
 
-// The token is read here and never stands in a job row.
-mirror::UpstreamConfig upstream_of(const Job& job, const WorkerContext& context) {
-  UpstreamSettings settings;
-  if (const std::string endpoint = text_parameter(job, "endpoint"); !endpoint.empty()) {
-    settings = upstream_at(context.config, endpoint);
-  } else {
-    settings =
-        choose_upstream(context.config, text_parameter(job, "upstream"), context.environment);
+mirror::MirrorRequest mirror_request(const mirror::MirrorRule& rule, const WorkerContext& context) {
+  return {.rule = rule,
+          .rules = context.config.mirrors,
+          .upstreams = context.upstreams.of(rule),
+          .events = &context.events};
+}
+
+// All that the configuration lists. A rule whose upstream cannot even list does not stop the next.
+Json::Object run_sync_all(const Job& job, const WorkerContext& context, JobContext& progress) {
+  Json::Array rules;
+  if (!flag_parameter(job, "dry_run")) {
+    mirror::close_stale_holes(context.config.mirrors, context.store, context.events);
   }
-  return {.name = settings.name,
-          .endpoint = settings.endpoint,
-          .token = read_token(settings, context.environment),
-          .proxy = settings.proxy,
-          .ca_file = settings.ca_file.string(),
-          .redirect_hosts = settings.redirect_hosts,
-          .offline = context.config.offline};
+  for (const mirror::MirrorRule& rule : context.config.mirrors) {
+    try {
+      mirror::MirrorRequest request = mirror_request(rule, context);
+      request.dry_run = flag_parameter(job, "dry_run");
+      request.force = flag_parameter(job, "force");
+      rules.emplace_back(mirror::mirror_rule(request, std::nullopt, context.store, progress));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Io) throw;
+      rules.emplace_back(Json::Object{
+          {"pattern", rule.repo}, {"error_kind", to_text(error.kind())}, {"error", error.what()}});
+    }
+  }
+  return {{"rules", std::move(rules)}, {"bytes_free", free_bytes(context.store.directory())}};
+}
+
+// One repository by hand; what the command line leaves open, its [[mirror]] says.
+mirror::SyncRequest sync_request(const Job& job, const storage::RepoId& repo,
+                                 const WorkerContext& context) {
+  mirror::SyncRequest request{
+      .repo = repo, .revision = text_parameter(job, "revision"), .selection = selection_of(job)};
+  std::vector<mirror::UpstreamConfig> upstreams;
+  if (const auto* rule = mirror::find_rule(context.config.mirrors, repo)) {
+    const storage::Selection selected = mirror::selection_of(*rule);
+    if (request.selection.include.empty()) request.selection.include = selected.include;
+    if (request.selection.exclude.empty()) request.selection.exclude = selected.exclude;
+    request.limits = {.size_bytes_max = rule->size_bytes_max, .licenses = rule->licenses};
+    request.full_history = rule->full_history;
+    upstreams = context.upstreams.of(*rule);
+  } else {
+    upstreams = {context.upstreams.named("")};
+  }
+  if (const std::string endpoint = text_parameter(job, "endpoint"); !endpoint.empty()) {
+    upstreams = {context.upstreams.at(endpoint)};
+  }
+  request.upstream = upstreams.front();
+  request.fallbacks.assign(upstreams.begin() + 1, upstreams.end());
+  request.dry_run = flag_parameter(job, "dry_run");
+  request.force = flag_parameter(job, "force");
+  request.full_history = request.full_history || flag_parameter(job, "full_history");
+  request.events = &context.events;
+  return request;
 }
 
 Json::Object run_sync(const Job& job, const WorkerContext& context, JobContext& progress) {
+  if (text_parameter(job, "repo").empty()) return run_sync_all(job, context, progress);
   const storage::RepoId repo = storage::parse_repo_id(text_parameter(job, "repo"));
   if (const std::string directory = text_parameter(job, "directory"); !directory.empty()) {
     return mirror::sync_directory({.repo = repo,
@@ -77,13 +124,20 @@ Json::Object run_sync(const Job& job, const WorkerContext& context, JobContext& 
                                    .dry_run = flag_parameter(job, "dry_run")},
                                   context.store, progress);
   }
-  return mirror::sync({.repo = repo,
-                       .revision = text_parameter(job, "revision"),
-                       .selection = selection_of(job),
-                       .upstream = upstream_of(job, context),
-                       .dry_run = flag_parameter(job, "dry_run"),
-                       .force = flag_parameter(job, "force")},
-                      context.store, progress);
+  return mirror::sync(sync_request(job, repo, context), context.store, progress);
+}
+
+Json::Object run_mirror(const Job& job, const WorkerContext& context, JobContext& progress) {
+  return context.mirroring.daemon().run(job.parameters, progress);
+}
+
+Json::Object run_pull(const Job& job, const WorkerContext& context, JobContext& progress) {
+  return context.mirroring.pulls().run(storage::parse_repo_id(text_parameter(job, "repo")),
+                                       text_parameter(job, "revision"), progress);
+}
+
+Json::Object run_webhook(const Job& job, const WorkerContext& context, JobContext& progress) {
+  return context.mirroring.deliver_webhook(job.parameters, progress);
 }
 
 Json::Object run_scan(const Job& job, const WorkerContext& context, JobContext& progress) {
@@ -140,10 +194,14 @@ Json::Object run_stats(const Job&, const WorkerContext& context, JobContext&) {
 struct JobKind {
   std::string_view name;
   Json::Object (*run)(const Job& job, const WorkerContext& context, JobContext& progress);
+  unsigned threads = 1;  // jobs of the kind that a server runs at once
 };
 
-constexpr std::array<JobKind, 7> kJobKinds = {{
+constexpr std::array<JobKind, 10> kJobKinds = {{
     {"sync", run_sync},
+    {"mirror", run_mirror, 2},
+    {"pull", run_pull, 4},  // clients wait for them
+    {"webhook", run_webhook},
     {"scan", run_scan},
     {"convert", run_convert},
     {"fsck", run_fsck},
@@ -176,23 +234,25 @@ Json::Object run_job(const Job& job, const WorkerContext& context, JobContext& p
 
 }  // namespace
 
-Workers::Workers(storage::Store& store, const Config& config, const Environment& environment) {
+Workers::Workers(storage::Store& store, const Config& config, Mirroring& mirroring) {
   for (const JobKind& kind : kJobKinds) {
-    threads_.emplace_back([&store, &config, &environment, &kind](const std::stop_token& stop) {
-      const WorkerContext context{store, config, environment};
+    const auto run = [&store, &config, &mirroring, &kind](const std::stop_token& stop) {
+      const WorkerContext context = context_of(store, config, mirroring);
       const std::array<std::string_view, 1> kinds = {kind.name};
       const auto body = [&context](const Job& job, JobContext& progress) {
         return run_job(job, context, progress);
       };
       while (store.jobs().run_next(kinds, body, stop)) {
       }
-    });
+    };
+    for (unsigned i = 0; i < kind.threads; ++i) threads_.emplace_back(run);
   }
 }
 
 void run_queued_job(storage::Store& store, storage::JobId id, const Config& config,
                     const Environment& environment, std::stop_token stop) {
-  const WorkerContext context{store, config, environment};
+  Mirroring mirroring(store, config, environment);
+  const WorkerContext context = context_of(store, config, mirroring);
   store.jobs().run_one(
       id,
       [&context](const Job& job, JobContext& progress) { return run_job(job, context, progress); },

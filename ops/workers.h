@@ -7,15 +7,16 @@
 #include <vector>
 
 #include "ops/config.h"
+#include "ops/mirroring.h"
 #include "storage/store.h"
 
 namespace holdfast::ops {
 
-// A server's workers: one thread per kind of job from construction on; destruction asks them to
+// A server's workers: a few threads per kind of job from construction on; destruction asks them to
 // stop and joins (a running job is interrupted resumably). Borrows all arguments.
 class Workers {
  public:
-  Workers(storage::Store& store, const Config& config, const Environment& environment);
+  Workers(storage::Store& store, const Config& config, Mirroring& mirroring);
 
  private:
   std::vector<std::jthread> threads_;

@@ -5,6 +5,7 @@
 
 #include "ops/api_client.h"
 #include "ops/job_verb.h"
+#include "ops/repair.h"
 #include "ops/verbs/repository.h"
 #include "ops/verbs/verbs.h"
 #include "storage/base/error.h"
@@ -28,25 +29,96 @@ Json::Object run_here(std::string kind, Json::Object parameters, const Invocatio
   return result;
 }
 
-int run_fsck(bool full, const Invocation& invocation, Output& output) {
-  const Json::Object result = run_here("fsck", {{"full", full}}, invocation, output);
+std::string findings_text(const Json::Array& findings) {
   std::string text;
-  const Json::Array& findings = result.find("findings")->as_array("findings");
   for (const Json& finding : findings) {
     text += fmt::format("{}  {}  {}\n", finding.find("kind")->as_string("kind"),
                         finding.find("name")->as_string("name"),
                         finding.find("text")->as_string("text"));
   }
+  return text;
+}
+
+// What was looked at, and with what result.
+std::string fsck_text(const Json::Object& result) {
+  const Json::Array& findings = result.find("findings")->as_array("findings");
+  std::string text = findings_text(findings);
   text += fmt::format("{} objects, {}, {}: {}", number(result, "objects"),
                       format_bytes(number(result, "bytes")),
-                      full ? "every byte read" : "files and sizes",
+                      result.find("full")->as_bool("full") ? "every byte read" : "files and sizes",
                       findings.empty() ? "all well" : fmt::format("{} findings", findings.size()));
   if (const std::uint64_t extra = number(result, "extra_files"); extra > 0) {
     text += fmt::format("; {} files ({}) that no row names", extra,
                         format_bytes(number(result, "extra_bytes")));
   }
+  return text;
+}
+
+// Carries out the syncs that the check asked for; each row says how its sync ended.
+Json::Array run_repairs(const Json::Object& checked, ApiClient& client,
+                        const Invocation& invocation, Output& output) {
+  Json::Array repairs;
+  for (const Json& row : checked.find("repairs")->as_array("repairs")) {
+    Json::Object repair = row.as_object("repairs");
+    try {
+      run_job(client, repair_request(repair), output, invocation.stop);
+      repair.set("error", nullptr);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::Cancelled) throw;
+      repair.set("error", error.what());
+    }
+    repairs.emplace_back(std::move(repair));
+  }
+  return repairs;
+}
+
+std::string repairs_text(const Json::Object& result) {
+  std::string text;
+  for (const Json& row : result.find("repairs")->as_array("repairs")) {
+    const Json& error = *row.find("error");
+    text += fmt::format(
+        "{}@{}: {} objects asked of {}: {}\n", display_name(row.find("repo")->as_string("repo")),
+        row.find("commit")->as_string("commit"), number(row.as_object("repairs"), "objects"),
+        row.find("endpoint")->as_string("endpoint"),
+        error.is_null() ? "done" : error.as_string("error"));
+  }
+  for (const Json& row : result.find("hopeless")->as_array("hopeless")) {
+    text += fmt::format("hopeless  {}  {}\n", row.find("name")->as_string("name"),
+                        row.find("text")->as_string("text"));
+  }
+  if (const std::uint64_t mended = number(result, "mended"); mended > 0) {
+    text += fmt::format("{} rows put right\n", mended);
+  }
+  return text;
+}
+
+JobRequest fsck_request(bool full, bool repair) {
+  Json::Object parameters{{"full", full}, {"repair", repair}};
+  return {.kind = "fsck", .key = to_text(Json(parameters)), .parameters = std::move(parameters)};
+}
+
+struct FsckVerbOptions {
+  bool full = false;
+  bool repair = false;
+};
+
+int run_fsck(const FsckVerbOptions& options, const Invocation& invocation, Output& output) {
+  const auto client = open_client(invocation.config(), invocation.environment, StoreUse::Read);
+  Json::Object result =
+      run_job(*client, fsck_request(options.full, options.repair), output, invocation.stop);
+  std::string text = fsck_text(result);
+  bool well = result.find("findings")->as_array("findings").empty();
+  if (options.repair && !well) {
+    result.set("repairs", run_repairs(result, *client, invocation, output));
+    // What a sync fetched was hashed on the way: sizes are enough to see that it is there.
+    const Json::Object left = run_job(*client, fsck_request(false, false), output, invocation.stop);
+    well = left.find("findings")->as_array("findings").empty();
+    text += "\n" + repairs_text(result) + "after the repair: " + fsck_text(left);
+    result.set("left", *left.find("findings"));
+  }
+  client->finish();
   output.done(result, text);
-  return findings.empty() ? kExitDone : kExitFinding;
+  return well ? kExitDone : kExitFinding;
 }
 
 std::string tally_text(const Json::Object& result, std::string_view key) {
@@ -122,6 +194,14 @@ int run_stats(const Invocation& invocation, Output& output) {
   text += fmt::format("{:>10}  in {} objects; {} that no revision names\n",
                       format_bytes(number(result, "bytes")), number(result, "objects"),
                       format_bytes(number(result, "unreferenced_bytes")));
+  if (const std::uint64_t damaged = number(result, "damaged"); damaged > 0) {
+    text += fmt::format("{} objects are damaged: `holdfast fsck --repair` fetches them again\n",
+                        damaged);
+  }
+  const Json::Object& scrub = result.find("scrub")->as_object("scrub");
+  if (const Json& completed = *scrub.find("completed"); !completed.is_null()) {
+    text += fmt::format("last scrub complete at {}\n", completed.as_string("completed"));
+  }
   output.done(result, text);
   return kExitDone;
 }
@@ -130,11 +210,12 @@ int run_stats(const Invocation& invocation, Output& output) {
 
 void add_fsck(CLI::App& app, Run& run) {
   CLI::App* fsck = app.add_subcommand("fsck", "Check that every object is there and right");
-  auto full = std::make_shared<bool>(false);
-  fsck->add_flag("--full", *full, "Read every byte and compare its hash");
-  fsck->callback([&run, full] {
-    run = [full](const Invocation& invocation, Output& output) {
-      return run_fsck(*full, invocation, output);
+  auto options = std::make_shared<FsckVerbOptions>();
+  fsck->add_flag("--full", options->full, "Read every byte and compare its hash");
+  fsck->add_flag("--repair", options->repair, "Fetch what is damaged from upstream again");
+  fsck->callback([&run, options] {
+    run = [options](const Invocation& invocation, Output& output) {
+      return run_fsck(*options, invocation, output);
     };
   });
 }

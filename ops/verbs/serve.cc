@@ -47,17 +47,25 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   Config config = invocation.config();
   if (!options.listen.empty()) config.listen = options.listen;
   const auto store = open_store(config, StoreUse::Create);
+  Mirroring mirroring(*store, config, invocation.environment);
   web::Server server({.listen = config.listen,
                       .external_url = config.external_url,
                       .threads = config.threads,
                       .insecure = options.insecure,
                       .socket_path = config.data / "holdfast.sock",
                       .access_log = config.access_log,
-                      .version = kVersion},
+                      .version = kVersion,
+                      .pull = mirroring.pulls_through() ? &mirroring.pulls() : nullptr,
+                      .mirrors = [&mirroring] { return mirroring.status(); },
+                      .more_metrics = [&mirroring] { return mirroring.metrics(); },
+                      .webhook_secret = config.hub_secret_file.empty()
+                                            ? ""
+                                            : read_secret(config.hub_secret_file)},
                      *store);
   server.start();
   const std::string url = "http://" + server.address();
-  const Workers workers(*store, config, invocation.environment);
+  const Workers workers(*store, config, mirroring);
+  mirroring.daemon().start();
   announce(invocation, url);
   tell_service_manager(ServiceState::Ready);
   wait_for_stop(invocation.stop);

@@ -20,6 +20,22 @@ std::string files_text(const Json::Array& files) {
   return text;
 }
 
+// What upstream did: a rewritten branch, another licence.
+std::string events_text(const Json& repository) {
+  const Json* events = repository.find("upstream_events");
+  if (events == nullptr || events->as_array("upstream_events").empty()) return "";
+  std::string text = "events\n";
+  for (const Json& event : events->as_array("upstream_events")) {
+    text += fmt::format("  {}  {}", event.find("time")->as_string("time").substr(0, 16),
+                        event.find("kind")->as_string("kind"));
+    for (const auto& [key, value] : event.find("details")->as_object("details")) {
+      text += fmt::format("  {}={}", key, to_text(value));
+    }
+    text += "\n";
+  }
+  return text;
+}
+
 std::string to_page(const Json& repository) {
   const auto text_of = [&repository](std::string_view key) {
     const Json* value = repository.find(key);
@@ -37,7 +53,8 @@ std::string to_page(const Json& repository) {
                         revision.find("time")->as_string("time").substr(0, 16),
                         revision.find("title")->as_string("title"));
   }
-  return page + "files\n" + files_text(repository.find("files")->as_array("files"));
+  return page + events_text(repository) + "files\n" +
+         files_text(repository.find("files")->as_array("files"));
 }
 
 int run_show(const std::string& name, const Invocation& invocation, Output& output) {

@@ -45,6 +45,8 @@ void add_remove(CLI::App& app, Run& run);
 void add_stats(CLI::App& app, Run& run);
 void add_fsck(CLI::App& app, Run& run);
 void add_gc(CLI::App& app, Run& run);
+void add_backup(CLI::App& app, Run& run);
+void add_restore(CLI::App& app, Run& run);
 void add_sample(CLI::App& app, Run& run);
 void add_config(CLI::App& app, Run& run);
 

@@ -58,11 +58,26 @@ name = "hf"
 endpoint = "https://huggingface.co"
 token_file = "/etc/holdfast/hf.token"
 redirect_hosts = ["hf.co"]
+allow_private = ["10.0.0.0/8", "fd00::1"]
+concurrency = 3
+bandwidth = "20MB/s"
+bandwidth_windows = [{ from = "22:30", to = "06:00", limit = "0B/s" }]
+[[upstream]]
+name = "near"
+endpoint = "http://127.0.0.1:8081"
 [[mirror]]
-repo = "Qwen/Qwen2.5-0.5B-Instruct"
-upstream = "hf"
+repo = "Qwen/Qwen2.5-*"
+upstream = ["near", "hf"]
 revisions = ["main", "v1"]
 include = ["*.safetensors"]
+max_size = "1.5TB"
+licenses = ["apache-2.0"]
+every = "6h"
+keep = 5
+[[mirror]]
+repo = "dataset/org/d"
+upstream = "hf"
+cards_only = true
 )"));
   CHECK(config.offline);
   CHECK(config.data == "/srv/models");
@@ -70,10 +85,25 @@ include = ["*.safetensors"]
   CHECK(config.external_url == "https://hub.example.org");
   CHECK(config.access_log == "/var/log/access.log");
   CHECK(config.threads == 3);
-  REQUIRE(config.upstreams.size() == 1);
-  CHECK(config.upstreams[0].redirect_hosts == std::vector<std::string>{"hf.co"});
-  REQUIRE(config.mirrors.size() == 1);
-  CHECK(config.mirrors[0].revisions == std::vector<std::string>{"main", "v1"});
+  REQUIRE(config.upstreams.size() == 2);
+  const UpstreamSettings& hub = config.upstreams[0];
+  CHECK(hub.redirect_hosts == std::vector<std::string>{"hf.co"});
+  CHECK(hub.allow_private == std::vector<std::string>{"10.0.0.0/8", "fd00::1"});
+  CHECK(hub.concurrency == 3);
+  CHECK(hub.bandwidth.bytes_per_second == 20'000'000);
+  const mirror::BandwidthWindow night{.from = std::chrono::minutes(22 * 60 + 30),
+                                      .to = std::chrono::hours(6)};
+  CHECK(hub.bandwidth.windows == std::vector{night});
+  const mirror::MirrorRule rule{.repo = "Qwen/Qwen2.5-*",
+                                .upstreams = {"near", "hf"},
+                                .revisions = {"main", "v1"},
+                                .include = {"*.safetensors"},
+                                .size_bytes_max = 1'500'000'000'000,
+                                .licenses = {"apache-2.0"},
+                                .every = std::chrono::hours(6),
+                                .keep = 5};
+  const mirror::MirrorRule cards{.repo = "dataset/org/d", .upstreams = {"hf"}, .cards_only = true};
+  CHECK(config.mirrors == std::vector{rule, cards});
 }
 
 TEST_CASE("ops/config: what is printed reads back the same") {
@@ -85,12 +115,25 @@ path = "/srv/models"
 name = "hf"
 endpoint = "https://huggingface.co"
 token_file = "/t"
+allow_private = ["10.0.0.0/8"]
+bandwidth = "1500kB/s"
+bandwidth_windows = [{ from = "08:00", to = "18:05", limit = "3MiB/s" }]
 [[mirror]]
 repo = "a/b"
 exclude = ["*.bin"]
+upstream = "hf"
+max_size = 12345
+every = "90m"
+keep = 2
+licenses = ["mit"]
+[[mirror]]
+repo = "c/*"
+cards_only = true
 )"));
   const Config again = read_config(folder.write("b.toml", to_text(config)));
   CHECK(to_text(again) == to_text(config));
+  CHECK(again.mirrors == config.mirrors);
+  CHECK(again.upstreams[0].bandwidth == config.upstreams[0].bandwidth);
 }
 
 TEST_CASE("ops/config: a mistake is named with its file, line and key") {
@@ -110,7 +153,23 @@ TEST_CASE("ops/config: a mistake is named with its file, line and key") {
       {"not a table", "web = 3\n", ":1:", "web: expected a table"},
       {"wrong element", "[[mirror]]\nrepo = \"a/b\"\ninclude = [1]\n", ":3:", "expected a string"},
       {"no endpoint", "[[upstream]]\nname = \"x\"\n", "upstream 1", "endpoint"},
-      {"pattern", "[[mirror]]\nrepo = \"Qwen/*\"\n", "mirror.repo", "is a pattern"},
+      {"pattern", "[[mirror]]\nrepo = \"Qwen*\"\n", ":2:", "owner/name"},
+      {"no repo", "[[mirror]]\nkeep = 1\n", "mirror 1", "repo is missing"},
+      {"unknown upstream", "[[mirror]]\nrepo = \"a/b\"\nupstream = \"x\"\n", "mirror 1",
+       "\"x\" is not configured"},
+      {"cards and globs", "[[mirror]]\nrepo = \"a/b\"\ncards_only = true\ninclude = [\"*\"]\n",
+       "mirror 1", "cards_only"},
+      {"size", "[[mirror]]\nrepo = \"a/b\"\nmax_size = \"20 parsecs\"\n", ":3:", "expected a size"},
+      {"negative size", "[[mirror]]\nmax_size = -1\n", ":2:", "expected a size"},
+      {"duration", "[[mirror]]\nevery = \"6\"\n", ":2:", "expected a time"},
+      {"no duration", "[[mirror]]\nevery = \"0s\"\n", ":2:", "expected a time"},
+      {"rate", "[[upstream]]\nbandwidth = \"20MB\"\n", ":2:", "bytes per second"},
+      {"window",
+       "[[upstream]]\nbandwidth_windows = [\n{ from = \"8\", to = \"9:00\", limit = \"1B/s\" }]\n",
+       ":3:", "time of day"},
+      {"range", "[[upstream]]\nallow_private = [\"10.0.0.1/8\"]\n", ":2:", "10.0.0.1/8"},
+      {"concurrency", "[[upstream]]\nconcurrency = 0\n", ":2:", "none"},
+      {"too much concurrency", "[[upstream]]\nconcurrency = 17\n", ":2:", "outside"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.name);

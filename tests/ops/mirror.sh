@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Mirroring by configuration, on the real program with another holdfast as the hub:
+# mirror.sh HOLDFAST
+set -uo pipefail
+holdfast=$1
+work=$(mktemp -d)
+export XDG_DATA_HOME=$work/xdg
+unset HOLDFAST_DATA HOLDFAST_CONFIG HF_ENDPOINT HF_TOKEN
+pids=()
+trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done; wait; rm -rf "$work"' EXIT
+failures=0
+
+# expect NAME STATUS PATTERN COMMAND…: the exit code, and a pattern in stdout + stderr.
+expect() {
+  local name=$1 status=$2 pattern=$3 out got
+  shift 3
+  out=$("$@" 2>&1 </dev/null)
+  got=$?
+  if [[ $got != "$status" ]] || ! grep -qE -- "$pattern" <<<"$out"; then
+    echo "FAILED: $name: exit $got (expected $status), pattern '$pattern' in:"
+    sed 's/^/    /' <<<"$out" | tail -n 12
+    failures=$((failures + 1))
+  else
+    echo "ok: $name"
+  fi
+}
+
+# start NAME DATA [OPTION…]: serves and sets $url.
+start() {
+  local data=$1 pipe=$work/pipe
+  shift
+  rm -f "$pipe"
+  mkfifo "$pipe"
+  "$holdfast" serve --data "$data" --listen 127.0.0.1:0 "$@" >"$pipe" 2>>"$work/serve.log" &
+  server=$!
+  pids+=("$server")
+  url=
+  read -r url <"$pipe"
+}
+
+hub=$work/hub
+data=$work/data
+"$holdfast" sample "$work/tiny" >/dev/null
+cp -r "$work/tiny" "$work/other"
+printf -- '---\nlicense: mit\n---\n# Other\n' >"$work/other/README.md"
+for name in org/tiny org/other else/where dataset/org/set; do
+  folder=$work/tiny
+  [[ $name == org/other ]] && folder=$work/other
+  "$holdfast" sync "$name" --from "$folder" --data "$hub" >/dev/null 2>&1
+done
+start "$hub"
+hub_url=$url
+
+config=$work/holdfast.toml
+write_config() {
+  cat >"$config" <<END
+[[upstream]]
+name = "down"
+endpoint = "http://127.0.0.1:1"
+[[upstream]]
+name = "hub"
+endpoint = "$hub_url"
+bandwidth = "500MB/s"
+concurrency = 4
+[[mirror]]
+repo = "org/*"
+upstream = ["down", "hub"]
+every = "1h"
+keep = 2
+$1
+END
+}
+
+run() { "$holdfast" "$@" --data "$data" --config "$config"; }
+
+write_config ''
+expect "the configuration reads back" 0 'repo = .org/\*' run config check --print
+expect "a dry run lists what would be fetched" 0 '^org/\*: 2 repositories.*to fetch' run sync --dry-run
+expect "and says what is free" 0 'free$' run sync --dry-run
+expect "a dry run leaves nothing" 0 '' bash -c "! $holdfast list --data '$data' | grep -q org/"
+expect "all that the configuration lists is mirrored" 0 '^org/\*: 2 repositories, 0 current, 0 open holes' \
+  run sync
+expect "both are here" 0 'org/other' run list
+expect "and nothing else is" 0 '' bash -c "! $holdfast list --data '$data' | grep -qE 'else/where|org/set'"
+expect "the way over is shown" 0 'failed-over' run show org/tiny
+expect "again it is current" 0 '2 repositories, 2 current' run sync
+expect "there are no holes" 0 'no open holes' run sync --holes
+
+printf '# Changed\n' >>"$work/tiny/README.md"
+"$holdfast" sync org/tiny --from "$work/tiny" --data "$hub" >/dev/null 2>&1
+expect "what changed upstream arrives" 0 '2 repositories, 1 current' run sync
+
+write_config $'[[mirror]]\nrepo = "org/absent"\nupstream = "hub"'
+expect "what cannot be mirrored is a finding" 1 'org/absent  *HOLE: .*no such repository' run sync
+expect "a hole is listed" 1 'org/absent  since .*no such repository' run sync --holes
+expect "in JSON too" 1 '"id":"org/absent","commit":null' run sync --holes --json
+"$holdfast" sync org/absent --from "$work/other" --data "$hub" >/dev/null 2>&1
+expect "and closes when it is there" 0 'org/absent: 1 repositories, 0 current, 0 open holes' run sync
+expect "then none is open" 0 'no open holes' run sync --holes
+
+write_config $'licenses = ["apache-2.0"]'
+printf '# Changed again\n' >>"$work/other/README.md"
+"$holdfast" sync org/other --from "$work/other" --data "$hub" >/dev/null 2>&1
+expect "another licence is left out" 0 'org/other.*left out: .*licence' run sync
+expect "by hand too" 2 'licence' run sync org/other
+expect "unless it is forced" 0 'org/other [0-9a-f]{40}' run sync org/other --force
+
+git -c init.defaultBranch=main init -q "$work/clone" &&
+  cp "$work/other/README.md" "$work/other/config.json" "$work/clone" &&
+  (cd "$work/clone" && git add . && git -c user.name=a -c user.email=a@b commit -qm first) &&
+  commit=$(git -C "$work/clone" rev-parse HEAD) &&
+  expect "a git clone keeps its commit's id" 0 "local/clone $commit" \
+    run sync local/clone --from "$work/clone"
+
+if ((failures > 0)); then
+  echo "mirror: $failures failed"
+  exit 1
+fi
+echo "mirror: all passed"
