@@ -268,9 +268,8 @@ std::optional<bool> HubUpstream::follows(const storage::RepoId& repo, const GitO
                 return !found && ++pages < kCommitPagesMax;
               });
   } catch (const Error& error) {
-    // A nicety, as commit() is.
-    if (error.kind() == ErrorKind::Cancelled || is_retryable(error.kind())) throw;
-    return std::nullopt;
+    if (error.kind() == ErrorKind::Cancelled) throw;
+    return std::nullopt;  // a nicety, for which no revision has to wait
   }
   if (found) return true;
   return page.cut || page.commits.empty() || pages == kCommitPagesMax ? std::nullopt

@@ -38,6 +38,9 @@ class Mirroring {
   // Log lines, counters and webhooks; event history is mirror's own.
   mirror::EventSink& events() noexcept;
 
+  // May throw: a token file that cannot be read.
+  mirror::MirrorRequest mirror_request(const mirror::MirrorRule& rule);
+
   Json::Object deliver_webhook(const Json::Object& parameters, storage::JobContext& context);
 
   // Daemon::status(), and {offline, upstreams: [{endpoint, api: {remaining, waits}, resolvers}]}.
@@ -49,7 +52,6 @@ class Mirroring {
   class Sinks;
 
   mirror::PullSource pull_source(const storage::RepoId& repo);
-  mirror::MirrorRequest mirror_request(const mirror::MirrorRule& rule);
 
   storage::Store& store_;
   const Config& config_;

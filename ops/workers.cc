@@ -57,13 +57,6 @@ storage::Selection selection_of(const Job& job) {
   return {.include = list_parameter(job, "include"), .exclude = list_parameter(job, "exclude")};
 }
 
-mirror::MirrorRequest mirror_request(const mirror::MirrorRule& rule, const WorkerContext& context) {
-  return {.rule = rule,
-          .rules = context.config.mirrors,
-          .upstreams = context.upstreams.of(rule),
-          .events = &context.events};
-}
-
 // All that the configuration lists. A rule whose upstream cannot even list does not stop the next.
 Json::Object run_sync_all(const Job& job, const WorkerContext& context, JobContext& progress) {
   Json::Array rules;
@@ -72,7 +65,7 @@ Json::Object run_sync_all(const Job& job, const WorkerContext& context, JobConte
   }
   for (const mirror::MirrorRule& rule : context.config.mirrors) {
     try {
-      mirror::MirrorRequest request = mirror_request(rule, context);
+      mirror::MirrorRequest request = context.mirroring.mirror_request(rule);
       request.dry_run = flag_parameter(job, "dry_run");
       request.force = flag_parameter(job, "force");
       rules.emplace_back(mirror::mirror_rule(request, std::nullopt, context.store, progress));

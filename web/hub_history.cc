@@ -47,7 +47,10 @@ std::vector<CommitInfo> history(const storage::Catalog& catalog, const RevisionA
   return commits;
 }
 
+// `parents` is ours: a mirror of us sees by it where the history that we hold ends.
 Json commit_json(const CommitInfo& info) {
+  Json::Array parents;
+  for (const GitOid& parent : info.commit.parents) parents.emplace_back(to_hex(parent));
   const std::string& message = info.commit.message;
   const auto title_end = std::min(message.find('\n'), message.size());
   const auto body_start = std::min(message.find_first_not_of('\n', title_end), message.size());
@@ -56,7 +59,8 @@ Json commit_json(const CommitInfo& info) {
       {"title", message.substr(0, title_end)},
       {"message", message.substr(body_start)},
       {"authors", Json::Array{Json::Object{{"user", author_name(info.commit.author)}}}},
-      {"date", to_text(info.commit.author_time)}};
+      {"date", to_text(info.commit.author_time)},
+      {"parents", std::move(parents)}};
 }
 
 std::size_t offset_of(const Call& call) {

@@ -66,6 +66,30 @@ TEST_CASE("web/own_api: a repository with everything that is known of it") {
   CHECK(holes.find("holes")->as_array()[0].find("reason")->as_string() == "upstream says 403");
 }
 
+TEST_CASE(
+    "web/own_api: what upstream did is shown, and a hole whose commit nobody knows has none") {
+  const Asking hub;
+  const auto events = [&] {
+    const Json got = json_of(hub.get("/-/api/v1/repositories/model/org/tiny"));
+    return got.find("upstream_events")->as_array();
+  };
+  CHECK(events().empty());
+  const storage::RepoId repo{.owner = "org", .name = "tiny"};
+  const Json event = Json::Object{{"time", "2026-01-02T03:04:05.000Z"},
+                                  {"kind", "ref-deleted"},
+                                  {"details", Json::Object{{"ref", "refs/tags/v1"}}}};
+  const std::pair<std::string, Json> fact("mirror", Json::Object{{"events", Json::Array{event}}});
+  hub.sample.store->catalog().put_facts(repo, GitOid{}, {&fact, 1});
+  CHECK(events() == Json::Array{event});
+  const storage::Hole hole{.repo = {.owner = "a", .name = "absent"},
+                           .reason = "no such repository"};
+  hub.sample.store->catalog().put_holes({&hole, 1});
+  const Json holes = json_of(hub.get("/-/api/v1/holes"));
+  const Json& first = holes.find("holes")->as_array()[0];
+  CHECK(first.find("id")->as_string() == "a/absent");
+  CHECK(first.as_object().find("commit")->is_null());
+}
+
 TEST_CASE("web/own_jobs: only the socket may ask for work") {
   const Asking hub;
   Ask stranger = kEnqueue;
