@@ -39,6 +39,7 @@ inline constexpr std::uint64_t kGitObjectBytesMax = 256ULL << 20;  // kept in me
 // Files.
 inline constexpr std::uint64_t kPartBytes = 32ULL << 20;      // one ranged request, at most
 inline constexpr std::uint64_t kPartBytesMin = 4ULL << 20;    // near the end of a file
+inline constexpr std::uint64_t kPartSeconds = 8;  // of one connection, as far as it is measured
 inline constexpr std::uint64_t kBatchFileMax = 256ULL << 10;  // stored many at a time
 inline constexpr std::uint64_t kBatchBytes = 4ULL << 20;      // what a crash may lose of those
 inline constexpr std::size_t kBatchFiles = 64;

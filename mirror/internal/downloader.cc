@@ -6,13 +6,14 @@
 #include <thread>
 #include <utility>
 
+#include "mirror/internal/blob_id.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 
 namespace holdfast::mirror {
 namespace {
 
-constexpr std::chrono::milliseconds kReportEvery{200};
+constexpr Milliseconds kReportEvery{200};
 constexpr int kGraceRounds = 10;
 
 std::uint64_t bytes_missing(const storage::BlobWriter& writer) {
@@ -29,6 +30,7 @@ Downloader::Downloader(std::span<const storage::FileRecord> files, Upstream& ups
       upstream_(upstream),
       store_(store),
       options_(std::move(options)),
+      part_size_({.connections = options_.workers, .bytes_max = options_.part_bytes}),
       states_(files.size()),
       objects_(files.size()) {
   for (std::size_t i = 0; options_.arrival != nullptr && i < files.size(); ++i) {
@@ -63,8 +65,7 @@ bool Downloader::is_batched(std::size_t file) const {
   return files_[file].size_bytes <= kBatchFileMax;
 }
 
-// Staging is preallocated: where the disk is too small, this says so before the first byte is
-// fetched.
+// Staging is preallocated: a disk that is too small says so before the first byte is fetched.
 void Downloader::prepare() {
   std::uint64_t needed = kFreeMargin;
   std::size_t opened = 0;
@@ -201,8 +202,16 @@ std::optional<Downloader::Work> Downloader::take_urgent(Queue& queue) {
       };
       const auto found = std::ranges::find_if(*source, is_next);
       if (found == source->end()) continue;
-      const Work item = *found;
+      Work item = *found;
       source->erase(found);
+      if (item.step == Step::Part && wanted.offset > item.range.offset) {
+        // What lies before it can wait.
+        Work before = item;
+        before.range.length = wanted.offset - item.range.offset;
+        item.range = {.offset = wanted.offset, .length = item.range.length - before.range.length};
+        ++states_[item.file].open_parts;
+        source->push_back(before);
+      }
       ++queue.busy;
       return item;
     }
@@ -286,25 +295,6 @@ bool Downloader::is_stored(std::size_t file) {
   return true;
 }
 
-// What is missing, in parts that shrink towards the end: so the connections end together, and the
-// hash, which follows the bytes in order, has little left to catch up with.
-std::vector<storage::ByteRange> Downloader::cut(const storage::BlobWriter& writer) const {
-  const std::uint64_t shares = 2ULL * std::max(1U, options_.workers);
-  const std::uint64_t part_min = std::min(kPartBytesMin, options_.part_bytes);
-  std::vector<storage::ByteRange> parts;
-  std::uint64_t left = bytes_missing(writer);
-  for (storage::ByteRange hole : writer.missing()) {
-    while (hole.length > 0) {
-      const std::uint64_t length =
-          std::min(std::clamp(left / shares, part_min, options_.part_bytes), hole.length);
-      parts.push_back({.offset = hole.offset, .length = length});
-      hole = {.offset = hole.offset + length, .length = hole.length - length};
-      left -= length;
-    }
-  }
-  return parts;
-}
-
 void Downloader::open(std::size_t file) {
   const storage::FileRecord& record = files_[file];
   State& state = states_[file];
@@ -322,16 +312,15 @@ void Downloader::open(std::size_t file) {
   }
   // The other sync may have ended since this one looked.
   if (bytes_missing(*state.writer) == record.size_bytes && is_stored(file)) {
-    state.writer->discard();
-    state.writer.reset();
-    return;
+    return std::exchange(state.writer, nullptr)->discard();
   }
   show(file);
   if (state.in_one_piece) return put_back({.step = Step::Stream, .file = file});
   std::deque<Work> parts;
-  for (const storage::ByteRange& range : cut(*state.writer)) {
+  for (const storage::ByteRange& range : state.writer->missing()) {
     parts.push_back({.step = Step::Part, .file = file, .range = range});
   }
+  state.unasked_bytes = bytes_missing(*state.writer);
   done_bytes_ += static_cast<std::int64_t>(record.size_bytes - bytes_missing(*state.writer));
   state.save_due = options_.pauser->now() + options_.checkpoint_every;
   state.open_parts = parts.size();
@@ -367,15 +356,35 @@ void Downloader::keep(std::size_t file, std::uint64_t offset, std::span<const st
   }
 }
 
+// Takes what one request should ask for off the front; the rest goes back to the queue.
+storage::ByteRange Downloader::first_part(const Work& item) {
+  State& state = states_[item.file];
+  storage::ByteRange part = item.range;
+  if (state.in_one_piece) return part;
+  part.length = std::min(part.length, part_size_.next(state.unasked_bytes));
+  state.unasked_bytes -= part.length;
+  if (part.length == item.range.length) return part;
+  ++state.open_parts;
+  Work rest = item;
+  rest.range = {.offset = part.offset + part.length, .length = item.range.length - part.length};
+  queue_.lock()->large.push_front(rest);
+  queue_.notify_all();
+  return part;
+}
+
 void Downloader::fetch_part(const Work& item) {
   State& state = states_[item.file];
-  std::uint64_t offset = item.range.offset;
+  const storage::ByteRange range = first_part(item);
+  std::uint64_t offset = range.offset;
+  const SteadyTime start = options_.pauser->now();
   try {
     if (!state.in_one_piece) {
-      upstream_.fetch(remote(item.file), item.range, [&](std::span<const std::byte> part) {
+      upstream_.fetch(remote(item.file), range, [&](std::span<const std::byte> part) {
         keep(item.file, offset, part);
         offset += part.size();
       });
+      part_size_.measured(range.length,
+                          std::chrono::duration_cast<Milliseconds>(options_.pauser->now() - start));
     }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Unsupported) throw;
@@ -405,21 +414,6 @@ void Downloader::fetch_stream(std::size_t file) {
   commit(file);
 }
 
-GitOid Downloader::git_id_of(const Digest& object) const {
-  const auto reader = store_.blobs().open(object);
-  GitBlobHasher hasher(reader->size_bytes());
-  std::vector<std::byte> buffer(1 << 20);
-  for (std::uint64_t at = 0; at < reader->size_bytes();) {
-    const auto length =
-        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), reader->size_bytes() - at));
-    const std::span<std::byte> part(buffer.data(), length);
-    reader->read(at, part);
-    hasher.update(part);
-    at += length;
-  }
-  return hasher.finish();
-}
-
 void Downloader::commit(std::size_t file) {
   const storage::FileRecord& record = files_[file];
   State& state = states_[file];
@@ -431,7 +425,7 @@ void Downloader::commit(std::size_t file) {
     if (record.lfs) return finished(file, object);
     // Git's hash has no state that survives a restart, so it is taken from the stored bytes. Wrong
     // ones stay an object that nothing names, and go with their lease.
-    const GitOid found = git_id_of(object);
+    const GitOid found = git_id_of(store_.blobs(), object);
     if (found == record.blob) {
       const std::pair<GitOid, Digest> blob(record.blob, object);
       store_.catalog().remember_blobs({&blob, 1});

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "mirror/download.h"
+#include "mirror/internal/part_size.h"
 #include "storage/base/sync.h"
 
 namespace holdfast::mirror {
@@ -26,8 +27,8 @@ class Downloader {
 
  private:
   // Small: whole, in memory, stored many at a time. Open: start staging and queue what is missing.
-  // Part: a range of a staged file. Stream: a staged file from first to last byte, for upstreams
-  // that give no ranges.
+  // Part: a range of a staged file, of which one request takes the front. Stream: a staged file
+  // from first to last byte, for upstreams that give no ranges.
   enum class Step { Small, Open, Part, Stream };
 
   struct Work {
@@ -47,7 +48,8 @@ class Downloader {
   struct State {
     std::unique_ptr<storage::BlobWriter> writer;
     std::atomic<std::size_t> open_parts = 0;
-    std::atomic<bool> in_one_piece = false;  // upstream cannot give parts of it
+    std::atomic<std::uint64_t> unasked_bytes = 0;  // of the parts that are queued
+    std::atomic<bool> in_one_piece = false;        // upstream cannot give parts of it
     std::atomic<SteadyTime> save_due{SteadyTime{}};
     int wrong = 0;
   };
@@ -73,13 +75,12 @@ class Downloader {
   void run_step(const Work& item);
   void fetch_small(std::size_t file);
   void open(std::size_t file);
-  std::vector<storage::ByteRange> cut(const storage::BlobWriter& writer) const;
+  storage::ByteRange first_part(const Work& item);
   void fetch_part(const Work& item);
   void keep(std::size_t file, std::uint64_t offset, std::span<const std::byte> bytes);
   void count(std::size_t bytes);
   void fetch_stream(std::size_t file);
   void commit(std::size_t file);
-  GitOid git_id_of(const Digest& object) const;
   void count_wrong(std::size_t file, const std::string& what);
   void finished(std::size_t file, const Digest& object);
   bool is_stored(std::size_t file);
@@ -95,6 +96,7 @@ class Downloader {
   Upstream& upstream_;
   storage::Store& store_;
   DownloadOptions options_;
+  PartSize part_size_;
   std::vector<State> states_;
   std::vector<Digest> objects_;
   std::unordered_map<GitOid, std::size_t> by_blob_;  // for those who read along
