@@ -374,13 +374,6 @@ constexpr std::array<Word, kCount> spread(const std::uint16_t (&points)[kCount],
   return words;
 }
 
-// A code of four levels of three bits with four bits each.
-constexpr std::uint16_t spread_levels(std::uint16_t code) {
-  unsigned spread = 0;
-  for (unsigned i = 0; i < 4; ++i) spread |= (code >> (3 * i) & 7u) << (4 * i);
-  return static_cast<std::uint16_t>(spread);
-}
-
 constexpr int kIq1Bytes[] = {-8, 0, 8};
 constexpr int kIq2Bytes[] = {8, 25, 43};
 constexpr int kIq3XxsBytes[] = {4, 12, 20, 28, 36, 44, 52, 62};
@@ -413,9 +406,6 @@ Grid::Grid(const GridShape& shape) : shape_(shape) {
       reachable = reachable && (code >> (shape.bits * i) & mask) < shape.levels;
     }
     if (reachable && !contains(code)) list_neighbours(code);
-  }
-  if (shape.dimensions == 4) {
-    for (const std::uint16_t code : neighbours_) spread_.push_back(spread_levels(code));
   }
 }
 

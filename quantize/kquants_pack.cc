@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "quantize/internal/kquants.h"
+#include "quantize/internal/numbers.h"
 
 namespace holdfast::quantize {
 
@@ -48,21 +49,31 @@ void unpack_scales_6(const std::uint8_t* packed, std::uint8_t* scales,
   }
 }
 
+namespace {
+
+// Of every byte.
+constexpr std::uint64_t kLowNibbles = 0x0f0f0f0f0f0f0f0fu;
+constexpr std::uint64_t kTwoBits = 0x0303030303030303u;
+
+}  // namespace
+
+// Eight scales at a time. The low nibbles of scales 0 to 7 and 8 to 15 share eight bytes; the two
+// bits above them, four scales each, share four.
 void pack_scales_q3(const std::uint8_t* scales, std::uint8_t* out) noexcept {
-  std::memset(out, 0, 12);
-  for (std::size_t j = 0; j < 16; ++j) {
-    const unsigned low = scales[j] & 15u, high = (scales[j] >> 4) & 3u;
-    out[j % 8] = static_cast<std::uint8_t>(out[j % 8] | low << (j < 8 ? 0 : 4));
-    out[8 + j % 4] = static_cast<std::uint8_t>(out[8 + j % 4] | high << (2 * (j / 4)));
-  }
+  const auto first = load<std::uint64_t>(scales), second = load<std::uint64_t>(scales + 8);
+  store(out, (first & kLowNibbles) | (second & kLowNibbles) << 4);
+  const std::uint64_t first_high = first >> 4 & kTwoBits, second_high = second >> 4 & kTwoBits;
+  store(out + 8, static_cast<std::uint32_t>(first_high | first_high >> 30 | second_high << 4 |
+                                            second_high >> 26));
 }
 
 void unpack_scales_q3(const std::uint8_t* packed, std::uint8_t* scales) noexcept {
-  for (std::size_t j = 0; j < 16; ++j) {
-    const unsigned low = j < 8 ? packed[j] & 15u : packed[j - 8] >> 4;
-    const unsigned high = (packed[8 + j % 4] >> (2 * (j / 4))) & 3u;
-    scales[j] = static_cast<std::uint8_t>(low | high << 4);
-  }
+  const auto low = load<std::uint64_t>(packed);
+  const std::uint64_t high = load<std::uint32_t>(packed + 8);
+  const std::uint64_t first_high = (high | high << 30) & kTwoBits;
+  const std::uint64_t second_high = (high >> 4 | high << 26) & kTwoBits;
+  store(scales, (low & kLowNibbles) | first_high << 4);
+  store(scales + 8, (low >> 4 & kLowNibbles) | second_high << 4);
 }
 
 }  // namespace holdfast::quantize

@@ -1,6 +1,7 @@
 // Q3_K and Q6_K, SIMD encoders: the searches one sub-block a lane, then each super-block's codes
 // across lanes. Super-blocks that leave the tame numbers go to the reference.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -74,6 +75,32 @@ void RefineChunk(const Strip& strip, Found& found) {
     found.scale[j] = row.scale();
     found.wild[j / kSubs] = found.wild[j / kSubs] || row.wild();
   }
+}
+
+// As quantize_q3_scales, which knows what to do with zeros and with what is not finite.
+void QuantizeScalesQ3(const float* scales, Q3Scales& stored) {
+  Floats top = hn::Zero(kFloat);
+  auto tame = hn::Eq(top, top);
+  for (std::size_t j = 0; j < kSubs; j += kLanes) {
+    const Floats magnitude = hn::Abs(hn::LoadU(kFloat, scales + j));
+    tame = hn::And(tame, hn::Lt(magnitude, Splat(1e30f)));
+    top = hn::Max(top, magnitude);
+  }
+  top = hn::MaxOfLanes(kFloat, top);
+  std::uint32_t at_top = 1u << (kSubs - 1);
+  for (std::size_t j = 0; j < kSubs; j += kLanes) {
+    at_top |= MaskBits(hn::Eq(hn::Abs(hn::LoadU(kFloat, scales + j)), top)) << j;
+  }
+  const float inverse = -32.f / scales[std::countr_zero(at_top)];
+  if (!hn::AllTrue(kFloat, tame) || !(std::fabs(inverse) < 1e30f)) {
+    return quantize_q3_scales(scales, stored);
+  }
+  for (std::size_t j = 0; j < kSubs; j += kLanes) {
+    const Floats code = Nearest(Splat(inverse) * hn::LoadU(kFloat, scales + j));
+    const Floats clamped = hn::Max(Splat(-32), hn::Min(Splat(31), code));
+    StoreBytes(hn::BitCast(kUint, clamped + Splat(0x1p23f + 32)), stored.scale_codes + j);
+  }
+  stored.scale = FloatToHalf(1 / inverse);
 }
 
 // weigh(x, variance of the lanes' super-blocks, weights) turns importance into weights.
@@ -191,8 +218,9 @@ void EncodeQ3Chunk(const Strip& strip, Q3_KBlock* to) {
   Q3Scales stored[kSupers];
   if (strip.importance == nullptr) {
     RefineChunk(strip, found);
-    for (std::size_t s = 0; s < kSupers; ++s)
-      quantize_q3_scales(found.scale + s * kSubs, stored[s]);
+    for (std::size_t s = 0; s < strip.count / kSuper; ++s) {
+      QuantizeScalesQ3(found.scale + s * kSubs, stored[s]);
+    }
   } else {
     SearchWeightedQ3(strip, found);
     SearchScalesQ3(found, stored);

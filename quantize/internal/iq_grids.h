@@ -49,11 +49,6 @@ class Grid {
     return {neighbours_.data() + entries_[code].start, entries_[code].count};
   }
 
-  // The same with four bits per level. Only of grids of four dimensions.
-  std::span<const std::uint16_t> spread_neighbours(std::uint32_t code) const noexcept {
-    return {spread_.data() + entries_[code].start, entries_[code].count};
-  }
-
   std::span<const std::uint16_t> points() const noexcept { return shape_.points; }
 
   const GridShape& shape() const noexcept { return shape_; }
@@ -70,7 +65,6 @@ class Grid {
   GridShape shape_;
   std::vector<Entry> entries_;  // by code
   std::vector<std::uint16_t> neighbours_;
-  std::vector<std::uint16_t> spread_;  // as neighbours_
 };
 
 const Grid& iq1_grid() noexcept;  // both formats

@@ -259,9 +259,8 @@ class GridLanes {
                                         int second) const {
     const auto k = static_cast<std::size_t>(group);
 #if HOLDFAST_PAIRS
-    using Search = PairSearch<kDimension>;
-    const Search search(view_.x + k * kDimension, view_.roots + k * kDimension);
-    return search.nearest(Search::List(grid_, code), trial_scale_[first], trial_scale_[second],
+    const PairSearch<kDimension> search(view_.x + k * kDimension, view_.roots + k * kDimension);
+    return search.nearest(grid_.neighbours(code), trial_scale_[first], trial_scale_[second],
                           margins_[k]);
 #else
     const Neighbour one = nearest(k, code, trial_scale_[first], margins_[k]);

@@ -40,13 +40,8 @@ class PairSearch {
   // Lists of this length and below take no loop.
   static constexpr std::size_t kFew = 16;
 
-  // kDimension values of a group and the roots of their weights. Lists have a nibble per level
-  // where there are eight levels.
+  // kDimension values of a group and the roots of their weights.
   HWY_INLINE PairSearch(const float* x, const float* roots) : x_(x), roots_(roots) {}
-
-  static HWY_INLINE std::span<const std::uint16_t> List(const Grid& grid, std::uint32_t code) {
-    return kDimension == 8 ? grid.neighbours(code) : grid.spread_neighbours(code);
-  }
 
   HWY_INLINE NeighbourPair nearest(std::span<const std::uint16_t> list, float scale_first,
                                    float scale_second, float margin) const {
@@ -63,7 +58,7 @@ class PairSearch {
 
  private:
   static constexpr std::size_t kLevels = 32 / kDimension;
-  static constexpr int kBits = kDimension == 8 ? 2 : 4;  // of a level in the lists
+  static constexpr int kBits = kDimension == 8 ? 2 : 3;
 
   struct alignas(64) Sixteen {
     float v[16];
@@ -79,30 +74,24 @@ class PairSearch {
     return Floats{_mm512_mask_mov_ps(Splat(first).raw, 0xff00, Splat(second).raw)};
   }
 
-  // The tables of four levels repeat every 128 bits. Those of eight stand in either half: the
-  // fourth bit of an index says which.
+  // The tables of four levels repeat every 128 bits, those of eight in either half.
   static HWY_INLINE Floats LookUp(Floats table, __m512i index) {
     if constexpr (kDimension == 8) {
       return Floats{_mm512_permutevar_ps(table.raw, index)};
     } else {
-      return Floats{_mm512_permutexvar_ps(index, table.raw)};
+      const __m512i mask = _mm512_set1_epi32(7);
+      const __m512i half =
+          _mm512_mask_mov_epi32(_mm512_setzero_si512(), 0xff00, _mm512_set1_epi32(8));
+      const __m512i within =
+          _mm512_ternarylogic_epi32(index, mask, half, 0xea);  // index & 7 | half
+      return Floats{_mm512_permutexvar_ps(within, table.raw)};
     }
-  }
-
-  // A code of the grid from one of the list.
-  static HWY_INLINE std::uint16_t GridCode(std::uint16_t code) {
-    if constexpr (kDimension == 8) return code;
-    return static_cast<std::uint16_t>(_pext_u32(code, 0x7777));
   }
 
   // Distances of eight candidates at either scale, summed left to right.
   static HWY_INLINE Floats Distances(const std::uint16_t* codes, const Floats* errors) {
     const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
     __m512i code = _mm512_cvtepu16_epi32(_mm256_broadcastsi128_si256(eight));
-    if constexpr (kDimension == 4) {
-      const __m512i fourth_bits = _mm512_set1_epi32(0x8888);
-      code = _mm512_or_si512(code, _mm512_maskz_mov_epi32(0xff00, fourth_bits));
-    }
     Floats sum = LookUp(errors[0], code);
     for (std::size_t i = 1; i < kDimension; ++i) {
       code = _mm512_srli_epi32(code, kBits);
@@ -150,10 +139,8 @@ class PairSearch {
     const unsigned listed = (2u << (list.size() - 1)) - 1;
     const unsigned near_first = First(near_low, near_high) & listed;
     const unsigned near_second = Second(near_low, near_high) & listed;
-    return {
-        {GridCode(list[Position(First(least_low, least_high))]), std::has_single_bit(near_first)},
-        {GridCode(list[Position(Second(least_low, least_high))]),
-         std::has_single_bit(near_second)}};
+    return {{list[Position(First(least_low, least_high))], std::has_single_bit(near_first)},
+            {list[Position(Second(least_low, least_high))], std::has_single_bit(near_second)}};
   }
 
   static HWY_INLINE NeighbourPair nearest_of_many(std::span<const std::uint16_t> list,
@@ -177,9 +164,9 @@ class PairSearch {
     alignas(64) std::uint32_t places[16];
     _mm512_store_si512(places, place);
     const unsigned nearest = _mm512_cmp_ps_mask(least.raw, least_of_half.raw, _CMP_EQ_OQ);
-    return {{GridCode(list[FirstPlace(nearest & 255u, places)]),
+    return {{list[FirstPlace(nearest & 255u, places)],
              std::has_single_bit(near & 255u) && (others & 255u) == 0},
-            {GridCode(list[FirstPlace(nearest >> 8, places + 8)]),
+            {list[FirstPlace(nearest >> 8, places + 8)],
              std::has_single_bit(near >> 8) && others >> 8 == 0}};
   }
 

@@ -110,23 +110,3 @@ TEST_CASE("quantize/iq_grids: decoders' words hold the points") {
                            static_cast<std::uint32_t>(i))]);
   }
 }
-
-TEST_CASE("quantize/iq_grids: spread neighbours are the neighbours, four bits a level") {
-  for (const Case& c : cases()) {
-    const GridShape& shape = c.grid.shape();
-    if (shape.dimensions != 4) continue;
-    CAPTURE(c.name);
-    for (std::uint32_t code = 0; code < 4096; ++code) {
-      if (c.grid.contains(code)) continue;
-      const auto packed = c.grid.neighbours(code), spread = c.grid.spread_neighbours(code);
-      REQUIRE(packed.size() == spread.size());
-      bool same = true;
-      for (std::size_t n = 0; n < packed.size(); ++n) {
-        for (std::uint32_t i = 0; i < 4; ++i) {
-          same = same && (spread[n] >> (4 * i) & 15u) == level(shape, packed[n], i);
-        }
-      }
-      CHECK(same);
-    }
-  }
-}
