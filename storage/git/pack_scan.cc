@@ -71,7 +71,8 @@ struct PackScan::State {
   std::size_t inflate_some(std::span<const std::byte> bytes);
   void look_at(std::span<const std::byte> inflated);
   void end_entry();
-  void count(std::uint64_t size_bytes, bool in_memory);
+  void check_size(std::uint64_t size_bytes) const;
+  void count(std::uint64_t& total, std::uint64_t size_bytes) const;
 
   PackScanLimits limits;
   z_stream stream{};
@@ -79,7 +80,8 @@ struct PackScan::State {
   At at = At::Header;
   std::size_t seen = 0;  // bytes of a part of fixed length
   std::uint32_t objects_left = 0;
-  std::uint64_t total_bytes = 0;
+  std::uint64_t made_bytes = 0;   // objects, as large as they are once made
+  std::uint64_t delta_bytes = 0;  // what makes some of them
   // Of the entry:
   unsigned type = 0;
   Number size;
@@ -135,8 +137,9 @@ void PackScan::State::start_entry(unsigned byte) {
 }
 
 void PackScan::State::know_size() {
+  if (type != kBlob) check_size(size.value());
   // What a delta makes is counted when its own bytes say how much.
-  count(size.value(), type != kBlob);
+  count(is_delta(type) ? delta_bytes : made_bytes, size.value());
   seen = 0;
   if (type == kOffsetDelta) {
     at = At::BaseOffset;
@@ -181,9 +184,11 @@ void PackScan::State::look_at(std::span<const std::byte> inflated) {
   for (const std::byte byte : inflated) {
     if (delta_at == DeltaAt::Instructions) return;
     if (!delta_number.put(std::to_integer<unsigned>(byte))) continue;
-    count(delta_number.value(), true);
+    check_size(delta_number.value());
+    const bool base = delta_at == DeltaAt::BaseSize;
+    if (!base) count(made_bytes, delta_number.value());
     delta_number = Number();
-    delta_at = delta_at == DeltaAt::BaseSize ? DeltaAt::ResultSize : DeltaAt::Instructions;
+    delta_at = base ? DeltaAt::ResultSize : DeltaAt::Instructions;
   }
 }
 
@@ -194,17 +199,19 @@ void PackScan::State::end_entry() {
   at = --objects_left == 0 ? At::Trailer : At::EntryStart;
 }
 
-void PackScan::State::count(std::uint64_t size_bytes, bool in_memory) {
-  if (in_memory && size_bytes > limits.object_bytes_max) {
-    fail(ErrorKind::LimitExceeded, "git pack: an object of " + std::to_string(size_bytes) +
-                                       " bytes, expected at most " +
-                                       std::to_string(limits.object_bytes_max));
-  }
-  if (size_bytes > limits.total_bytes_max - total_bytes) {
+void PackScan::State::check_size(std::uint64_t size_bytes) const {
+  if (size_bytes <= limits.object_bytes_max) return;
+  fail(ErrorKind::LimitExceeded, "git pack: an object of " + std::to_string(size_bytes) +
+                                     " bytes, expected at most " +
+                                     std::to_string(limits.object_bytes_max));
+}
+
+void PackScan::State::count(std::uint64_t& total, std::uint64_t size_bytes) const {
+  if (size_bytes > limits.total_bytes_max - total) {
     fail(ErrorKind::LimitExceeded, "git pack: objects of more than " +
                                        std::to_string(limits.total_bytes_max) + " bytes in all");
   }
-  total_bytes += size_bytes;
+  total += size_bytes;
 }
 
 PackScan::PackScan(const PackScanLimits& limits) : state_(std::make_unique<State>(limits)) {}

@@ -16,7 +16,7 @@ namespace holdfast::storage::git {
 struct PackScanLimits {
   // One object that its reader holds in memory: a delta, what it makes, a commit, a tree, a tag.
   std::uint64_t object_bytes_max = 256ULL << 20;
-  // All objects of the pack together, as large as they are once made.
+  // All objects of the pack together, as large as they are once made; and all deltas.
   std::uint64_t total_bytes_max = 8ULL << 30;
 };
 
