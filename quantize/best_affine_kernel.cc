@@ -174,12 +174,7 @@ class Improver {
       hn::Store(error(g, scale, offset), kFloat, errors + g * kLanes);
     }
     for (std::size_t first = 0; first < kSubBlocks; first += kSubs) {
-      double before = 0, after = 0;
-      for (std::size_t j = first; j < first + kSubs; ++j) {
-        before += errors_[j];
-        after += errors[j];
-      }
-      if (!(after < before)) continue;
+      if (!(SumUp(errors + first, kSubs) < SumUp(errors_ + first, kSubs))) continue;
       std::copy_n(units + first, kSubs, stored_.unit + first);
       std::copy_n(offset_units + first, kSubs, stored_.offset_unit + first);
       std::copy_n(errors + first, kSubs, errors_ + first);

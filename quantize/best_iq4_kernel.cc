@@ -213,23 +213,15 @@ void SolveUnits(const Fit& fit, TileScales& tile) {
     hn::Store(qx * scale, kFloat, products + g * kLanes);
   }
   for (std::size_t first = 0; first < kTileSubs; first += kSubs) {
-    double square = 0, product = 0;
-    for (std::size_t j = first; j < first + kSubs; ++j) {
-      square += squares[j];
-      product += products[j];
-    }
+    const double square = SumUp(squares + first, kSubs);
+    const double product = SumUp(products + first, kSubs);
     const double unit = square > 0 ? product / square : 0;
     std::fill_n(trial.unit + first, kSubs, half_to_float(float_to_half(static_cast<float>(unit))));
   }
   std::copy_n(tile.scale, kTileSubs, trial.scale);
   MeasureErrors(fit, trial);
   for (std::size_t first = 0; first < kTileSubs; first += kSubs) {
-    double before = 0, after = 0;
-    for (std::size_t j = first; j < first + kSubs; ++j) {
-      before += tile.error[j];
-      after += trial.error[j];
-    }
-    if (!(after < before)) continue;
+    if (!(SumUp(trial.error + first, kSubs) < SumUp(tile.error + first, kSubs))) continue;
     std::copy_n(trial.unit + first, kSubs, tile.unit + first);
     std::copy_n(trial.error + first, kSubs, tile.error + first);
   }

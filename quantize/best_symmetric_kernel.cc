@@ -34,11 +34,11 @@ using SuperTile = Tile<kSub, kGroups>;
 struct Limits {
   int levels;
   float scale_low, scale_high;
-  int reach;
+  int reach, reach_on_one_side;
 };
 
-inline constexpr Limits kQ3 = {4, -32, 31, 2};
-inline constexpr Limits kQ6 = {32, -128, 127, 3};
+inline constexpr Limits kQ3 = {4, -32, 31, 1, 2};
+inline constexpr Limits kQ6 = {32, -128, 127, 3, 3};
 
 class Improver {
  public:
@@ -80,20 +80,29 @@ class Improver {
     return sum;
   }
 
+  // The neighbours of each scale on both sides, then further ones on the better side.
   void improve_sub_blocks(float* errors) {
     const Floats unit = Splat(unit_);
     for (std::size_t g = 0; g < kGroups; ++g) {
       const Floats start = hn::LoadU(kFloat, scales_ + g * kLanes);
       Floats best = start, least = error(g, unit * start);
-      for (int step = -limits_.reach; step <= limits_.reach; ++step) {
-        if (step == 0) continue;
+      const auto consider = [&](Floats wanted) {
         const Floats scale =
-            hn::Max(Splat(limits_.scale_low),
-                    hn::Min(Splat(limits_.scale_high), start + Splat(static_cast<float>(step))));
+            hn::Max(Splat(limits_.scale_low), hn::Min(Splat(limits_.scale_high), wanted));
         const Floats e = error(g, unit * scale);
         const auto better = hn::Lt(e, least);
         best = hn::IfThenElse(better, scale, best);
         least = hn::IfThenElse(better, e, least);
+        return e;
+      };
+      const Floats below = consider(start - Splat(1)), above = consider(start + Splat(1));
+      for (int step = 2; step <= limits_.reach; ++step) {
+        consider(start - Splat(static_cast<float>(step)));
+        consider(start + Splat(static_cast<float>(step)));
+      }
+      const Floats side = hn::IfThenElse(hn::Lt(below, above), Splat(-1), Splat(1));
+      for (int step = limits_.reach + 1; step <= limits_.reach_on_one_side; ++step) {
+        consider(start + side * Splat(static_cast<float>(step)));
       }
       hn::StoreU(best, kFloat, scales_ + g * kLanes);
       hn::StoreU(least, kFloat, errors + g * kLanes);
@@ -120,15 +129,9 @@ class Improver {
       hn::Store(xl, kFloat, products + g * kLanes);
       hn::StoreU(sum, kFloat, errors + g * kLanes);
     }
-    const double square = total(squares);
+    const double square = SumUp(squares, kSubs);
     if (!(square > 0)) return;
-    unit_ = half_to_float(float_to_half(static_cast<float>(total(products) / square)));
-  }
-
-  static double total(const float (&values)[kSubs]) {
-    double sum = 0;
-    for (const float value : values) sum += value;
-    return sum;
+    unit_ = half_to_float(float_to_half(static_cast<float>(SumUp(products, kSubs) / square)));
   }
 
   const SuperTile& x_;

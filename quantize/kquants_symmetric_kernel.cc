@@ -39,42 +39,20 @@ struct Found {
 
 inline constexpr std::size_t kGroups = kLanes == 16 ? 1 : 2;
 
-// The starts of a chunk's searches, by sub-block, and the sub-blocks that are not done.
-struct Starts {
-  alignas(64) float inverse[kChunk / kSub], xl[kChunk / kSub], ll[kChunk / kSub];
-  std::uint32_t open[kChunk / kSub + 1];
-  std::size_t open_count = 0;
-
-  void put(std::size_t first, const RefineStart& start) {
-    hn::StoreU(start.inverse, kFloat, inverse + first);
-    hn::StoreU(start.xl, kFloat, xl + first);
-    hn::StoreU(start.ll, kFloat, ll + first);
-    alignas(64) float done[kLanes];
-    hn::Store(hn::IfThenElseZero(start.done, Splat(1)), kFloat, done);
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {  // no branch: half of them are, at random
-      open[open_count] = static_cast<std::uint32_t>(first + lane);
-      open_count += done[lane] == 0;
-    }
-  }
-};
-
 void RefineChunk(const Strip& strip, Found& found) {
-  Starts starts;
+  RefineRows<kSub, kChunk / kSub> rows(strip.values, 4);
   for (std::size_t first = 0; first * kSub < strip.count; first += kLanes) {
     Tile<kSub, 1> x;
     LoadPadded(strip.values + first * kSub, strip.count - first * kSub, x);
     const RefineStart start = StartRefining(x, 4);
     const auto usable = hn::Gt(start.ll, hn::Zero(kFloat));
     hn::StoreU(hn::IfThenElseZero(usable, start.xl / start.ll), kFloat, found.scale + first);
-    starts.put(first, start);
+    rows.put(first, start);
   }
-  for (std::size_t k = 0; k < starts.open_count; ++k) {
-    const std::size_t j = starts.open[k];
-    RefineRow<kSub> row(strip.values + j * kSub, 4, starts.inverse[j], starts.xl[j], starts.ll[j]);
-    row.run();
-    found.scale[j] = row.scale();
-    found.wild[j / kSubs] = found.wild[j / kSubs] || row.wild();
-  }
+  rows.run([&](std::size_t row, float scale, bool wild) {
+    found.scale[row] = scale;
+    found.wild[row / kSubs] = found.wild[row / kSubs] || wild;
+  });
 }
 
 // As quantize_q3_scales, which knows what to do with zeros and with what is not finite.

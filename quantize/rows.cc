@@ -31,23 +31,11 @@ struct Source {
   SourceType type;
   const std::byte* bytes;
 
-  // Asks for elements that the next widen_to will read: the processor's own prefetcher stops at the
-  // end of a page, which is the length of a strip, and starts anew after it.
-  void prefetch(std::uint64_t begin, std::size_t count) const {
-    constexpr std::size_t kLine = 64;
-    const std::byte* from = at(begin);
-    const std::size_t size_bytes = count * source_bytes(type);
-    for (std::size_t at = 0; at < size_bytes; at += kLine) {
-      __builtin_prefetch(from + at);
-    }
-  }
-
   void widen_to(float* out, std::uint64_t begin, std::size_t count,
                 StripSums* sums = nullptr) const {
-    if (sums == nullptr ? !widen(type, at(begin), count, out)
-                        : !sums->widen(type, at(begin), count, out)) {
-      throw_first_bad(type, bytes, begin, count);
-    }
+    const bool finite = sums == nullptr ? widen(type, at(begin), count, out)
+                                        : sums->widen(type, at(begin), count, out);
+    if (!finite) throw_first_bad(type, bytes, begin, count);
   }
 
   const std::byte* at(std::uint64_t begin) const { return bytes + begin * source_bytes(type); }
@@ -172,7 +160,6 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
   for (std::uint64_t begin = 0; begin < total; begin += kStripValues) {
     const std::size_t count = std::min<std::uint64_t>(kStripValues, total - begin);
     from.widen_to(values, begin, count, sums == nullptr ? nullptr : &strip_sums);
-    from.prefetch(begin + count, std::min<std::uint64_t>(kStripValues, total - begin - count));
     std::byte* blocks = out.data() + row_bytes(row, begin);
     if (copies) {
       std::memcpy(blocks, from.at(begin), row_bytes(row, count));

@@ -6,6 +6,7 @@
 #define HOLDFAST_SYMMETRIC_SEARCH_INL_H
 #endif
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -161,94 +162,137 @@ HWY_INLINE RefineStart StartRefining(const Tile<kValues, 1>& tile, float levels)
   return start;
 }
 
-// The steps of refine_symmetric for one sub-block, one value a lane. Most steps leave the sums as
-// they are, so all of them are worked out with the sums as they stand, and only the first that
-// moves its code is taken; then all are worked out again. That also tells the first move of the
-// next sweep, or that there is none.
-template <std::size_t kValues>
-class RefineRow {
+// The steps of refine_symmetric for many sub-blocks, one value a lane. Most steps leave the sums as
+// they are, so all steps of a sub-block are worked out with the sums as they stand, and only the
+// first that moves its code is taken; then all are worked out again. That also tells the first move
+// of the next sweep, or that there is none.
+//
+// How many moves a sub-block takes nobody can foresee. So each takes one in turn, until none is
+// left that moves: no branch depends on the values.
+template <std::size_t kValues, std::size_t kRows>
+class RefineRows {
  public:
-  static constexpr int kSweeps = 5;
+  // Rows of kValues from `x` on.
+  RefineRows(const float* x, float levels) : x_(x), levels_(levels) {}
 
-  RefineRow(const float* x, float levels, float inverse, float xl, float ll)
-      : levels_(levels), xl_(xl), ll_(ll) {
-    for (std::size_t p = 0; p < kParts; ++p) {
-      x_[p] = hn::LoadU(kFloat, x + p * kLanes);
-      w_[p] = x_[p] * x_[p];
-      wx_[p] = w_[p] * x_[p];
-      codes_[p] = clamp_code(Nearest(Splat(inverse) * x_[p]));
+  // The starts of kLanes rows.
+  void put(std::size_t first, const RefineStart& start) {
+    hn::StoreU(start.inverse, kFloat, inverse_ + first);
+    hn::StoreU(start.xl, kFloat, xl_ + first);
+    hn::StoreU(start.ll, kFloat, ll_ + first);
+    alignas(64) float done[kLanes];
+    hn::Store(hn::IfThenElseZero(start.done, Splat(1)), kFloat, done);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      open_[open_count_] = static_cast<std::uint16_t>(first + lane);
+      open_count_ += done[lane] == 0;
     }
   }
 
-  void run() {
-    std::uint32_t ahead = ~0u;  // the steps of this sweep that are still to come
-    for (int sweep = 0; const std::uint32_t moves = work_out();) {
-      std::uint32_t next = moves & ahead;
-      if (next == 0) {
-        if (++sweep == kSweeps) return;
-        next = moves;
+  // body(row, scale, wild) for each row that was not done from the start; wild: a quotient left
+  // nearest()'s domain.
+  template <class Body>
+  void run(const Body& body) {
+    std::uint16_t moving[kRows + 1];
+    std::copy_n(open_, open_count_, moving);
+    for (std::size_t k = 0; k < open_count_; ++k) begin(open_[k]);
+    for (std::size_t left = open_count_; left > 0;) {
+      std::size_t next = 0;
+      for (std::size_t k = 0; k < left; ++k) {
+        const std::uint16_t row = moving[k];
+        moving[next] = row;
+        next += step(row);
       }
-      const auto i = static_cast<unsigned>(std::countr_zero(next));
-      take(i);
-      ahead = ~1u << i;
+      left = next;
+    }
+    for (std::size_t k = 0; k < open_count_; ++k) {
+      const std::size_t row = open_[k];
+      body(row, ll_[row] > 0 ? xl_[row] / ll_[row] : 0.0f, wild_[row] != 0);
     }
   }
-
-  float scale() const { return ll_ > 0 ? xl_ / ll_ : 0.0f; }
-
-  // A quotient left nearest()'s domain.
-  bool wild() const { return !hn::AllFalse(kFloat, wild_); }
 
  private:
   static constexpr std::size_t kParts = kValues / kLanes;
+  static constexpr std::uint32_t kSweeps = 5;
+
+  // What each step would lead to; the last place is for none.
+  struct Moves {
+    alignas(64) float codes[kValues + 1], xl[kValues + 1], ll[kValues + 1];
+  };
 
   Floats clamp_code(Floats code) const {
     return hn::Max(Splat(-levels_), hn::Min(Splat(levels_ - 1), code));
   }
 
-  // The steps that would move their code now, one bit each.
-  HWY_INLINE std::uint32_t work_out() {
-    std::uint32_t moves = 0;
+  HWY_INLINE void begin(std::size_t row) {
     for (std::size_t p = 0; p < kParts; ++p) {
-      moves |= MaskBits(work_out(p)) << (p * kLanes);
+      const Floats x = hn::LoadU(kFloat, x_ + row * kValues + p * kLanes);
+      hn::Store(clamp_code(Nearest(Splat(inverse_[row]) * x)), kFloat, codes_[row] + p * kLanes);
     }
-    return moves;
+    ahead_[row] = ~0u;
+    sweeps_[row] = 0;
+    wild_[row] = 0;
   }
 
-  HWY_INLINE FloatMask work_out(std::size_t p) {
-    const Floats zero = hn::Zero(kFloat), xl = Splat(xl_), ll = Splat(ll_), old = codes_[p];
-    const Floats other_xl = xl - wx_[p] * old;
-    const Floats other_ll = ll - w_[p] * old * old;
-    const auto usable = hn::Gt(other_xl, zero);
-    const Floats ideal = x_[p] * other_ll / other_xl;
-    const auto tame = hn::Lt(hn::Abs(ideal), Splat(kNearestLimit));
-    wild_ = hn::Or(wild_, hn::AndNot(tame, usable));
-    const Floats code = clamp_code(Nearest(ideal));
-    const Floats new_xl = other_xl + wx_[p] * code;
-    const Floats new_ll = other_ll + w_[p] * code * code;
-    hn::Store(code, kFloat, new_codes_ + p * kLanes);
-    hn::Store(new_xl, kFloat, new_xl_ + p * kLanes);
-    hn::Store(new_ll, kFloat, new_ll_ + p * kLanes);
-    const auto better =
-        hn::And(hn::Gt(new_ll, zero), hn::Gt(new_xl * new_xl * ll, xl * xl * new_ll));
-    return hn::And(hn::And(usable, hn::Ne(code, old)), better);
-  }
-
-  HWY_INLINE void take(unsigned i) {
-    xl_ = new_xl_[i];
-    ll_ = new_ll_[i];
+  // Takes the next move of a row; false when there is none.
+  HWY_INLINE bool step(std::size_t row) {
+    Moves moves;
+    std::uint32_t all = 0;
+    for (std::size_t p = 0; p < kParts; ++p) all |= work_out(row, p, moves) << (p * kLanes);
+    moves.codes[kValues] = 0;
+    moves.xl[kValues] = xl_[row];
+    moves.ll[kValues] = ll_[row];
+    // The next step ahead, or the first of the next sweep; without a branch.
+    const std::uint32_t ahead = all & ahead_[row];
+    const auto wraps = static_cast<std::uint32_t>(ahead == 0);
+    const std::uint32_t sweeps = sweeps_[row] + wraps;
+    const auto goes_on = static_cast<std::uint32_t>(sweeps < kSweeps);
+    const std::uint32_t next = (ahead | (all & (0u - wraps))) & (0u - goes_on);
+    const auto i = static_cast<unsigned>(std::countr_zero(next | 1u << kValues));
+    sweeps_[row] = static_cast<std::uint8_t>(sweeps);
+    xl_[row] = moves.xl[i];
+    ll_[row] = moves.ll[i];
+    const Floats code = Splat(moves.codes[i]);
     for (std::size_t p = 0; p < kParts; ++p) {
       const Floats index = hn::Iota(kFloat, static_cast<float>(p * kLanes));
       const auto here = hn::Eq(index, Splat(static_cast<float>(i)));
-      codes_[p] = hn::IfThenElse(here, Splat(new_codes_[i]), codes_[p]);
+      const Floats old = hn::Load(kFloat, codes_[row] + p * kLanes);
+      hn::Store(hn::IfThenElse(here, code, old), kFloat, codes_[row] + p * kLanes);
     }
+    ahead_[row] = ~1u << i;
+    return next != 0;
   }
 
+  // The steps of one part that would move their code now, one bit each.
+  HWY_INLINE std::uint32_t work_out(std::size_t row, std::size_t p, Moves& moves) {
+    const Floats zero = hn::Zero(kFloat), xl = Splat(xl_[row]), ll = Splat(ll_[row]);
+    const Floats old = hn::Load(kFloat, codes_[row] + p * kLanes);
+    const Floats x = hn::LoadU(kFloat, x_ + row * kValues + p * kLanes);
+    const Floats w = x * x, wx = w * x;
+    const Floats other_xl = xl - wx * old;
+    const Floats other_ll = ll - w * old * old;
+    const auto usable = hn::Gt(other_xl, zero);
+    const Floats ideal = x * other_ll / other_xl;
+    const auto tame = hn::Lt(hn::Abs(ideal), Splat(kNearestLimit));
+    const bool wild = !hn::AllFalse(kFloat, hn::AndNot(tame, usable));
+    wild_[row] = static_cast<std::uint8_t>(wild_[row] | static_cast<unsigned>(wild));
+    const Floats code = clamp_code(Nearest(ideal));
+    const Floats new_xl = other_xl + wx * code;
+    const Floats new_ll = other_ll + w * code * code;
+    hn::Store(code, kFloat, moves.codes + p * kLanes);
+    hn::Store(new_xl, kFloat, moves.xl + p * kLanes);
+    hn::Store(new_ll, kFloat, moves.ll + p * kLanes);
+    const auto better =
+        hn::And(hn::Gt(new_ll, zero), hn::Gt(new_xl * new_xl * ll, xl * xl * new_ll));
+    return MaskBits(hn::And(hn::And(usable, hn::Ne(code, old)), better));
+  }
+
+  const float* x_;
   const float levels_;
-  float xl_, ll_;
-  Floats x_[kParts], w_[kParts], wx_[kParts], codes_[kParts];
-  FloatMask wild_ = hn::MaskFromVec(hn::Zero(kFloat));
-  alignas(64) float new_codes_[kValues], new_xl_[kValues], new_ll_[kValues];
+  alignas(64) float inverse_[kRows], xl_[kRows], ll_[kRows], codes_[kRows][kValues];
+  std::uint32_t ahead_[kRows];  // the steps of this sweep that are still to come
+  std::uint8_t sweeps_[kRows], wild_[kRows];
+  std::uint16_t open_[kRows + 1];
+  std::size_t open_count_ = 0;
 };
 
 }  // namespace HWY_NAMESPACE
