@@ -209,7 +209,11 @@ void Backup::piece(std::uint64_t bytes) {
 }  // namespace
 
 Json::Object run_backup(LocalBlobStore& blobs, const BackupOptions& options, JobContext& context) {
-  return Backup(blobs, options, context).run();
+  try {
+    return Backup(blobs, options, context).run();
+  } catch (const fs::filesystem_error& error) {
+    fail(ErrorKind::Io, error.what());
+  }
 }
 
 }  // namespace holdfast::storage

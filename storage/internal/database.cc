@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdarg>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/table.h>
+#include <rocksdb/transaction_log.h>
 #include <rocksdb/utilities/checkpoint.h>
 
 #include "storage/base/error.h"
@@ -30,6 +32,7 @@ constexpr std::uint64_t kBlobFileBytes = 64ULL << 20;
 constexpr std::uint64_t kSmallValueInline = 4ULL << 10;  // larger small objects go to blob files
 constexpr std::uint64_t kWalBytesMax = 128ULL << 20;
 constexpr int kBloomBitsPerKey = 10;
+constexpr std::uint64_t kUnknownLog = UINT64_MAX;
 
 Slice slice(std::string_view text) noexcept { return {text.data(), text.size()}; }
 
@@ -191,11 +194,55 @@ void Database::apply(Batch& batch, bool synced) {
   if (batch.empty()) return;
   rocksdb::WriteOptions options;
   options.sync = synced;
-  Status status = db_->Write(options, &batch.batch_);
+  Status status;
+  std::uint64_t new_logs = 0;
+  {
+    const std::shared_lock writing(writing_);
+    new_logs = new_logs_;
+    if (failed_log_ == 0) {
+      status = db_->Write(options, &batch.batch_);
+      if (status.ok()) return;
+    }
+  }
   // After a failed write RocksDB refuses all others until it is told to go on: with a new log, into
   // which the same changes may go again. So a disk that was full for a while needs no restart.
-  if (!status.ok() && db_->Resume().ok()) status = db_->Write(options, &batch.batch_);
+  const std::unique_lock alone(writing_);
+  const bool other_was_faster = new_logs != new_logs_;
+  if (!other_was_faster && !status.ok()) give_up_log(status);
+  if (failed_log_ != 0 && !start_new_log()) check(failure_, path_);
+  status = db_->Write(options, &batch.batch_);
+  if (!status.ok()) give_up_log(status);
   check(status, path_);
+}
+
+void Database::give_up_log(const Status& status) {
+  failure_ = status;
+  failed_log_ = log_number();
+}
+
+// A log that failed must never be written to again: Debian's library has assertions, and one of
+// them then aborts the process. False when there is no other log yet.
+bool Database::start_new_log() {
+  if (!db_->Resume().ok()) return false;
+  if (log_number() == failed_log_) {
+    // A flush of nothing starts no log: so there is something, in the family that nobody reads.
+    rocksdb::WriteOptions unlogged;
+    unlogged.disableWAL = true;
+    if (!db_->Put(unlogged, "log", "").ok() || !db_->Flush(rocksdb::FlushOptions()).ok())
+      return false;
+  }
+  if (log_number() == failed_log_) return false;
+  failed_log_ = 0;
+  ++new_logs_;
+  return true;
+}
+
+// Of the log that is written to now.
+std::uint64_t Database::log_number() const {
+  std::unique_ptr<rocksdb::LogFile> log;
+  // Not known: then no other log is taken for a new one.
+  if (!db_->GetCurrentWalFile(&log).ok()) return kUnknownLog;
+  return log->LogNumber();
 }
 
 void Database::checkpoint(const std::filesystem::path& directory) {

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 
@@ -103,10 +104,19 @@ class Database {
   }
 
   void apply(Batch& batch, bool synced);
+  void give_up_log(const rocksdb::Status& status);
+  bool start_new_log();
+  std::uint64_t log_number() const;
 
   std::filesystem::path path_;
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> handles_{};
+  // Shared by writes; held alone while a log that failed is replaced.
+  std::shared_mutex writing_;
+  // Changed by who holds `writing_` alone.
+  std::uint64_t failed_log_ = 0;  // must not be written to; 0 = none
+  rocksdb::Status failure_;       // what became of it
+  std::uint64_t new_logs_ = 0;    // started for failed ones
 };
 
 }  // namespace holdfast::storage

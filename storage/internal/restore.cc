@@ -229,7 +229,11 @@ void Restore::piece(std::uint64_t bytes) {
 }  // namespace
 
 Json::Object restore(const RestoreOptions& options, JobContext& context) {
-  return Restore(options, context).run();
+  try {
+    return Restore(options, context).run();
+  } catch (const fs::filesystem_error& error) {
+    fail(ErrorKind::Io, error.what());
+  }
 }
 
 }  // namespace holdfast::storage

@@ -1,118 +1,27 @@
 #include "storage/care.h"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <thread>
 
 #include <doctest/doctest.h>
 
 #include "storage/base/error.h"
+#include "storage/internal/database.h"
+#include "storage/internal/keys.h"
 #include "storage/limits.h"
 #include "storage/store.h"
-#include "tests/storage/scratch.h"
+#include "tests/storage/care_fixture.h"
+#include "tests/storage/error_kind.h"
 
 namespace holdfast::storage {
 namespace {
 
 namespace fs = std::filesystem;
-using tests::FakeClock;
-using tests::random_bytes;
-using tests::ScratchDirectory;
+using namespace holdfast::tests;
 
-class QuietContext final : public JobContext {
- public:
-  void report(const Progress&) override {}
-
-  void log(std::string_view line) override { lines.emplace_back(line); }
-
-  std::stop_token stop() const override { return source.get_token(); }
-
-  std::vector<std::string> lines;
-  std::stop_source source;
-};
-
-struct CareFixture {
-  CareFixture() { open(); }
-
-  void open() { store = Store::open({.directory = scratch.path(), .clock = &clock}); }
-
-  void reopen() {
-    store.reset();
-    open();
-  }
-
-  Digest put(std::size_t size, std::uint64_t seed) {
-    const Digest digest = store->blobs().put(random_bytes(size, seed));
-    sizes[digest] = size;
-    return digest;
-  }
-
-  // A revision that names these objects; returns its commit.
-  GitOid publish(const std::string& repo, const std::string& seed,
-                 const std::vector<Digest>& objects) {
-    Publication made;
-    made.repository = {.id = parse_repo_id(repo), .origin = "local", .default_branch = "main"};
-    const GitOid commit = git_object_id("commit", as_bytes(seed));
-    made.revision = {.commit = commit, .git_commit = commit, .tree = commit, .title = seed};
-    made.git_objects = {{commit, {.type = "commit", .bytes = seed}}};
-    for (std::size_t i = 0; i < objects.size(); ++i) {
-      made.files.push_back({.path = "file-" + std::to_string(i),
-                            .size_bytes = sizes.at(objects[i]),
-                            .blob = git_object_id("blob", as_bytes(to_hex(objects[i]))),
-                            .lfs = true,
-                            .pointer_bytes = 130,
-                            .object = objects[i]});
-    }
-    made.refs = {{"refs/heads/main", commit}};
-    store->catalog().publish(made);
-    return commit;
-  }
-
-  Json::Object fsck(bool full) { return store->care().fsck({.full = full}, context); }
-
-  Json::Object gc(const GcOptions& options = {}) { return store->care().gc(options, context); }
-
-  void pass(std::chrono::hours time) { clock.advance(time); }
-
-  fs::path file_of(const Digest& digest) const {
-    for (const auto& entry : fs::recursive_directory_iterator(scratch.path() / "blobs")) {
-      if (entry.path().filename().string().starts_with(to_hex(digest))) return entry.path();
-    }
-    return {};
-  }
-
-  ScratchDirectory scratch;
-  FakeClock clock;
-  QuietContext context;
-  std::unique_ptr<Store> store;
-  std::map<Digest, std::uint64_t> sizes;  // of what was put
-};
-
-constexpr std::size_t kSmall = 1000, kLarge = kSmallObjectMax + 1000;
 const RepoId kRepo = parse_repo_id("owner/name");
-
-std::uint64_t objects_of(const Json::Object& result, std::string_view key) {
-  return result.find(key)->find("objects")->as_uint("objects");
-}
-
-std::vector<std::string> kinds_of(const Json::Object& result) {
-  std::vector<std::string> kinds;
-  for (const Json& finding : result.find("findings")->as_array("findings"))
-    kinds.push_back(finding.find("kind")->as_string("kind"));
-  return kinds;
-}
-
-using Kinds = std::vector<std::string>;
-
-// Overwrites one byte in the middle, as a bad disk does.
-void damage(const fs::path& file) {
-  fs::permissions(file, fs::perms::owner_all);
-  std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
-  stream.seekp(kLarge / 2);
-  stream.put('!');
-}
 
 TEST_CASE("storage/fsck: a healthy store has no findings") {
   CareFixture fixture;
@@ -163,6 +72,77 @@ TEST_CASE("storage/fsck: a revision without its git objects") {
       git_object_id("commit", as_bytes("gone"));
   fixture.store->catalog().publish(bare);
   CHECK(kinds_of(fixture.fsck(false)) == Kinds{"missing_git_object", "missing_git_object"});
+}
+
+// Changes the rows of a closed store.
+template <class Change>
+void change_rows(CareFixture& fixture, const Change& change) {
+  fixture.store.reset();
+  {
+    Database database(fixture.scratch.path() / "catalog", Database::Use::Existing);
+    Batch batch(database);
+    change(batch);
+    database.write(batch);
+  }
+  fixture.open();
+}
+
+TEST_CASE(
+    "storage/fsck: a file without the row that keeps its object stops gc until it is mended") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 1);
+  const GitOid commit = fixture.publish("owner/name", "one", {object});
+  change_rows(fixture, [&](Batch& batch) {
+    batch.erase(Family::Ref, keys::reference(object, kRepo, commit, "file-0"));
+  });
+  CHECK(kinds_of(fixture.fsck(false)) == Kinds{"missing_reference"});
+  CHECK_THROWS_WITH_AS(fixture.gc({.now = true}), doctest::Contains("--repair"), Error);
+  fixture.reopen();
+  CHECK_THROWS_AS(fixture.gc({.now = true}), Error);
+  const Json::Object repaired = fixture.store->care().fsck({.repair = true}, fixture.context);
+  CHECK(repaired.find("mended")->as_uint() == 1);
+  CHECK(kinds_of(fixture.fsck(false)).empty());
+  CHECK(objects_of(fixture.gc({.now = true}), "kept") == 1);
+  CHECK(fixture.store->blobs().find(object));
+}
+
+TEST_CASE("storage/fsck: a repair asks one upstream for each damaged object") {
+  CareFixture fixture;
+  const Digest both = fixture.put(kLarge, 1), local = fixture.put(kLarge, 2),
+               mirrored = fixture.put(kLarge, 3), nobodys = fixture.put(kLarge, 4);
+  fixture.publish("local/one", "one", {both, local});
+  fixture.origin = "https://hub.example";
+  const GitOid commit = fixture.publish("owner/name", "two", {both, mirrored});
+  for (const Digest& object : {both, local, mirrored, nobodys}) damage(fixture.file_of(object));
+  const Json::Object result =
+      fixture.store->care().fsck({.full = true, .repair = true}, fixture.context);
+  CHECK(kinds_of(result).size() == 4);
+  const Json::Array& repairs = result.find("repairs")->as_array();
+  REQUIRE(repairs.size() == 1);
+  CHECK(repairs[0].find("repo")->as_string() == "model/owner/name");
+  CHECK(repairs[0].find("commit")->as_string() == to_hex(commit));
+  CHECK(repairs[0].find("endpoint")->as_string() == "https://hub.example");
+  CHECK(repairs[0].find("objects")->as_uint() == 2);
+  Kinds hopeless;
+  for (const Json& row : result.find("hopeless")->as_array())
+    hopeless.push_back(row.find("name")->as_string());
+  Kinds expected = {to_hex(local), to_hex(nobodys)};
+  std::ranges::sort(expected);
+  CHECK(hopeless == expected);
+}
+
+TEST_CASE("storage/gc: a row that cannot be read stops it, now and later, until fsck is content") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 1);
+  const std::string bad(32, '\xFF');
+  fixture.pass(kLeasePeriod + std::chrono::hours(1));
+  change_rows(fixture, [&](Batch& batch) { batch.put(Family::Blob, bad, "no row"); });
+  CHECK(kind_of([&] { fixture.gc(); }) == ErrorKind::Corrupt);
+  CHECK(fixture.store->blobs().find(object));
+  change_rows(fixture, [&](Batch& batch) { batch.erase(Family::Blob, bad); });
+  CHECK(kind_of([&] { fixture.gc(); }) == ErrorKind::Conflict);
+  CHECK(kinds_of(fixture.fsck(false)).empty());
+  CHECK(objects_of(fixture.gc(), "condemned") == 1);
 }
 
 TEST_CASE("storage/gc: what a revision or a lease names stays") {

@@ -1,5 +1,6 @@
-// kill -9 of a process at work, at every sync and at random moments: the store opens again, keeps
-// what was acknowledged, and the same work goes on from there.
+// kill -9 and power cuts of a process at work, before every change of the disk (which is after
+// every other one) and at random moments: the store opens again, keeps what was acknowledged, has
+// no finding, and the same work goes on from there.
 #include <csignal>
 #include <random>
 
@@ -15,20 +16,21 @@
 namespace holdfast::tests {
 namespace {
 
-constexpr int kRounds = 2;
-
 struct Run {
   std::filesystem::path data;
   std::filesystem::path acks;
-  int die_at = 0;  // before this sync; 0 = never
+  const char* how = "kill";  // or "cut"
+  int die_at = 0;            // before this change; 0 = never
+  int rounds = 2;
 };
 
 pid_t start(const Run& run) {
-  const std::string rounds = std::to_string(kRounds), die_at = std::to_string(run.die_at);
+  const std::string rounds = std::to_string(run.rounds), die_at = std::to_string(run.die_at);
   const pid_t child = ::fork();
   if (child == 0) {
     ::execl(HOLDFAST_WORKLOAD, HOLDFAST_WORKLOAD, "run", run.data.c_str(), run.acks.c_str(),
-            rounds.c_str(), die_at.c_str(), static_cast<char*>(nullptr));
+            rounds.c_str(), run.die_at == 0 ? static_cast<char*>(nullptr) : run.how, die_at.c_str(),
+            static_cast<char*>(nullptr));
     ::_exit(127);
   }
   return child;
@@ -52,29 +54,55 @@ void check(const Run& run) {
         0);
 }
 
-TEST_CASE("storage/crash: killed before every single sync of a fresh store") {
-  int die_at = 1;
-  for (bool killed = true; killed; ++die_at) {
+// Dies once before every step of `rounds` rounds on a copy of `base`, each time on a fresh one.
+// Returns how many steps there are.
+int die_at_every_step(const std::filesystem::path& base, const char* how, int rounds) {
+  for (int die_at = 1;; ++die_at) {
     const ScratchDirectory scratch;
-    const Run run{
-        .data = scratch.path() / "data", .acks = scratch.path() / "acks", .die_at = die_at};
-    killed = wait_killed(start(run));
+    if (!base.empty())
+      std::filesystem::copy(base, scratch.path(), std::filesystem::copy_options::recursive);
+    const Run run{.data = scratch.path() / "data",
+                  .acks = scratch.path() / "acks",
+                  .how = how,
+                  .die_at = die_at,
+                  .rounds = rounds};
+    const bool killed = wait_killed(start(run));
     check(run);
+    if (!killed) return die_at;
   }
-  CHECK(die_at > 20);
+}
+
+TEST_CASE("storage/crash: dead before any change while a store is made") {
+  for (const char* how : {"kill", "cut"}) {
+    CAPTURE(how);
+    CHECK(die_at_every_step({}, how, 0) > 50);
+  }
+}
+
+TEST_CASE("storage/crash: dead before any change of a sync, a conversion, a removal and a gc") {
+  const ScratchDirectory base;
+  REQUIRE_FALSE(wait_killed(
+      start({.data = base.path() / "data", .acks = base.path() / "acks", .rounds = 1})));
+  for (const char* how : {"kill", "cut"}) {
+    CAPTURE(how);
+    CHECK(die_at_every_step(base.path(), how, 2) > 100);
+  }
 }
 
 TEST_CASE("storage/crash: killed again and again at one store, the work still comes to its end") {
-  const ScratchDirectory scratch;
-  Run run{.data = scratch.path() / "data", .acks = scratch.path() / "acks", .die_at = 4};
-  int kills = 0;
-  while (wait_killed(start(run))) {
-    REQUIRE(++kills < 100);
-    ++run.die_at;
+  for (const char* how : {"kill", "cut"}) {
+    CAPTURE(how);
+    const ScratchDirectory scratch;
+    Run run{.data = scratch.path() / "data", .acks = scratch.path() / "acks", .how = how};
+    int kills = 0;
+    for (run.die_at = 40; wait_killed(start(run)); run.die_at += 13) {
+      REQUIRE(++kills < 100);
+      check(run);
+    }
+    CHECK(kills > 3);
     check(run);
+    CHECK(std::filesystem::is_empty(run.data / "trash"));
   }
-  CHECK(kills > 3);
-  check(run);
 }
 
 TEST_CASE("storage/crash: killed at random moments") {

@@ -1,0 +1,187 @@
+#include "storage/backup.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <doctest/doctest.h>
+
+#include "storage/base/error.h"
+#include "storage/base/file.h"
+#include "tests/storage/care_fixture.h"
+#include "tests/storage/error_kind.h"
+
+namespace holdfast::tests {
+namespace {
+
+std::uint64_t number(const Json::Object& result, std::string_view key) {
+  return result.find(key)->as_uint(key);
+}
+
+std::size_t files_below(const fs::path& directory) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(fs::recursive_directory_iterator(directory),
+                            [](const auto& entry) { return entry.is_regular_file(); }));
+}
+
+struct BackupFixture : CareFixture {
+  fs::path directory = extra.path() / "backup", target = extra.path() / "store";
+
+  Json::Object backup(bool copy = false) {
+    return store->care().backup({.directory = directory, .copy = copy}, context);
+  }
+
+  Json::Object restore(bool force = false) {
+    return storage::restore(
+        {.backup = directory, .directory = target, .force = force, .clock = &clock}, context);
+  }
+
+  std::unique_ptr<Store> restored() {
+    return Store::open({.directory = target, .create = false, .clock = &clock});
+  }
+
+  // The file of an object below any directory.
+  static fs::path find_object(const fs::path& below, const Digest& digest) {
+    for (const auto& entry : fs::recursive_directory_iterator(below))
+      if (entry.path().filename().string().starts_with(to_hex(digest))) return entry.path();
+    return {};
+  }
+};
+
+TEST_CASE_FIXTURE(BackupFixture, "storage/backup: restored, it is the store that it was") {
+  for (const bool copy : {false, true}) {
+    CAPTURE(copy);
+    directory = extra.path() / (copy ? "copied" : "linked");
+    target = extra.path() / (copy ? "from-copy" : "from-links");
+    const Digest large = put(kLarge, 1), small = put(kSmall, 2);
+    const GitOid commit = publish("owner/name", "one", {large, small});
+    const Json::Object made = backup(copy);
+    CHECK(number(made, "objects") == 2);
+    CHECK(number(made, "bytes") == kLarge + kSmall);
+    CHECK(number(made, "new_objects") == 1);
+    CHECK(number(made, "linked") == (copy ? 0 : 1));
+    CHECK(fs::hard_link_count(find_object(directory, large)) == (copy ? 1 : 2));
+
+    const Json::Object back = restore();
+    CHECK(number(back, "objects") == 2);
+    CHECK(kinds_of(back).empty());
+    CHECK(back.find("replaced")->is_null());
+    CHECK_FALSE(fs::exists(target / "restoring"));
+    const auto again = restored();
+    CHECK(again->catalog().resolve(parse_repo_id("owner/name"), "main") == commit);
+    CHECK(read_object(again->blobs(), large, kLarge) == as_text(random_bytes(kLarge, 1)));
+    CHECK(kinds_of(again->care().fsck({.full = true}, context)).empty());
+    // Alive, not a picture: it takes new objects and loses none.
+    again->blobs().put(random_bytes(kLarge, 3));
+    CHECK(fs::hard_link_count(find_object(target / "blobs", large)) == 1);
+  }
+}
+
+TEST_CASE_FIXTURE(BackupFixture,
+                  "storage/backup: the next one copies what is new, and what went goes") {
+  const Digest first = put(kLarge, 1), second = put(kLarge, 2);
+  publish("owner/name", "one", {first});
+  publish("other/name", "two", {second});
+  backup();
+  CHECK(files_below(directory / "blobs") == 2);
+  CHECK(number(backup(), "new_objects") == 0);
+
+  store->catalog().remove(parse_repo_id("other/name"), std::nullopt);
+  gc({.now = true});
+  publish("third/name", "three", {put(kLarge, 3)});
+  const Json::Object made = backup();
+  CHECK(number(made, "new_objects") == 1);
+  CHECK(number(made, "objects") == 2);
+  CHECK(files_below(directory / "blobs") == 2);
+  CHECK(find_object(directory, second).empty());
+  const auto catalogs = std::ranges::count_if(
+      fs::directory_iterator(directory), [](const auto& entry) { return entry.is_directory(); });
+  CHECK(catalogs == 2);  // blobs/ and one catalog
+  restore();
+  CHECK(kinds_of(restored()->care().fsck({.full = true}, context)).empty());
+}
+
+TEST_CASE_FIXTURE(BackupFixture, "storage/backup: a directory that is not for it stays as it is") {
+  put(kLarge, 1);
+  fs::create_directories(directory);
+  write_file_atomically(directory / "notes.txt", as_bytes("mine"));
+  CHECK(kind_of([&] { backup(); }) == ErrorKind::Conflict);
+  CHECK(files_below(directory) == 1);
+  CHECK(kind_of([&] { restore(); }) == ErrorKind::NotFound);
+  directory = scratch.path() / "backup";
+  CHECK(kind_of([&] { backup(); }) == ErrorKind::Invalid);
+  CHECK_FALSE(fs::exists(directory));
+  directory = extra.path() / "good";
+  backup();
+  CareFixture other;
+  CHECK(kind_of([&] { other.store->care().backup({.directory = directory}, context); }) ==
+        ErrorKind::Conflict);
+}
+
+TEST_CASE_FIXTURE(BackupFixture,
+                  "storage/restore: over another store only by force, which keeps it aside") {
+  const Digest object = put(kLarge, 1);
+  publish("owner/name", "one", {object});
+  backup();
+  const Digest old = Store::open({.directory = target})->blobs().put(random_bytes(kLarge, 9));
+  CHECK(kind_of([&] { restore(); }) == ErrorKind::Conflict);
+  {
+    const auto open = restored();
+    CHECK(kind_of([&] { restore(true); }) == ErrorKind::Conflict);
+    CHECK(open->blobs().find(old));
+  }
+  const Json::Object back = restore(true);
+  CHECK(back.find("replaced")->as_string() == (target / "replaced-1").string());
+  CHECK(restored()->blobs().find(object));
+  CHECK_FALSE(restored()->blobs().find(old));
+  CHECK(Store::open({.directory = target / "replaced-1", .create = false})->blobs().find(old));
+}
+
+TEST_CASE_FIXTURE(
+    BackupFixture,
+    "storage/restore: what is damaged in the backup is damaged in the store, and said") {
+  const Digest good = put(kLarge, 1), bad = put(kLarge, 2), lost = put(kLarge, 3);
+  publish("owner/name", "one", {good, bad, lost});
+  backup(true);
+  damage(find_object(directory, bad));
+  fs::remove(find_object(directory, lost));
+  CHECK(kinds_of(restore()) == Kinds{"damaged_object", "damaged_object"});
+  const auto again = restored();
+  CHECK(again->blobs().find(good));
+  for (const Digest& digest : {bad, lost})
+    CHECK(kind_of([&] { again->blobs().open(digest); }) == ErrorKind::Corrupt);
+}
+
+TEST_CASE_FIXTURE(BackupFixture,
+                  "storage/backup: an object that is damaged later is well again in the copy") {
+  const Digest object = put(kLarge, 1);
+  publish("owner/name", "one", {object});
+  backup(true);
+  damage(file_of(object));
+  CHECK(kinds_of(fsck(true)) == Kinds{"damaged_object"});
+  CHECK(kinds_of(backup(true)) == Kinds{"damaged_object"});
+  CHECK(kinds_of(restore()).empty());
+  CHECK(restored()->blobs().find(object) == kLarge);
+}
+
+TEST_CASE_FIXTURE(BackupFixture, "storage/backup: wrong bytes are found while they are copied") {
+  const Digest object = put(kLarge, 1);
+  damage(file_of(object));
+  CHECK(kinds_of(backup(true)) == Kinds{"damaged_object"});
+  CHECK(find_object(directory, object).empty());
+  CHECK(kind_of([&] { store->blobs().open(object); }) == ErrorKind::Corrupt);
+}
+
+TEST_CASE_FIXTURE(BackupFixture, "storage/backup: one that stops leaves the one before") {
+  publish("owner/name", "one", {put(kLarge, 1)});
+  backup();
+  publish("owner/name", "two", {put(kLarge, 2)});
+  QuietContext stopped;
+  stopped.source.request_stop();
+  CHECK(kind_of([&] { store->care().backup({.directory = directory}, stopped); }) ==
+        ErrorKind::Cancelled);
+  CHECK(number(restore(), "objects") == 1);
+  CHECK(number(backup(), "objects") == 2);
+}
+
+}  // namespace
+}  // namespace holdfast::tests
