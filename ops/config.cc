@@ -153,6 +153,10 @@ constexpr Key<MirrorRule> kMirrorKeys[] = {
 
 constexpr Key<Config> kStoreKeys[] = {
     {"path", [](const Place& p, const toml::node& n, Config& c) { c.data = read_string(p, n); }},
+    {"scrub_rate", [](const Place& p, const toml::node& n,
+                      Config& c) { c.scrub_bytes_per_second = read_size(p, n, true); }},
+    {"scrub_period", [](const Place& p, const toml::node& n,
+                        Config& c) { c.scrub_period = read_duration(p, n); }},
 };
 
 constexpr Key<Config> kWebKeys[] = {
@@ -384,13 +388,16 @@ Config load_config(const ConfigFlags& flags, const Environment& environment) {
 }
 
 std::string to_text(const Config& config) {
-  toml::table root{{"offline", config.offline},
-                   {"store", toml::table{{"path", config.data.string()}}},
-                   {"web", toml::table{{"listen", config.listen},
-                                       {"external_url", config.external_url},
-                                       {"access_log", config.access_log.string()},
-                                       {"hub_webhook_secret_file", config.hub_secret_file.string()},
-                                       {"threads", static_cast<std::int64_t>(config.threads)}}}};
+  toml::table root{
+      {"offline", config.offline},
+      {"store", toml::table{{"path", config.data.string()},
+                            {"scrub_rate", size_text(config.scrub_bytes_per_second, true)},
+                            {"scrub_period", duration_text(config.scrub_period)}}},
+      {"web", toml::table{{"listen", config.listen},
+                          {"external_url", config.external_url},
+                          {"access_log", config.access_log.string()},
+                          {"hub_webhook_secret_file", config.hub_secret_file.string()},
+                          {"threads", static_cast<std::int64_t>(config.threads)}}}};
   toml::array upstreams, mirrors;
   for (const UpstreamSettings& upstream : config.upstreams) upstreams.push_back(to_table(upstream));
   for (const MirrorRule& rule : config.mirrors) mirrors.push_back(to_table(rule));

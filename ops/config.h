@@ -3,6 +3,8 @@
 // given by file only, and never printed.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -11,8 +13,8 @@
 #include <vector>
 
 #include "mirror/bandwidth.h"
-#include "mirror/limits.h"
 #include "mirror/events.h"
+#include "mirror/limits.h"
 #include "mirror/plan_mirrors.h"
 
 namespace holdfast::ops {
@@ -42,7 +44,9 @@ struct WebhookSettings {
 struct Config {
   std::filesystem::path source;  // the file that was read; empty when none was
   bool offline = false;
-  std::filesystem::path data;  // the data directory
+  std::filesystem::path data;                                       // the data directory
+  std::uint64_t scrub_bytes_per_second = 20'000'000;                // 0: a server scrubs nothing
+  std::chrono::seconds scrub_period = std::chrono::hours(24 * 30);  // from cycle to cycle
   std::string listen = "127.0.0.1:8080";
   std::string external_url;          // empty: as the request's Host says
   std::filesystem::path access_log;  // empty: none

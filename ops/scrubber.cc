@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <stop_token>
 #include <utility>
@@ -103,6 +104,9 @@ void run(storage::Store& store, const ScrubSettings& settings, const std::stop_t
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::Cancelled) return;
       spdlog::error("scrub_failed error_kind={} error={:?}", to_text(error.kind()), error.what());
+      sleep_until(std::chrono::steady_clock::now() + kAfterError, stop);
+    } catch (const std::exception& error) {
+      spdlog::error("scrub_failed error={:?}", error.what());
       sleep_until(std::chrono::steady_clock::now() + kAfterError, stop);
     }
   }

@@ -11,6 +11,7 @@
 #include "convert/scan.h"
 #include "mirror/mirror.h"
 #include "mirror/sync.h"
+#include "ops/repair.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 
@@ -146,7 +147,17 @@ Json::Object run_convert(const Job& job, const WorkerContext& context, JobContex
 }
 
 Json::Object run_fsck(const Job& job, const WorkerContext& context, JobContext& progress) {
-  return context.store.care().fsck({.full = flag_parameter(job, "full")}, progress);
+  const bool repair = flag_parameter(job, "repair");
+  Json::Object result =
+      context.store.care().fsck({.full = flag_parameter(job, "full"), .repair = repair}, progress);
+  if (repair) enqueue_repairs(context.store, result);
+  return result;
+}
+
+Json::Object run_backup(const Job& job, const WorkerContext& context, JobContext& progress) {
+  return context.store.care().backup(
+      {.directory = text_parameter(job, "directory"), .copy = flag_parameter(job, "copy")},
+      progress);
 }
 
 Json::Object run_gc(const Job& job, const WorkerContext& context, JobContext& progress) {
@@ -190,7 +201,7 @@ struct JobKind {
   unsigned threads = 1;  // jobs of the kind that a server runs at once
 };
 
-constexpr std::array<JobKind, 10> kJobKinds = {{
+constexpr std::array<JobKind, 11> kJobKinds = {{
     {"sync", run_sync},
     {"mirror", run_mirror, 2},
     {"pull", run_pull, 4},  // clients wait for them
@@ -198,6 +209,7 @@ constexpr std::array<JobKind, 10> kJobKinds = {{
     {"scan", run_scan},
     {"convert", run_convert},
     {"fsck", run_fsck},
+    {"backup", run_backup},
     {"gc", run_gc},
     {"remove", run_remove},
     {"stats", run_stats},

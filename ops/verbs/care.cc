@@ -75,12 +75,12 @@ Json::Array run_repairs(const Json::Object& checked, ApiClient& client,
 std::string repairs_text(const Json::Object& result) {
   std::string text;
   for (const Json& row : result.find("repairs")->as_array("repairs")) {
-    const Json& error = *row.find("error");
+    const Json* error = row.find("error");
     text += fmt::format(
         "{}@{}: {} objects asked of {}: {}\n", display_name(row.find("repo")->as_string("repo")),
         row.find("commit")->as_string("commit"), number(row.as_object("repairs"), "objects"),
         row.find("endpoint")->as_string("endpoint"),
-        error.is_null() ? "done" : error.as_string("error"));
+        error == nullptr ? "done" : error->as_string("error"));
   }
   for (const Json& row : result.find("hopeless")->as_array("hopeless")) {
     text += fmt::format("hopeless  {}  {}\n", row.find("name")->as_string("name"),

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "ops/api_client.h"
+#include "ops/scrubber.h"
 #include "ops/service_manager.h"
 #include "ops/verbs/verbs.h"
 #include "ops/version.h"
@@ -48,23 +49,25 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   if (!options.listen.empty()) config.listen = options.listen;
   const auto store = open_store(config, StoreUse::Create);
   Mirroring mirroring(*store, config, invocation.environment);
-  web::Server server({.listen = config.listen,
-                      .external_url = config.external_url,
-                      .threads = config.threads,
-                      .insecure = options.insecure,
-                      .socket_path = config.data / "holdfast.sock",
-                      .access_log = config.access_log,
-                      .version = kVersion,
-                      .pull = mirroring.pulls_through() ? &mirroring.pulls() : nullptr,
-                      .mirrors = [&mirroring] { return mirroring.status(); },
-                      .more_metrics = [&mirroring] { return mirroring.metrics(); },
-                      .webhook_secret = config.hub_secret_file.empty()
-                                            ? ""
-                                            : read_secret(config.hub_secret_file)},
-                     *store);
+  web::Server server(
+      {.listen = config.listen,
+       .external_url = config.external_url,
+       .threads = config.threads,
+       .insecure = options.insecure,
+       .socket_path = config.data / "holdfast.sock",
+       .access_log = config.access_log,
+       .version = kVersion,
+       .pull = mirroring.pulls_through() ? &mirroring.pulls() : nullptr,
+       .mirrors = [&mirroring] { return mirroring.status(); },
+       .more_metrics = [&] { return mirroring.metrics() + scrub_metrics(*store); },
+       .webhook_secret = config.hub_secret_file.empty() ? "" : read_secret(config.hub_secret_file)},
+      *store);
   server.start();
   const std::string url = "http://" + server.address();
   const Workers workers(*store, config, mirroring);
+  const Scrubber scrubber(*store, {.bytes_per_second = config.scrub_bytes_per_second,
+                                   .period = config.scrub_period,
+                                   .offline = config.offline});
   mirroring.daemon().start();
   announce(invocation, url);
   tell_service_manager(ServiceState::Ready);

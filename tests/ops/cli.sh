@@ -42,7 +42,7 @@ start() {
 
 expect "version" 0 '^holdfast [0-9]+\.[0-9]+\.[0-9]+$' "$holdfast" --version
 expect "help lists every verb" 0 'serve' "$holdfast" --help
-for verb in serve sync convert inspect list show remove stats fsck gc sample config; do
+for verb in serve sync convert inspect list show remove stats fsck gc backup restore sample config; do
   expect "help of $verb" 0 "$verb|Usage" "$holdfast" "$verb" --help
 done
 expect "no verb is a usage error" 64 'subcommand' "$holdfast"

@@ -48,6 +48,8 @@ TEST_CASE("ops/config: a full file reads back as it was meant") {
 offline = true
 [store]
 path = "/srv/models"
+scrub_rate = "5MB/s"
+scrub_period = "7d"
 [web]
 listen = "127.0.0.1:9000"
 external_url = "https://hub.example.org"
@@ -81,6 +83,8 @@ cards_only = true
 )"));
   CHECK(config.offline);
   CHECK(config.data == "/srv/models");
+  CHECK(config.scrub_bytes_per_second == 5'000'000);
+  CHECK(config.scrub_period == std::chrono::hours(7 * 24));
   CHECK(config.listen == "127.0.0.1:9000");
   CHECK(config.external_url == "https://hub.example.org");
   CHECK(config.access_log == "/var/log/access.log");
@@ -133,6 +137,8 @@ cards_only = true
   const Config again = read_config(folder.write("b.toml", to_text(config)));
   CHECK(to_text(again) == to_text(config));
   CHECK(again.mirrors == config.mirrors);
+  CHECK(again.scrub_bytes_per_second == config.scrub_bytes_per_second);
+  CHECK(again.scrub_period == config.scrub_period);
   CHECK(again.upstreams[0].bandwidth == config.upstreams[0].bandwidth);
 }
 
