@@ -1,10 +1,13 @@
-// What a request costs in the catalog, what the store adds to writing and hashing a file, and what
-// many small objects cost, beside plain files and plain RocksDB in the same run.
-// usage: storage_bench [DIRECTORY]; one JSON object a line.
+// What a request costs in the catalog, what the store adds to writing and hashing a file, what many
+// small objects cost, beside plain files and plain RocksDB in the same run; and a catalog of cards
+// without weights, beside what it is to take at most.
+// usage: storage_bench [--cards N] [DIRECTORY]; one JSON object a line. N = 0 leaves the cards out.
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <fcntl.h>
@@ -14,6 +17,7 @@
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "storage/git/objects.h"
 #include "storage/limits.h"
 #include "storage/store.h"
 
@@ -185,19 +189,105 @@ void bench_small_objects(const std::filesystem::path& directory) {
   print("8 KiB objects, 64 at a time/RocksDB put", kObjects / ours, kObjects / rocks, "objects/s");
 }
 
+RepoId card_repository(std::size_t i) {
+  return {.kind = RepoKind::Model,
+          .owner = fmt::format("owner-{}", i % 5000),
+          .name = fmt::format("model-{:07}-instruct", i)};
+}
+
+// As upstream tells them: a card of two kilobytes, a dozen fields.
+Publication card_publication(std::size_t i, const std::string& card, const Digest& object) {
+  Publication made;
+  made.repository = {.id = card_repository(i),
+                     .origin = "https://hub.example",
+                     .default_branch = "main",
+                     .upstream_info = {{"pipeline_tag", "text-generation"},
+                                       {"library_name", "transformers"},
+                                       {"downloads", i * 7},
+                                       {"likes", i % 1000},
+                                       {"tags", Json::Array{"license:mit", "region:us", "gguf",
+                                                            "base_model:quantized:owner/name"}}}};
+  made.files = {{.path = "README.md",
+                 .size_bytes = card.size(),
+                 .blob = git_object_id("blob", as_bytes(card)),
+                 .object = object}};
+  const auto snapshot = git::make_snapshot(made.files, {.message = "card"});
+  for (const auto& [oid, git_object] : snapshot.objects)
+    made.git_objects.emplace_back(
+        oid, GitObjectRecord{std::string(git::to_text(git_object.type)), git_object.bytes});
+  made.revision = {.commit = snapshot.commit,
+                   .git_commit = snapshot.commit,
+                   .tree = snapshot.tree,
+                   .title = "card",
+                   .selection = {.include = {"README.md"}}};
+  made.refs = {{"refs/heads/main", snapshot.commit}};
+  made.facts = {{"card", Json(Json::Object{{"license", "mit"}, {"number", i}})}};
+  return made;
+}
+
+void import_cards(Store& store, std::size_t first, std::size_t end) {
+  std::vector<std::string> cards;
+  for (std::size_t i = first; i < end; ++i)
+    cards.push_back(fmt::format("---\nlicense: mit\n---\n# Model {}\n{:x<2000}\n", i, ""));
+  std::vector<std::span<const std::byte>> bytes;
+  for (const std::string& card : cards) bytes.push_back(as_bytes(card));
+  const std::vector<Digest> objects = store.blobs().put_all(bytes);
+  std::vector<Publication> publications;
+  for (std::size_t i = first; i < end; ++i)
+    publications.push_back(card_publication(i, cards[i - first], objects[i - first]));
+  store.catalog().publish_all(publications);
+}
+
+// The peer is the promise of docs/performance.md.
+void bench_cards(const std::filesystem::path& directory, std::size_t cards) {
+  constexpr std::size_t kGroup = 500;
+  constexpr double kPerSecondMin = 5000, kLookupMicrosecondsMax = 100, kOpenSecondsMax = 2;
+  auto store = Store::open({.directory = directory / "cards"});
+  const double import = seconds([&] {
+    for (std::size_t at = 0; at < cards; at += kGroup)
+      import_cards(*store, at, std::min(at + kGroup, cards));
+  });
+  print(fmt::format("{} cards/imported", cards), static_cast<double>(cards) / import, kPerSecondMin,
+        "repositories/s");
+  store.reset();
+  const double open = seconds([&] { store = Store::open({.directory = directory / "cards"}); });
+  print(fmt::format("{} cards/opened", cards), open, kOpenSecondsMax, "s");
+  std::uint64_t sum = 0;
+  std::size_t at = 0;
+  const double lookups = seconds([&] {
+    for (std::size_t i = 0; i < kLookups; ++i) {
+      at = (at * 6364136223846793005ULL + 1442695040888963407ULL) % cards;
+      const RepoId repo = card_repository(at);
+      sum += store->catalog().find_repository(repo)->origin.size();
+      const auto commit = store->catalog().resolve(repo, "main");
+      sum += store->catalog().find_file(repo, *commit, "README.md")->size_bytes;
+    }
+  });
+  print(fmt::format("{} cards/looked up", cards), lookups / kLookups * 1e6, kLookupMicrosecondsMax,
+        sum > 0 ? "us" : "");
+}
+
 }  // namespace
 }  // namespace holdfast::storage
 
 int main(int argc, char** argv) {
   namespace fs = std::filesystem;
   using namespace holdfast::storage;
-  const fs::path directory = (argc > 1 ? fs::path(argv[1]) : fs::temp_directory_path()) /
-                             fmt::format("holdfast-storage-bench-{}", ::getpid());
+  std::size_t cards = 100'000;
+  fs::path parent = fs::temp_directory_path();
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--cards" && i + 1 < argc)
+      cards = std::stoull(argv[++i]);
+    else
+      parent = argv[i];
+  }
+  const fs::path directory = parent / fmt::format("holdfast-storage-bench-{}", ::getpid());
   fs::create_directories(directory);
   bench_lookup(directory, "lookup-small", 1000, kSmallFiles);
   bench_lookup(directory, "lookup-file", kSmallObjectMax + 1, kOpenFilesMax);
   bench_ingest(directory);
   bench_small_objects(directory);
+  if (cards > 0) bench_cards(directory, cards);
   fs::remove_all(directory);
   return 0;
 }
