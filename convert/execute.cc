@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 #include "convert/ggml_type.h"
 #include "convert/gguf_writer.h"
@@ -39,6 +40,9 @@ struct InFlight {
   std::vector<Encoded> encoded;
   std::uint64_t memory = 0;
 };
+
+// Slabs in flight, for each thread: more only fall out of the cache before the lanes come to them.
+constexpr std::size_t kSlabsAheadMax = 8;
 
 // What happens to encoded slabs: in slab order, one at a time. Hashing; for each output writing the
 // file; at last retiring the slab, when all others have seen it. A hash cannot be cut, so lanes are
@@ -149,7 +153,8 @@ class Pipeline {
         write(i, slab, in_flight.encoded[alike(i, slab)]);
       });
     }
-    lane_work_.emplace_back([this](const Slab& slab, const InFlight&) { retire(slab); });
+    lane_work_.emplace_back(
+        [this](const Slab& slab, InFlight& in_flight) { retire(slab, in_flight); });
   }
 
   // Hashes side by side take less time in all, but their lane is one thread's: where there are more
@@ -259,7 +264,10 @@ class Pipeline {
   }
 
   std::optional<Step> encode_step(const State& state) const {
-    if (state.next == slabs_.size()) return std::nullopt;
+    const std::size_t ahead = state.next - state.lanes.back().next;
+    if (state.next == slabs_.size() || ahead >= kSlabsAheadMax * thread_count()) {
+      return std::nullopt;
+    }
     const Slab& slab = slabs_[state.next];
     const std::uint64_t memory =
         memory_bytes(slab, lead_.tensors[slab.tensor], checkpoint_, formats(slab));
@@ -269,12 +277,13 @@ class Pipeline {
     return Step{.slab = state.next, .memory = memory};
   }
 
-  InFlight process(const Slab& slab, std::uint64_t memory) const {
+  InFlight process(const Slab& slab, std::uint64_t memory) {
     InFlight result{.memory = memory};
-    result.values = read_slab(slab, lead_.tensors[slab.tensor], checkpoint_, files_);
+    const Source source{.checkpoint = checkpoint_, .files = files_, .pool = pool_};
+    result.values = read_slab(slab, lead_.tensors[slab.tensor], source);
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       result.encoded.push_back(alike(i, slab) == i
-                                   ? encode_slab(slab, target(i, slab), checkpoint_, result.values)
+                                   ? encode_slab(slab, target(i, slab), result.values, source)
                                    : Encoded{});
     }
     return result;
@@ -317,7 +326,8 @@ class Pipeline {
   }
 
   void end_tensor_feeds(const Slab& slab, InFlight& in_flight) {
-    in_flight.values = {};
+    pool_.give(std::exchange(in_flight.values.bytes, {}));
+    pool_.give(std::exchange(in_flight.values.run, {}));
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       record(i, slab).sums.add(in_flight.encoded[alike(i, slab)].sums);
     }
@@ -372,7 +382,8 @@ class Pipeline {
     if (slab.last) file(output, slab).write(tensor_end(output, slab), padding(output, slab));
   }
 
-  void retire(const Slab& slab) {
+  void retire(const Slab& slab, InFlight& in_flight) {
+    for (Encoded& encoded : in_flight.encoded) pool_.give(std::move(encoded.bytes));
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       const PlannedTensor& tensor = target(i, slab);
       const GgmlType& type = ggml_type(tensor.format);
@@ -396,6 +407,7 @@ class Pipeline {
   const Plan& lead_;
   std::vector<Slab> slabs_;
   SourceFiles files_;
+  BytePool pool_;
   SourceDigests source_digests_;
   std::vector<LaneWork> lane_work_;
   std::vector<std::vector<std::size_t>> targets_;

@@ -16,12 +16,11 @@ using quantize::SourceType;
 constexpr std::uint64_t kMxSourceBytes = 16;  // of a block without its scale
 constexpr std::uint64_t kMxBlockBytes = 17;   // as ggml stores it: scale first
 
-Bytes read_elements(const TensorView& view, std::uint64_t bytes_each, const Checkpoint& checkpoint,
-                    const SourceFiles& files) {
-  const SourceTensor& source = checkpoint.tensors[view.source];
+Bytes read_elements(const TensorView& view, std::uint64_t bytes_each, const Source& source) {
+  const SourceTensor& tensor = source.checkpoint.tensors[view.source];
   const ElementRun run = run_of(view);
-  Bytes bytes(run.count * bytes_each);
-  files[source.file]->read(source.offset + run.first * bytes_each, bytes);
+  Bytes bytes = source.pool.take(run.count * bytes_each);
+  source.files[tensor.file]->read(tensor.offset + run.first * bytes_each, bytes);
   return bytes;
 }
 
@@ -73,12 +72,12 @@ const Fp8Table& fp8_values(SourceType type) {
 
 // The scales of the source rows [first, end), all of whose blocks.
 std::vector<float> read_scales(const TensorView& view, std::uint64_t first, std::uint64_t end,
-                               const Checkpoint& checkpoint, const SourceFiles& files) {
+                               const Source& source) {
   const std::uint64_t begin = first / view.scale_rows * view.scale_stride;
   const std::uint64_t count = ((end - 1) / view.scale_rows + 1) * view.scale_stride - begin;
   const TensorView run = {.source = view.scales, .first = begin, .columns = {count, 1}};
-  const Dtype& dtype = *checkpoint.tensors[view.scales].dtype;
-  const auto bytes = read_elements(run, dtype.bits / 8, checkpoint, files);
+  const Dtype& dtype = *source.checkpoint.tensors[view.scales].dtype;
+  const auto bytes = read_elements(run, dtype.bits / 8, source);
   std::vector<float> scales(count);
   quantize::encode_rows(Format::F32, *dtype.numeric, bytes, 1, count, {},
                         std::as_writable_bytes(std::span(scales)), nullptr);
@@ -94,18 +93,17 @@ void scale_codes(const Fp8Table& table, float scale, std::span<const std::byte> 
 }
 
 // Each number times the scale of its block, in float32, as the peer does it.
-ViewValues read_scaled(const TensorView& view, const Checkpoint& checkpoint,
-                       const SourceFiles& files) {
-  const SourceTensor& source = checkpoint.tensors[view.source];
-  const Fp8Table& table = fp8_values(*source.dtype->numeric);
+ViewValues read_scaled(const TensorView& view, const Source& source) {
+  const SourceTensor& tensor = source.checkpoint.tensors[view.source];
+  const Fp8Table& table = fp8_values(*tensor.dtype->numeric);
   const ElementRun run = run_of(view);
   if (run.count == 0) return {};
-  Bytes codes = read_elements(view, 1, checkpoint, files);
-  const std::uint64_t columns = source.shape.back();
+  Bytes codes = read_elements(view, 1, source);
+  const std::uint64_t columns = tensor.shape.back();
   const std::uint64_t first_row = run.first / columns;
   const std::uint64_t last_row = (run.first + run.count - 1) / columns;
-  const auto scales = read_scales(view, first_row, last_row + 1, checkpoint, files);
-  Bytes floats(run.count * sizeof(float));
+  const auto scales = read_scales(view, first_row, last_row + 1, source);
+  Bytes floats = source.pool.take(run.count * sizeof(float));
   // Where the run crosses a row of one block.
   for (std::uint64_t i = 0; i < run.count;) {
     const std::uint64_t row = (run.first + i) / columns, column = (run.first + i) % columns;
@@ -132,13 +130,12 @@ void repack_nibbles(std::span<const std::byte, kMxSourceBytes> source, std::byte
   }
 }
 
-ViewValues read_mx_blocks(const TensorView& view, const Checkpoint& checkpoint,
-                          const SourceFiles& files) {
-  Bytes run = read_elements(view, kMxSourceBytes, checkpoint, files);
+ViewValues read_mx_blocks(const TensorView& view, const Source& source) {
+  Bytes run = read_elements(view, kMxSourceBytes, source);
   const Bytes blocks = in_order(view, kMxSourceBytes, run);
   TensorView scale_view = view;
   scale_view.source = view.scales;
-  const Bytes scales = in_order(scale_view, 1, read_elements(scale_view, 1, checkpoint, files));
+  const Bytes scales = in_order(scale_view, 1, read_elements(scale_view, 1, source));
   ViewValues values{.bytes = Bytes(view.elements() * kMxBlockBytes),
                     .encoded = Format::MXFP4,
                     .run = std::move(run)};
@@ -152,21 +149,17 @@ ViewValues read_mx_blocks(const TensorView& view, const Checkpoint& checkpoint,
   return values;
 }
 
-ViewValues read_ggml_blocks(const TensorView& view, const Checkpoint& checkpoint,
-                            const SourceFiles& files) {
+ViewValues read_ggml_blocks(const TensorView& view, const Source& source) {
   const std::uint64_t bytes_each = view.blocks.bytes;
-  ViewValues values =
-      ordered_values(view, bytes_each, read_elements(view, bytes_each, checkpoint, files));
+  ViewValues values = ordered_values(view, bytes_each, read_elements(view, bytes_each, source));
   values.encoded = view.blocks.format;
   return values;
 }
 
-ViewValues read_plain(const TensorView& view, const Checkpoint& checkpoint,
-                      const SourceFiles& files) {
-  const std::uint64_t bytes_each = element_bytes(view, checkpoint);
-  ViewValues values =
-      ordered_values(view, bytes_each, read_elements(view, bytes_each, checkpoint, files));
-  values.type = *checkpoint.tensors[view.source].dtype->numeric;
+ViewValues read_plain(const TensorView& view, const Source& source) {
+  const std::uint64_t bytes_each = element_bytes(view, source.checkpoint);
+  ViewValues values = ordered_values(view, bytes_each, read_elements(view, bytes_each, source));
+  values.type = *source.checkpoint.tensors[view.source].dtype->numeric;
   return values;
 }
 
@@ -178,19 +171,18 @@ std::uint64_t element_bytes(const TensorView& view, const Checkpoint& checkpoint
   return checkpoint.tensors[view.source].dtype->bits / 8;
 }
 
-ViewValues read_view(const TensorView& view, const Checkpoint& checkpoint,
-                     const SourceFiles& files) {
+ViewValues read_view(const TensorView& view, const Source& source) {
   switch (view.packing) {
     case Packing::Scaled:
-      return read_scaled(view, checkpoint, files);
+      return read_scaled(view, source);
     case Packing::MxBlocks:
-      return read_mx_blocks(view, checkpoint, files);
+      return read_mx_blocks(view, source);
     case Packing::GgmlBlocks:
-      return read_ggml_blocks(view, checkpoint, files);
+      return read_ggml_blocks(view, source);
     case Packing::Plain:
       break;
   }
-  return read_plain(view, checkpoint, files);
+  return read_plain(view, source);
 }
 
 std::uint64_t read_memory_bytes(const TensorView& view, const Checkpoint& checkpoint) {

@@ -30,8 +30,14 @@ struct ViewValues {
   std::span<const std::byte> file_bytes() const noexcept { return run.empty() ? bytes : run; }
 };
 
-ViewValues read_view(const TensorView& view, const Checkpoint& checkpoint,
-                     const SourceFiles& files);
+// What reading draws on. Borrowed.
+struct Source {
+  const Checkpoint& checkpoint;
+  const SourceFiles& files;
+  BytePool& pool;
+};
+
+ViewValues read_view(const TensorView& view, const Source& source);
 
 // Memory that read_view takes at its peak.
 std::uint64_t read_memory_bytes(const TensorView& view, const Checkpoint& checkpoint);

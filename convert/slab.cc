@@ -193,8 +193,7 @@ std::uint64_t memory_bytes(const Slab& slab, const PlannedTensor& tensor,
   return bytes;
 }
 
-ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
-                     const SourceFiles& files) {
+ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Source& source) {
   ViewValues values;
   if (tensor.draft.parts.empty()) {
     const auto bytes = std::as_bytes(std::span(tensor.draft.values));
@@ -203,17 +202,17 @@ ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkp
   }
   const TensorView view = view_of(slab, tensor);
   try {
-    return apply(tensor.draft.op, read_view(view, checkpoint, files), slab.elements);
+    return apply(tensor.draft.op, read_view(view, source), slab.elements);
   } catch (const quantize::ValueError& error) {
-    fail_value(slab, tensor, checkpoint, error);
+    fail_value(slab, tensor, source.checkpoint, error);
   }
 }
 
-Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const Checkpoint& checkpoint,
-                    const ViewValues& values) {
+Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const ViewValues& values,
+                    const Source& source) {
   if (values.encoded) {
     if (*values.encoded == target.format) return {.bytes = values.bytes, .sums = {}};
-    return encode_slab(slab, target, checkpoint, decoded(values, slab.elements));
+    return encode_slab(slab, target, decoded(values, slab.elements), source);
   }
   const GgmlType& type = ggml_type(target.format);
   const std::uint64_t row = target.draft.ne.empty() ? 1 : target.draft.ne.front();
@@ -223,10 +222,10 @@ Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const Checkpo
   assert(whole_rows || type.block_values == 1);
   const std::uint64_t row_values = whole_rows ? row : slab.elements;
   Encoded encoded;
-  encoded.bytes.resize(slab.elements / type.block_values * type.block_bytes);
+  encoded.bytes = source.pool.take(slab.elements / type.block_values * type.block_bytes);
   if (slab.elements == 0) return encoded;
   for (const Rows& rows : rows_by_importance(slab, target, row_values)) {
-    encode_rows_of(slab, target, checkpoint, values, row_values, rows, encoded);
+    encode_rows_of(slab, target, source.checkpoint, values, row_values, rows, encoded);
   }
   return encoded;
 }

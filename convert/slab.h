@@ -44,12 +44,11 @@ TensorView view_of(const Slab& slab, const PlannedTensor& tensor);
 // The slab's values as they come from the source, after reordering and the
 // tensor's ValueOp. Error(Corrupt) naming file and tensor for a value that is
 // no finite number.
-ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
-                     const SourceFiles& files);
+ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Source& source);
 
 // In the format of `target`, an output's tensor of the same draft. Error(Corrupt) as above, and
 // where a block's scale overflows though the plan forbids it.
-Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const Checkpoint& checkpoint,
-                    const ViewValues& values);
+Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const ViewValues& values,
+                    const Source& source);
 
 }  // namespace holdfast::convert
