@@ -78,6 +78,7 @@ ModelShape model_shape(std::string_view architecture, const Metadata& metadata) 
 void set_pruned_blocks(const ModelShape& shape, const QuantizerOptions& options,
                        const FileType& file_type, Metadata& metadata) {
   if (options.pruned_layers.empty()) return;
+  prune(metadata, shape.architecture, options.pruned_layers, shape.blocks);
   const std::string key = block_count_key(shape.architecture);
   if (file_type.rules == TypeRules::Quantizer) metadata.erase(key);
   metadata.set(key, static_cast<std::uint32_t>(shape.blocks - options.pruned_layers.size()));

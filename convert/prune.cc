@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <optional>
+#include <utility>
+#include <variant>
 
 #include "storage/base/error.h"
 
@@ -30,6 +32,24 @@ std::string renamed(const BlockName& block, std::uint64_t number) {
   return std::string(kBlock) + std::to_string(number) + std::string(block.rest);
 }
 
+template <class Value>
+bool prune_list(Value&, const std::set<std::uint64_t>&, std::uint64_t) {
+  return false;
+}
+
+template <class Value>
+bool prune_list(std::vector<Value>& list, const std::set<std::uint64_t>& layers,
+                std::uint64_t blocks) {
+  if (list.size() != blocks) return false;
+  std::uint64_t layer = 0;
+  std::vector<Value> kept;
+  for (const auto& value : list) {
+    if (!layers.contains(layer++)) kept.push_back(value);
+  }
+  list = std::move(kept);
+  return true;
+}
+
 }  // namespace
 
 std::vector<DraftTensor> prune(std::vector<DraftTensor> drafts,
@@ -52,6 +72,20 @@ std::vector<DraftTensor> prune(std::vector<DraftTensor> drafts,
     draft.name = renamed(*block, block->number - static_cast<std::uint64_t>(before));
   }
   return drafts;
+}
+
+void prune(Metadata& metadata, std::string_view architecture, const std::set<std::uint64_t>& layers,
+           std::uint64_t blocks) {
+  const std::string prefix = std::string(architecture) + ".";
+  const Metadata before = metadata;
+  for (const MetadataEntry& entry : before.entries()) {
+    // The sections of rotary dimensions are no list of layers, however many there are.
+    if (!entry.key.starts_with(prefix) || entry.key.ends_with(".dimension_sections")) continue;
+    MetadataValue value = entry.value;
+    if (std::visit([&](auto& list) { return prune_list(list, layers, blocks); }, value)) {
+      metadata.set(entry.key, std::move(value));
+    }
+  }
 }
 
 std::string name_before_pruning(std::string_view name, const std::set<std::uint64_t>& layers) {

@@ -182,8 +182,7 @@ class Publisher {
     for (const DerivedFile& file : added) {
       if (!file.lease_key.empty()) publication.leases.push_back(file.lease_key);
     }
-    // First: rows of a revision that never appears are harmless, a revision without them is not.
-    store_.catalog().put_facts(target_, snapshot.commit, recipes(files, added));
+    publication.facts = recipes(files, added);
     store_.catalog().publish(publication);
     const std::string repo = to_text(target_), commit = to_hex(snapshot.commit);
     store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});

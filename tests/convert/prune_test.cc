@@ -42,6 +42,25 @@ TEST_CASE("convert/prune: each new name leads back to the old one") {
   CHECK(name_before_pruning("output.weight", layers) == "output.weight");
 }
 
+TEST_CASE("convert/prune: lists of a value for each layer lose those of the layers left out") {
+  using Numbers = std::vector<std::int32_t>;
+  Metadata metadata;
+  metadata.set("llama.attention.head_count_kv", Numbers{4, 5, 6});
+  metadata.set("llama.attention.pattern", std::vector<bool>{true, false, true});
+  metadata.set("llama.rope.dimension_sections", Numbers{1, 2, 3});
+  metadata.set("llama.other", Numbers{1, 2});
+  metadata.set("llama.block_count", std::uint32_t{3});
+  metadata.set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b", "c"});
+  prune(metadata, "llama", {1}, 3);
+  CHECK(*metadata.find("llama.attention.head_count_kv") == MetadataValue(Numbers{4, 6}));
+  CHECK(*metadata.find("llama.attention.pattern") == MetadataValue(std::vector<bool>{true, true}));
+  CHECK(*metadata.find("llama.rope.dimension_sections") == MetadataValue(Numbers{1, 2, 3}));
+  CHECK(*metadata.find("llama.other") == MetadataValue(Numbers{1, 2}));
+  CHECK(*metadata.find("llama.block_count") == MetadataValue(std::uint32_t{3}));
+  CHECK(*metadata.find("tokenizer.ggml.tokens") ==
+        MetadataValue(std::vector<std::string>{"a", "b", "c"}));
+}
+
 TEST_CASE("convert/prune: layers that the model does not have, or all of them, are refused") {
   CHECK_THROWS_WITH_AS(
       prune({}, {1, 7}, 7),
