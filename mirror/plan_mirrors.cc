@@ -39,10 +39,8 @@ bool is_pattern_part(std::string_view part) noexcept {
 }
 
 bool means(const std::string& glob, const storage::Ref& ref) {
-  if (ref.name.starts_with(kPullRequests)) {
-    return glob.starts_with(kPullRequests) && glob_match(glob, ref.name);
-  }
-  if (glob_match(glob, ref.name)) return true;
+  if (ref.name.starts_with(kPullRequests) && !glob.starts_with(kPullRequests)) return false;
+  if (glob.starts_with("refs/")) return glob_match(glob, ref.name);
   for (const std::string_view prefix : {"refs/heads/", "refs/tags/"}) {
     if (ref.name.starts_with(prefix) && glob_match(glob, ref.name.substr(prefix.size()))) {
       return true;

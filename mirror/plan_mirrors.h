@@ -61,9 +61,9 @@ std::vector<ListedRepository> expand(const MirrorRule& rule, Upstream& upstream,
                                      std::optional<Time> since);
 
 // Of upstream's refs, those that the globs mean: "main", "v1.*", "refs/pr/3", and full commit ids
-// as refs without a name. Branches and tags by their short or full names; pull requests only by
-// "refs/pr/…". Without globs the default branch. In the order of the globs, each once.
-// `missing` has the globs without wildcards that meant nothing.
+// as refs without a name. Branches and tags by their short names, or by their full names as other
+// refs too; pull requests only by "refs/pr/…". Without globs the default branch. In the order of
+// the globs, each once. `missing` has the globs without wildcards that meant nothing.
 struct ChosenRefs {
   std::vector<storage::Ref> refs;
   std::vector<std::string> missing;

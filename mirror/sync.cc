@@ -47,6 +47,7 @@ Json::Object sync(const SyncRequest& request, storage::Store& store, storage::Jo
   std::vector<UpstreamConfig> upstreams = {request.upstream};
   std::ranges::copy(request.fallbacks, std::back_inserter(upstreams));
   const auto attempt = [&](std::size_t i) {
+    watch.listen_to(upstreams, i);
     SyncSession session(upstreams[i], store, context);
     return sync_from(request, i > 0, session, watch);
   };

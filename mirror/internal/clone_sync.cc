@@ -246,7 +246,7 @@ void CloneRun::copy_lfs(const storage::FileRecord& file) {
     progress_.done_bytes += part.size();
     context_.report(progress_);
   }
-  writer->commit(*file.object);
+  writer->commit(file.object);
   leases_.push_back(intent.lease_key);
 }
 

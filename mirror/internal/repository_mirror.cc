@@ -87,10 +87,11 @@ void RepositoryMirror::mirror_from(std::size_t upstream) {
   synced_.clear();
   skipped_.clear();
   failures_.clear();
+  watch_.listen_to(request_.upstreams, upstream);
   SyncSession& session = sessions_.at(upstream);
   session.upstream().start_evidence(false);
   session.reporter().phase("listing");
-  const std::vector<storage::Ref> refs = ask_refs(session);
+  const std::vector<storage::Ref> refs = ask_refs(session, upstream > 0);
   if (!gone_.empty()) return;
   const std::vector<RevisionChoice> choices = choose(session, refs);
   for (std::size_t i = 0; i < choices.size(); ++i) {
@@ -103,7 +104,7 @@ void RepositoryMirror::mirror_from(std::size_t upstream) {
 }
 
 // What we hold of a repository that upstream has no more is no hole: there is nothing to fetch.
-std::vector<storage::Ref> RepositoryMirror::ask_refs(SyncSession& session) {
+std::vector<storage::Ref> RepositoryMirror::ask_refs(SyncSession& session, bool fallback) {
   const bool pull_requests =
       std::ranges::any_of(request_.rule.revisions,
                           [](const std::string& glob) { return glob.starts_with("refs/pr/"); });
@@ -112,7 +113,8 @@ std::vector<storage::Ref> RepositoryMirror::ask_refs(SyncSession& session) {
     watch_.saw_refs(refs);
     return refs;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::NotFound || !store_.catalog().find_repository(repo_)) throw;
+    const bool held = store_.catalog().find_repository(repo_).has_value();
+    if (error.kind() != ErrorKind::NotFound || fallback || !held) throw;
     watch_.saw_nothing(error.what());
     gone_ = error.what();
     return {};

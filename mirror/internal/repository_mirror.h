@@ -52,7 +52,7 @@ class RepositoryMirror {
 
  private:
   void mirror_from(std::size_t upstream);
-  std::vector<storage::Ref> ask_refs(SyncSession& session);
+  std::vector<storage::Ref> ask_refs(SyncSession& session, bool fallback);
   std::vector<RevisionChoice> choose(SyncSession& session, std::span<const storage::Ref> refs);
   // False when the upstream is down and nobody else is left to ask.
   bool mirror_revision(std::size_t upstream, const RevisionChoice& choice);

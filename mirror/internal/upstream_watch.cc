@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "mirror/limits.h"
+#include "mirror/url.h"
 #include "storage/base/error.h"
 
 namespace holdfast::mirror {
@@ -57,6 +58,7 @@ UpstreamWatch::UpstreamWatch(storage::Catalog& catalog, storage::RepoId repo, Ev
 void UpstreamWatch::load() {
   if (const auto known = catalog_.find_repository(repo_)) {
     held_ = true;
+    origin_ = known->origin;
     gated_ = known->gated;
     license_ = license_of(known->upstream_info);
   }
@@ -132,7 +134,16 @@ void UpstreamWatch::note_change(std::optional<std::string>& value, const std::st
   value = now;
 }
 
+void UpstreamWatch::listen_to(std::span<const UpstreamConfig> upstreams, std::size_t speaker) {
+  const bool known =
+      origin_.empty() || std::ranges::any_of(upstreams, [&](const UpstreamConfig& upstream) {
+        return origin(parse_url(upstream.endpoint)) == origin_;
+      });
+  heeded_ = known && speaker == 0;
+}
+
 void UpstreamWatch::saw_refs(std::span<const storage::Ref> refs) {
+  if (!heeded_) return;
   if (std::exchange(gone_, false)) emit(EventKind::RepositoryBack, {});
   for (const storage::Ref& held : catalog_.refs(repo_)) {
     // Pull requests are listed only when they are asked for.
@@ -147,11 +158,12 @@ void UpstreamWatch::saw_refs(std::span<const storage::Ref> refs) {
 }
 
 void UpstreamWatch::saw_nothing(std::string_view reason) {
-  if (!held_ || std::exchange(gone_, true)) return;
+  if (!heeded_ || !held_ || std::exchange(gone_, true)) return;
   emit(EventKind::RepositoryGone, {{"reason", reason}});
 }
 
 void UpstreamWatch::saw_info(const RemoteRevision& revision) {
+  if (!heeded_) return;
   if (!revision.name.empty()) note_change(name_, revision.name, EventKind::RepositoryRenamed);
   note_change(gated_, revision.gated, EventKind::GatingChanged);
   note_change(license_, license_of(revision.info), EventKind::LicenseChanged);

@@ -5,6 +5,7 @@
 // One sync at a time uses one watch; not thread-safe. Nothing is written before save().
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "mirror/events.h"
+#include "mirror/sync.h"
 #include "mirror/upstream.h"
 #include "storage/catalog.h"
 
@@ -28,6 +30,10 @@ class UpstreamWatch {
   UpstreamWatch(storage::Catalog& catalog, storage::RepoId repo, EventSink& events);
 
   const storage::RepoId& repo() const noexcept { return repo_; }
+
+  // Who speaks from here on. What a fallback says is not heeded, for it may be behind; nor is
+  // another hub than those that the repository came from.
+  void listen_to(std::span<const UpstreamConfig> upstreams, std::size_t speaker);
 
   // All refs that upstream has; compared with those that are held here.
   void saw_refs(std::span<const storage::Ref> refs);
@@ -59,7 +65,9 @@ class UpstreamWatch {
   storage::RepoId repo_;
   EventSink& events_;
 
-  bool held_ = false;  // something of the repository is here
+  bool held_ = false;   // something of the repository is here …
+  std::string origin_;  // … and came from there
+  bool heeded_ = true;
   std::optional<std::string> name_, gated_, license_;
   bool gone_ = false;
   std::set<std::string> refs_gone_;

@@ -220,6 +220,39 @@ TEST_CASE("mirror/mirror: a fallback that is behind moves no ref back") {
   CHECK(fixture.events.take("ref").empty());
 }
 
+TEST_CASE(
+    "mirror/mirror: what a fallback does not have, or another hub, is not what upstream deleted") {
+  MirrorFixture fixture;
+  fakes::HubImposter second;
+  fixture.add("org/m", "one");
+  fixture.add("org/m", "two", "refs/tags/v1");
+  fixture.hub.set_info("org/m", {{"gated", "manual"}});
+  second.add_revision("org/m", MirrorFixture::files_of("three"));
+  fixture.run(kRule);
+  fixture.events.take();
+  MirrorRequest request = fixture.request(kRule);
+  request.upstreams.push_back(fixture.upstream(second, "second"));
+  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .count = -1});
+  fixture.run(request);
+  second.remove_repository("org/m");
+  CHECK(number_of(fixture.run(request), "holes") == 1);
+  fixture.hub.clear_scripts();
+  second.add_revision("org/m", MirrorFixture::files_of("four"));
+  SyncRequest other{.repo = kRepo};
+  other.upstream = fixture.upstream(second, "other");
+  other.events = &fixture.events;
+  fakes::HubImposter third;
+  third.add_revision("org/m", MirrorFixture::files_of("five"));
+  other.upstream.endpoint = third.endpoint();
+  sync(other, *fixture.store, fixture.context);
+  for (const std::string& event : fixture.events.take()) {
+    CAPTURE(event);
+    CHECK_FALSE(event.starts_with("ref-deleted"));
+    CHECK_FALSE(event.starts_with("gating-changed"));
+    CHECK_FALSE(event.starts_with("repository-gone"));
+  }
+}
+
 TEST_CASE("mirror/sync: by hand the next upstream is asked too, and the result says who answered") {
   SyncFixture fixture;
   SyncRequest request = fixture.request();

@@ -78,11 +78,10 @@ TEST_CASE(
 
 TEST_CASE("mirror/plan_mirrors: refs are chosen by globs, each once, and missing words are named") {
   const auto oid = [](char digit) { return *parse_git_oid(std::string(40, digit)); };
-  const std::vector<storage::Ref> refs = {{"refs/heads/main", oid('1')},
-                                          {"refs/heads/dev/a", oid('2')},
-                                          {"refs/tags/v1.0", oid('3')},
-                                          {"refs/tags/v1.1", oid('4')},
-                                          {"refs/pr/7", oid('5')}};
+  const std::vector<storage::Ref> refs = {
+      {"refs/heads/main", oid('1')}, {"refs/heads/dev/a", oid('2')},
+      {"refs/tags/v1.0", oid('3')},  {"refs/tags/v1.1", oid('4')},
+      {"refs/pr/7", oid('5')},       {"refs/convert/parquet", oid('6')}};
 
   struct Case {
     std::vector<std::string> globs;
@@ -97,6 +96,8 @@ TEST_CASE("mirror/plan_mirrors: refs are chosen by globs, each once, and missing
       {{"*"}, {0, 1, 2, 3}, {}},
       {{"refs/tags/*", "v1.0"}, {2, 3}, {}},
       {{"refs/pr/*"}, {4}, {}},
+      {{"refs/c*"}, {5}, {}},
+      {{"refs/*"}, {0, 1, 2, 3, 5}, {}},
       {{"dev/*"}, {1}, {}},
       {{"v2.*"}, {}, {}},
       {{"v2", "main"}, {0}, {"v2"}},
