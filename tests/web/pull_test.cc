@@ -1,6 +1,8 @@
 // Pull-through from end to end: real sockets on both sides, an upstream with bad manners.
 #include <array>
 #include <atomic>
+#include <cstdlib>
+#include <iostream>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -244,6 +246,34 @@ TEST_CASE("web/pull: an unknown revision of a mirrored repository is pulled, of 
   CHECK(client.ask("GET", "/org/own/resolve/main/a.txt").body == "a");
   CHECK(client.ask("GET", "/org/own/resolve/v2/a.txt").status == 404);
   CHECK(site.hub.requests() == requests);
+}
+
+TEST_CASE("web/pull: a history that was mirrored in full is cloned in full") {
+  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") != 0) {
+    std::cout << "SKIPPED: git does not run\n";
+    return;
+  }
+  const mirror::TempDir git;
+  PullSite site({.git_root = git.path()});
+  auto files = mirror::sample_files();
+  for (int i = 0; i < 5; ++i) {
+    files[1].content = fakes::content_of("# Version " + std::to_string(i));
+    site.commit = site.hub.add_revision("org/m", files);
+  }
+  mirror::FakeContext context;
+  mirror::SyncRequest request{
+      .repo = site.repo, .upstream = site.source().upstreams.front(), .full_history = true};
+  mirror::sync(request, *site.store, context);
+  const std::string clone = (site.temp.path() / "clone").string();
+  const std::string quiet = " >/dev/null 2>&1";
+  const std::string command =
+      "export HOME=" + site.temp.path().string() +
+      " GIT_CONFIG_NOSYSTEM=1 GIT_LFS_SKIP_SMUDGE=1 GIT_TERMINAL_PROMPT=0; git clone -q http://" +
+      site.server.address() + "/org/m " + clone + quiet + " && cd " + clone +
+      " && git fsck --full --strict" + quiet + " && test $(git rev-list HEAD | wc -l) = 6" +
+      " && test $(git rev-parse HEAD) = " + to_hex(site.commit) +
+      " && test ! -e .git/shallow && git show HEAD~2:README.md | grep -q 'Version 2'";
+  CHECK(std::system(command.c_str()) == 0);
 }
 
 TEST_CASE("web/pull: offline nothing is asked, and the attempt is counted") {
