@@ -154,7 +154,7 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
   const bool copies = from.is_already(format);
   RowMeans means(from, row_values);
   StripSums strip_sums;
-  alignas(64) float values[kStripValues], weights[kStripValues], decoded[kStripValues];
+  alignas(64) float values[kStripValues], weights[kStripValues];
   float mean_square[kStripValues / 32];
   const std::uint64_t total = rows * row_values;
   for (std::uint64_t begin = 0; begin < total; begin += kStripValues) {
@@ -175,10 +175,7 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
       strip.mean_square = mean_square;
     }
     encode(strip, blocks);
-    if (sums != nullptr) {
-      row.decode(blocks, count, decoded);
-      strip_sums.add(values, decoded, count);
-    }
+    if (sums != nullptr) strip_sums.add(row, values, blocks, count);
   }
   if (sums != nullptr) sums->add(strip_sums.total());
 }

@@ -176,17 +176,23 @@ bool Widen(SourceType type, const std::byte* source, std::size_t count, float* o
 }
 
 // Of whole sets of places. False, and nothing is added, where the errors leave float32.
-bool AddErrors(const float* source, const float* decoded, std::size_t count, PlacedSums& sums) {
+bool AddErrors(const FormatInfo& format, const float* source, const std::byte* blocks,
+               std::size_t count, PlacedSums& sums) {
+  alignas(64) float decoded[kPieceValues];
   Floats largest = hn::Zero(kFloat);
   RunSum error, product;
-  for (std::size_t i = 0; i < count; i += kSumPlaces) {
-    for (std::size_t p = 0; p < kVectors; ++p) {
-      const Floats x = hn::LoadU(kFloat, source + i + p * kLanes);
-      const Floats y = hn::LoadU(kFloat, decoded + i + p * kLanes);
-      const Floats difference = x - y;
-      largest = LargerMagnitude(largest, difference);
-      error.add(p, difference * difference);
-      product.add(p, x * y);
+  for (std::size_t at = 0; at < count; at += kPieceValues) {
+    const std::size_t piece = std::min(kPieceValues, count - at);
+    format.decode(blocks + row_bytes(format, at), piece, decoded);
+    for (std::size_t i = 0; i < piece; i += kSumPlaces) {
+      for (std::size_t p = 0; p < kVectors; ++p) {
+        const Floats x = hn::LoadU(kFloat, source + at + i + p * kLanes);
+        const Floats y = hn::Load(kFloat, decoded + i + p * kLanes);
+        const Floats difference = x - y;
+        largest = LargerMagnitude(largest, difference);
+        error.add(p, difference * difference);
+        product.add(p, x * y);
+      }
     }
   }
   if (!error.all_below(kTameMost * kTameMost)) return false;
@@ -229,13 +235,15 @@ bool StripSums::widen(SourceType type, const std::byte* source, std::size_t coun
   return HWY_DYNAMIC_DISPATCH(Widen)(type, source, count, out, &placed_);
 }
 
-void StripSums::add(const float* source, const float* decoded, std::size_t count) noexcept {
+void StripSums::add(const FormatInfo& format, const float* source, const std::byte* blocks,
+                    std::size_t count) noexcept {
   const std::size_t whole = count / kSumPlaces * kSumPlaces;
   wide_.count += count;
-  if (!placed_.is_tame || !HWY_DYNAMIC_DISPATCH(AddErrors)(source, decoded, whole, placed_)) {
-    add_wide(source, decoded, whole, !placed_.is_tame);
+  if (!placed_.is_tame ||
+      !HWY_DYNAMIC_DISPATCH(AddErrors)(format, source, blocks, whole, placed_)) {
+    add_wide(format, source, blocks, whole, !placed_.is_tame);
   }
-  add_wide(source + whole, decoded + whole, count - whole, true);
+  add_wide(format, source + whole, blocks + row_bytes(format, whole), count - whole, true);
 }
 
 void StripSums::add_copy(const float* source, std::size_t count) noexcept {
@@ -243,6 +251,16 @@ void StripSums::add_copy(const float* source, std::size_t count) noexcept {
   is_copy_ = true;
   wide_.count += count;
   add_wide(source + first, source + first, count - first, true);
+}
+
+void StripSums::add_wide(const FormatInfo& format, const float* source, const std::byte* blocks,
+                         std::size_t count, bool with_squares) noexcept {
+  float decoded[kPieceValues];
+  for (std::size_t at = 0; at < count; at += kPieceValues) {
+    const std::size_t piece = std::min(kPieceValues, count - at);
+    format.decode(blocks + row_bytes(format, at), piece, decoded);
+    add_wide(source + at, decoded, piece, with_squares);
+  }
 }
 
 void StripSums::add_wide(const float* source, const float* decoded, std::size_t count,

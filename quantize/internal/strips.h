@@ -8,7 +8,7 @@
 
 namespace holdfast::quantize {
 
-// Values handled at a time: 8 KiB of floats, so that strip, weights and decoded copy stay in L1.
+// Values handled at a time: 8 KiB of floats, so that strip and weights stay in L1.
 inline constexpr std::size_t kStripValues = 2048;
 
 // Widens `count` elements, at most a strip. False when one of the results is not finite.
@@ -17,6 +17,9 @@ bool widen(SourceType type, const std::byte* source, std::size_t count, float* o
 // Sums stand in 32 places whatever the vector width, value i in place i mod 32, so that every CPU
 // adds in the same order: a strip in float32, hence 64 additions a place, and strips in double.
 inline constexpr std::size_t kSumPlaces = 32;
+
+// Values decoded at a time: a whole number of blocks of every format and of sets of places.
+inline constexpr std::size_t kPieceValues = 512;
 
 struct PlacedSums {
   alignas(64) double source[kSumPlaces] = {};
@@ -37,8 +40,10 @@ class StripSums {
   // As the function above, and starts a strip.
   bool widen(SourceType type, const std::byte* source, std::size_t count, float* out) noexcept;
 
-  // What encoding made of the strip that was widened last.
-  void add(const float* source, const float* decoded, std::size_t count) noexcept;
+  // What encoding made of the strip that was widened last: `blocks` are decoded again, a piece at a
+  // time, which stays in the nearest cache.
+  void add(const FormatInfo& format, const float* source, const std::byte* blocks,
+           std::size_t count) noexcept;
 
   // The same where it changed nothing; holds for all strips of an object or for none.
   void add_copy(const float* source, std::size_t count) noexcept;
@@ -46,6 +51,8 @@ class StripSums {
   ErrorSums total() const noexcept;
 
  private:
+  void add_wide(const FormatInfo& format, const float* source, const std::byte* blocks,
+                std::size_t count, bool with_squares) noexcept;
   void add_wide(const float* source, const float* decoded, std::size_t count,
                 bool with_squares) noexcept;
 
