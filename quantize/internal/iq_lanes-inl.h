@@ -1,8 +1,8 @@
 // search_grid of internal/iq_search.h, in lanes. The trials of a sub-block do not depend on each
 // other, so they stand side by side: one lane rounds, and later sums up, one trial. Groups that are
 // off the grid have their neighbours side by side: their distances are sums of table entries, one
-// table per value, made once per group and scale (or, with narrow vectors and short lists, have the
-// trials side by side there too).
+// table per value, made once per group and scale (or, where lists are short, have the trials side
+// by side there too).
 #if defined(HOLDFAST_IQ_LANES_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef HOLDFAST_IQ_LANES_INL_H
 #undef HOLDFAST_IQ_LANES_INL_H
@@ -81,7 +81,7 @@ class GridLanes {
   static constexpr std::size_t kPadded = T::kPadded, kRow = T::kRow;
   static constexpr int kBits = T::kBits;
   // Lists of groups of four are short: seven to eleven on average, against ten to sixty.
-  static constexpr bool kByTrial = kDimension == 4 && !HOLDFAST_PAIRS;
+  static constexpr bool kByTrial = kDimension == 4;
   // Marks a code that a neighbour search replaced.
   static constexpr std::uint32_t kOffGrid = 1u << 16;
 

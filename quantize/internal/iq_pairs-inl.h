@@ -58,7 +58,8 @@ class PairSearch {
 
  private:
   static constexpr std::size_t kLevels = 32 / kDimension;
-  static constexpr int kBits = kDimension == 8 ? 2 : 3;
+  static constexpr int kBits = 2;
+  static_assert(kDimension == 8);  // groups of four have their trials side by side
 
   struct alignas(64) Sixteen {
     float v[16];
@@ -74,18 +75,9 @@ class PairSearch {
     return Floats{_mm512_mask_mov_ps(Splat(first).raw, 0xff00, Splat(second).raw)};
   }
 
-  // The tables of four levels repeat every 128 bits, those of eight in either half.
+  // The tables repeat every 128 bits.
   static HWY_INLINE Floats LookUp(Floats table, __m512i index) {
-    if constexpr (kDimension == 8) {
-      return Floats{_mm512_permutevar_ps(table.raw, index)};
-    } else {
-      const __m512i mask = _mm512_set1_epi32(7);
-      const __m512i half =
-          _mm512_mask_mov_epi32(_mm512_setzero_si512(), 0xff00, _mm512_set1_epi32(8));
-      const __m512i within =
-          _mm512_ternarylogic_epi32(index, mask, half, 0xea);  // index & 7 | half
-      return Floats{_mm512_permutexvar_ps(within, table.raw)};
-    }
+    return Floats{_mm512_permutevar_ps(table.raw, index)};
   }
 
   // Distances of eight candidates at either scale, summed left to right.

@@ -33,8 +33,9 @@ struct GridTrials {
   static constexpr std::size_t kLevels = 32 / kDimension;  // per table, used or not
   static constexpr int kBits = LevelTables<kDimension>::kBits;
   static constexpr std::size_t kTrials = 2 * F::kShape.trials + 1;
-  // Trials that are computed: with wide vectors the last one may be half a vector.
-  static constexpr std::size_t kStep = kLanes == 16 ? 8 : kLanes;
+  // Trials that are computed: with wide vectors the last one may be half a vector, except where the
+  // neighbours of all trials are looked for side by side.
+  static constexpr std::size_t kStep = kLanes == 16 && kDimension != 4 ? 8 : kLanes;
   static constexpr std::size_t kPadded = (kTrials + kStep - 1) / kStep * kStep;
   static constexpr std::size_t kRow = (kTrials + kLanes - 1) / kLanes * kLanes;
 
