@@ -30,7 +30,8 @@ constexpr std::size_t kCacheBytes = 64ULL << 20;
 constexpr std::size_t kWriteBufferBytes = 8ULL << 20;
 constexpr std::uint64_t kBlobFileBytes = 64ULL << 20;
 constexpr std::uint64_t kSmallValueInline = 4ULL << 10;  // larger small objects go to blob files
-constexpr std::uint64_t kWalBytesMax = 128ULL << 20;
+constexpr std::uint64_t kWalBytesMax = 64ULL << 20;      // read back at open
+constexpr std::uint64_t kLogBytesLeft = 4ULL << 20;      // by a close
 constexpr int kBloomBitsPerKey = 10;
 constexpr std::uint64_t kUnknownLog = UINT64_MAX;
 
@@ -164,6 +165,13 @@ Database::Database(const std::filesystem::path& directory, Use use, rocksdb::Env
 }
 
 Database::~Database() {
+  // What is long to read back from the log is written out now instead of at the next open.
+  rocksdb::VectorLogPtr logs;
+  std::uint64_t log_bytes = 0;
+  if (db_->GetSortedWalFiles(logs).ok())
+    for (const auto& log : logs) log_bytes += log->SizeFileBytes();
+  if (log_bytes > kLogBytesLeft && failed_log_ == 0)
+    db_->Flush(rocksdb::FlushOptions(), {handles_.begin(), handles_.end()}).PermitUncheckedError();
   for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
   db_->Close();
 }
