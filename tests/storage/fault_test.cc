@@ -2,13 +2,15 @@
 // a write or does half of it. The work says so, nothing acknowledged is lost, nothing half
 // published, and the work comes to its end once the disk is well again.
 #include <filesystem>
+#include <sstream>
+#include <string>
 
 #include <doctest/doctest.h>
 
 #include "storage/backup.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
-#include "storage/internal/local_store.h"
+#include "storage/internal/disk.h"
 #include "tests/fakes/step_disk.h"
 #include "tests/powercut/workload.h"
 #include "tests/storage/care_fixture.h"
@@ -42,6 +44,18 @@ struct Base {
   StepDisk disk;
 };
 
+// What was acknowledged and must be there. A commit that fails gives its file up with all that was
+// staged in it: after a failed sync the kernel may have dropped any of its pages. On a disk that
+// fails for good not even that can be written down, and the file stays for the next process.
+std::string acks_that_hold(const fs::path& acks, Fault fault) {
+  std::istringstream lines(read_file(acks));
+  std::string held;
+  for (std::string line; std::getline(lines, line);)
+    if ((fault != Fault::Io && fault != Fault::ShortWrite) || !line.starts_with("staged "))
+      held += line + "\n";
+  return held;
+}
+
 // Works on with a fault at `step`; false when the work ended before it.
 bool strike(const Base& base, const Case& fault, int step) {
   CAPTURE(step);
@@ -58,7 +72,7 @@ bool strike(const Base& base, const Case& fault, int step) {
     CHECK((error.kind() == fault.expected || error.kind() == ErrorKind::Io));
     CHECK(std::string(error.what()).find(scratch.path().string()) != std::string::npos);
   }
-  CHECK(check_workload(work.data, read_file(work.acks)) == 0);
+  CHECK(check_workload(work.data, acks_that_hold(work.acks, fault.fault)) == 0);
   if (step % kFinishEvery == 0) {
     run_workload(work, storage::real_disk());
     CHECK(check_workload(work.data, read_file(work.acks)) == 0);
@@ -70,34 +84,11 @@ bool strike(const Base& base, const Case& fault, int step) {
 TEST_CASE("storage/fault: at any change of a sync, a conversion, a removal and a gc") {
   const Base base;
   for (const Case& fault : kCases) {
-    CAPTURE(fault.name);
+    INFO(fault.name);
     int step = 1;
     while (strike(base, fault, step)) ++step;
     CHECK(step > 100);
   }
-}
-
-TEST_CASE("storage/fault: a disk that was full for a while needs no restart") {
-  const Base base;
-  const Workload work{.data = base.path() / "data", .acks = base.path() / "acks", .rounds = 3};
-  StepDisk disk;
-  WorkloadClock clock;
-  const auto store = storage::open_local_store({.directory = work.data, .clock = &clock}, disk);
-  int failures = 0;
-  for (int step = 3; step < 200; step += 7) {
-    disk.arm(Fault::NoSpace, step);
-    try {
-      run_workload(work, *store, clock);
-    } catch (const Error& error) {
-      CHECK(error.kind() == ErrorKind::NoSpace);
-      ++failures;
-    }
-    disk.heal();
-    CHECK(check_workload(*store, read_file(work.acks)) == 0);
-  }
-  CHECK(failures > 3);
-  run_workload(work, *store, clock);
-  CHECK(check_workload(*store, read_file(work.acks)) == 0);
 }
 
 struct HasDisk {
