@@ -19,8 +19,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kDirectoryFilesMax = 100'000;
 
 bool is_inside(const fs::path& root, const fs::path& path) {
-  const auto [root_end, ignored] =
-      std::mismatch(root.begin(), root.end(), path.begin(), path.end());
+  const auto [root_end, ignored] = std::ranges::mismatch(root, path);
   return root_end == root.end();
 }
 

@@ -83,7 +83,7 @@ History history_from_git(const RemoteGit& git, const GitOid& commit,
     file.mode = found->second.first;
     const auto blob = git.objects.find(file.blob);
     const bool is_object = !file.lfs && file.object.has_value();
-    if (!is_object && blob != git.objects.end()) history.objects.push_back(*blob);
+    if (!is_object && blob != git.objects.end()) history.objects.emplace_back(*blob);
   }
   if (walk.files().size() != files.size()) {
     fail(ErrorKind::Corrupt, "upstream lists " + std::to_string(files.size()) +

@@ -73,7 +73,8 @@ void GitFetchReader::add(std::span<const std::byte> bytes) {
 std::size_t GitFetchReader::take_line(std::string_view buffer) {
   if (buffer.size() < kLengthDigits) return 0;
   std::size_t length = 0;
-  std::from_chars(buffer.data(), buffer.data() + kLengthDigits, length, 16);
+  const std::string_view digits = buffer.substr(0, kLengthDigits);
+  std::from_chars(digits.data(), digits.data() + digits.size(), length, 16);
   if (length > buffer.size()) return 0;
   PktReader reader(buffer);
   const Pkt line = reader.next();

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -54,9 +55,9 @@ Json to_answer(int status, std::string_view body, std::string_view target) {
 // Opens the store in this process and answers from the same handlers that the server uses.
 class LocalClient final : public ApiClient {
  public:
-  LocalClient(const Config& config, const Environment& environment, StoreUse use)
+  LocalClient(const Config& config, Environment environment, StoreUse use)
       : config_(config),
-        environment_(environment),
+        environment_(std::move(environment)),
         store_(open_store(config, use)),
         services_{.store = *store_, .version = kVersion, .external_url = config.external_url} {}
 

@@ -250,7 +250,7 @@ std::filesystem::path default_data(const Environment& environment) {
 std::optional<std::filesystem::path> find_config_file(const ConfigFlags& flags,
                                                       const Environment& environment,
                                                       const std::filesystem::path& data) {
-  if (flags.config) return *flags.config;
+  if (flags.config) return flags.config;
   if (const auto path = environment("HOLDFAST_CONFIG")) return *path;
   for (const std::filesystem::path& path :
        {data / "holdfast.toml", std::filesystem::path("/etc/holdfast/holdfast.toml")}) {

@@ -1,7 +1,8 @@
 #include "ops/signals.h"
 
+#include <csignal>
+
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 namespace holdfast::ops {
@@ -39,7 +40,8 @@ Signals::Signals() {
 Signals::~Signals() {
   thread_.request_stop();
   // Wakes the thread and nobody else; a poll instead would cost every verb its period.
-  pthread_kill(thread_.native_handle(), SIGTERM);
+  pthread_kill(thread_.native_handle(),
+               SIGTERM);  // NOLINT(*-bad-signal-to-kill-thread): it waits for it
 }
 
 }  // namespace holdfast::ops
