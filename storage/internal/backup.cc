@@ -1,6 +1,7 @@
 // The copy of a store that grows with it: catalog by checkpoint, objects by link or copy. The
 // BACKUP file, switched last, says which copy of the catalog counts; all that this one names is
 // there.
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <set>
@@ -25,8 +26,7 @@ constexpr std::uint64_t kFormatFileMax = 64 << 10;
 // Whether `inner` is `outer` or lies below it.
 bool lies_within(const fs::path& inner, const fs::path& outer) {
   const fs::path a = fs::weakly_canonical(inner), b = fs::weakly_canonical(outer);
-  const auto [end_a, end_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  return end_b == b.end();
+  return std::ranges::mismatch(a, b).in2 == b.end();
 }
 
 class Backup {
