@@ -55,7 +55,9 @@ Response dress_error(const Call& call, Response response) {
                           std::string_view(call.request.target).starts_with("/v2/") ||
                           std::string_view(call.request.target).starts_with("/-/api/");
   if (response.status < 400 || hub_answer || !wants_page(call.request)) return response;
-  return error_page(call, response.status, response.header("X-Error-Message"));
+  Response page = error_page(call, response.status, response.header("X-Error-Message"));
+  page.upstream_may_have_it = response.upstream_may_have_it;
+  return page;
 }
 
 // "Not here" of a kind that an upstream could change.
@@ -102,15 +104,6 @@ Response answer(const Request& request, const Services& services,
   Response response = dress_error(call, run(call));
   response.route = found->route->name;
   return response;
-}
-
-// No header that we send may end its line, whatever a path or a message held.
-void make_header_safe(Response& response) {
-  for (auto& [name, value] : response.headers) {
-    for (char& c : value) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-    }
-  }
 }
 
 }  // namespace

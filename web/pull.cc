@@ -57,6 +57,7 @@ Response answer_by_pull(const Request& request, const Services& services,
   if (response.header("X-Request-Id").empty() && !request.id.empty()) {
     response.set("X-Request-Id", std::string(request.id));
   }
+  make_header_safe(response);
   response.route = found->route->name;
   return response;
 }

@@ -393,7 +393,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       if (!push_ready(*reader)) co_return false;
       if (outgoing_.is_done()) {
         const bool too_long = steady_clock::now() >= waits_until;
-        if (too_long || context_.draining.load() || !socket_.is_open()) co_return false;
+        if (too_long || !socket_.is_open()) co_return false;
         give_all_time();
         waiting_.expires_after(kArrivalLook);
         error_code woken;

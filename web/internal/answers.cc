@@ -65,6 +65,14 @@ void refuse(int status, std::string_view code, std::string_view message) {
   throw Refusal(kind, std::string(message), error_response(status, code, message));
 }
 
+void make_header_safe(Response& response) {
+  for (auto& [name, value] : response.headers) {
+    for (char& c : value) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    }
+  }
+}
+
 int status_of(ErrorKind kind) noexcept {
   struct Row {
     ErrorKind kind;

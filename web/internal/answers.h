@@ -34,6 +34,9 @@ Response error_response(int status, std::string_view code, std::string_view mess
 // Throws a Refusal with error_response(…).
 [[noreturn]] void refuse(int status, std::string_view code, std::string_view message);
 
+// No header that we send may end its line, whatever a path or a message held.
+void make_header_safe(Response& response);
+
 // The status that a kind of error stands for.
 int status_of(ErrorKind kind) noexcept;
 
