@@ -197,7 +197,7 @@ std::optional<std::uint64_t> first_overflow(Format format,
   for (std::uint64_t i = 0; i < count && row.scale_count > 0; ++i) {
     const std::byte* scales = blocks.data() + i * row.block_bytes + row.scale_offset;
     for (std::uint32_t s = 0; s < row.scale_count; ++s) {
-      if ((load<std::uint16_t>(scales + 2 * s) & 0x7c00u) == 0x7c00u) return i;
+      if ((load<std::uint16_t>(scales + std::size_t{2} * s) & 0x7c00u) == 0x7c00u) return i;
     }
   }
   return std::nullopt;
