@@ -42,7 +42,8 @@ std::uint64_t number_at(const Json::Object& result, std::string_view key) {
 std::optional<Time> next_run(const MirrorRule& rule, const MirrorState& state, Time now,
                              double chance) {
   if (rule.every.count() == 0) return std::nullopt;
-  if (!state.tried_at) return now;
+  // A last run in the future means that the clock was set back.
+  if (!state.tried_at || *state.tried_at > now) return now;
   std::chrono::seconds wait = rule.every;
   if (state.failures > 0) {
     const unsigned doublings = std::min(state.failures - 1, kPollRetryDoublings);
@@ -53,9 +54,8 @@ std::optional<Time> next_run(const MirrorRule& rule, const MirrorState& state, T
 }
 
 std::optional<Time> changes_since(const MirrorState& state, Time now) {
-  if (!state.watermark || !state.full_at || now - *state.full_at >= kFullRunEvery) {
-    return std::nullopt;
-  }
+  if (!state.watermark || !state.full_at) return std::nullopt;
+  if (*state.full_at > now || now - *state.full_at >= kFullRunEvery) return std::nullopt;
   return *state.watermark - kWatermarkOverlap;
 }
 
@@ -90,7 +90,7 @@ Time Daemon::enqueue_due() {
   const Time now = options_.clock->now();
   Time next = now + kPollLook;
   for (const MirrorRule& rule : options_.rules) {
-    if (plan_.lock()->active.contains(key_of(rule))) continue;
+    if (is_active(rule)) continue;
     const auto due = next_run(rule, states_.get(rule), now, chance_of(rule));
     if (!due) continue;
     if (*due <= now) {
@@ -102,14 +102,28 @@ Time Daemon::enqueue_due() {
   return next;
 }
 
+// The queue knows: a job may be cancelled before it ever runs.
+bool Daemon::is_active(const MirrorRule& rule) {
+  storage::JobId id = 0;
+  {
+    auto plan = plan_.lock();
+    const auto found = plan->jobs.find(key_of(rule));
+    if (found == plan->jobs.end()) return false;
+    id = found->second;
+  }
+  const auto job = store_.jobs().find(id);
+  return job &&
+         (job->state == storage::JobState::Queued || job->state == storage::JobState::Running);
+}
+
 void Daemon::enqueue(const MirrorRule& rule) {
   const std::string key = key_of(rule);
-  plan_.lock()->active.insert(key);
   try {
-    store_.jobs().enqueue("mirror", "rule/" + key, {{"rule", key}, {"repo", rule.repo}});
+    const storage::JobId id =
+        store_.jobs().enqueue("mirror", "rule/" + key, {{"rule", key}, {"repo", rule.repo}});
+    plan_.lock()->jobs[key] = id;
   } catch (const Error&) {
-    // The disk is full, or worse: the next look tries again.
-    plan_.lock()->active.erase(key);
+    return;  // the disk is full, or worse: the next look tries again
   }
 }
 
@@ -140,8 +154,10 @@ Json::Object Daemon::run_rule(const MirrorRule& rule, storage::JobContext& conte
     Json::Object result = mirror_rule(options_.make_request(rule), since, store_, context);
     const Json* const changed = result.find("changed");
     if (changed != nullptr && !changed->is_null()) {
-      const auto newest = parse_time(changed->as_string("changed"));
-      if (newest) state.watermark = std::max(state.watermark.value_or(*newest), *newest);
+      // What upstream dates into the future must not hide what changes until then.
+      const auto told = parse_time(changed->as_string("changed"));
+      const Time newest = std::min(told.value_or(start), start);
+      state.watermark = std::max(state.watermark.value_or(newest), newest);
     }
     if (!since) state.full_at = start;
     state.done_at = options_.clock->now();
@@ -162,14 +178,8 @@ Json::Object Daemon::run_rule(const MirrorRule& rule, storage::JobContext& conte
 }
 
 void Daemon::finish(const MirrorRule& rule, const MirrorState& state) {
-  const std::string key = key_of(rule);
-  {
-    auto plan = plan_.lock();
-    plan->active.erase(key);
-    plan->chances.erase(key);
-  }
+  plan_.lock()->chances.erase(key_of(rule));
   states_.put(rule, state);
-  plan_.notify_all();
 }
 
 Json::Object Daemon::status() {
@@ -177,7 +187,6 @@ Json::Object Daemon::status() {
   const Time now = options_.clock->now();
   for (const MirrorRule& rule : options_.rules) {
     const MirrorState state = states_.get(rule);
-    const bool active = plan_.lock()->active.contains(key_of(rule));
     mirrors.emplace_back(
         Json::Object{{"repo", rule.repo},
                      {"upstreams", texts(rule.upstreams)},
@@ -191,7 +200,7 @@ Json::Object Daemon::status() {
                      {"failures", state.failures},
                      {"error", state.error.empty() ? Json() : Json(state.error)},
                      {"holes", state.holes},
-                     {"active", active}});
+                     {"active", is_active(rule)}});
   }
   return {{"mirrors", std::move(mirrors)}};
 }

@@ -12,8 +12,8 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -64,18 +64,22 @@ class Daemon {
   Json::Object run(const Json::Object& parameters, storage::JobContext& context);
 
   // {mirrors: [{repo, upstreams, revisions, every_seconds, watermark, full_at, tried_at, done_at,
-  // next_at, failures, error, holes, running}]}
+  // next_at, failures, error, holes, active}]}
   Json::Object status();
+
+  // Why the cursors of the run before could not be read; "" when all is well.
+  const std::string& damage() const noexcept { return states_.damage(); }
 
  private:
   struct Plan {
-    std::set<std::string> active;           // keys of rules with a job queued or running
-    std::map<std::string, double> chances;  // of the next run
+    std::map<std::string, storage::JobId> jobs;  // the last one of each rule, by its key
+    std::map<std::string, double> chances;       // of the next run
     bool stop = false;
   };
 
   void loop();
   void enqueue(const MirrorRule& rule);
+  bool is_active(const MirrorRule& rule);
   double chance_of(const MirrorRule& rule);
   Json::Object run_rule(const MirrorRule& rule, storage::JobContext& context);
   Json::Object run_only(const storage::RepoId& repo, storage::JobContext& context);

@@ -30,15 +30,15 @@ inline constexpr int kUnavailableInARowMax = 3;     // repositories; then the re
 inline constexpr std::size_t kCommitPagesMax = 20;  // read to see whether history was rewritten
 
 // git: what comes beside the files themselves.
-inline constexpr std::uint64_t kGitBlobMax = 1ULL << 20;  // larger ones come as files
+inline constexpr std::uint64_t kGitBlobMax = 1ULL << 20;       // larger ones come as files
 inline constexpr std::uint64_t kGitPastBlobMax = 16ULL << 20;  // the hub's own limit is 10 MB
 inline constexpr std::size_t kGitCommitsMax = 100'000;         // of a full history
 inline constexpr std::uint64_t kGitPackMax = 512ULL << 20;
 inline constexpr std::uint64_t kGitObjectBytesMax = 256ULL << 20;  // kept in memory, all together
 
 // Files.
-inline constexpr std::uint64_t kPartBytes = 32ULL << 20;      // one ranged request, at most
-inline constexpr std::uint64_t kPartBytesMin = 4ULL << 20;    // near the end of a file
+inline constexpr std::uint64_t kPartBytes = 32ULL << 20;    // one ranged request, at most
+inline constexpr std::uint64_t kPartBytesMin = 4ULL << 20;  // near the end of a file
 inline constexpr std::uint64_t kPartSeconds = 8;  // of one connection, as far as it is measured
 inline constexpr std::uint64_t kBatchFileMax = 256ULL << 10;  // stored many at a time
 inline constexpr std::uint64_t kBatchBytes = 4ULL << 20;      // what a crash may lose of those
@@ -50,6 +50,8 @@ inline constexpr int kWrongBytesMax = 2;  // whole fetches of a file that hashes
 // Pull-through: what clients may set going, and what they get before it is verified.
 inline constexpr std::size_t kPullsMax = 64;           // fetches under way or waiting
 inline constexpr std::size_t kPullsKnownMax = 10'000;  // with those whose refusal is remembered
+inline constexpr std::size_t kPullStartsMax = 120;     // in a minute
+inline constexpr std::size_t kPullRevisionMax = 250;   // bytes of a revision's name
 inline constexpr std::uint64_t kHeldBackBytes = 64ULL << 10;  // of each file, until its hash agrees
 inline constexpr std::uint64_t kPullPartBytes = 8ULL << 20;   // a reader waits for the next part
 inline constexpr std::chrono::seconds kRefusalKept{60};       // "there is no such repository"
@@ -60,7 +62,7 @@ inline constexpr std::chrono::seconds kPollRetry{60};  // after a failed run; do
 inline constexpr unsigned kPollRetryDoublings = 10;
 inline constexpr std::chrono::hours kFullRunEvery{24};
 inline constexpr std::chrono::minutes kWatermarkOverlap{10};  // upstream's clocks and caches
-inline constexpr std::chrono::minutes kPollLook{1};  // at the clock, which people may set
+inline constexpr std::chrono::minutes kPollLook{1};           // at the clock, which people may set
 
 // Webhooks out.
 inline constexpr int kWebhookAttempts = 5;

@@ -78,6 +78,22 @@ class PullThrough::Entry final : public ArrivalWatch {
 
   bool is_refused() { return state_.lock()->refusal.has_value(); }
 
+  // Upstream has not said yet what there is.
+  bool is_waiting() {
+    auto state = state_.lock();
+    return !state->refusal && !state->arriving;
+  }
+
+  // Upstream has no such repository, whatever the revision.
+  bool lacks_repository() {
+    auto state = state_.lock();
+    return state->refusal && state->refusal->code == "RepoNotFound";
+  }
+
+  storage::JobId job() { return state_.lock()->job; }
+
+  void set_job(storage::JobId id) { state_.lock()->job = id; }
+
   bool is_over(Time now) {
     auto state = state_.lock();
     return state->refusal && now >= state->kept_until;
@@ -132,6 +148,7 @@ class PullThrough::Entry final : public ArrivalWatch {
     std::shared_ptr<Arriving> arriving;  // shared with the requests answered from it
     std::optional<PullRefusal> refusal;
     Time kept_until;  // of the refusal
+    storage::JobId job = 0;
   };
 
   // Set before a download starts.
@@ -158,20 +175,39 @@ PullThrough::Watch PullThrough::watch(std::function<void()> changed) {
           [all = watchers_, at](const void*) { all->lock()->erase(at); }};
 }
 
-// The pull of exactly this revision, else one that turned out to bring it.
+// Its job was cancelled before it ran.
+bool PullThrough::is_lost(Entry& entry) {
+  if (!entry.is_waiting() || entry.job() == 0) return false;
+  const auto job = store_.jobs().find(entry.job());
+  return !job ||
+         (job->state != storage::JobState::Queued && job->state != storage::JobState::Running);
+}
+
+// The pull of exactly this revision, else one that turned out to bring it, or may do so yet.
 std::shared_ptr<PullThrough::Entry> PullThrough::find(Entries& entries, const storage::RepoId& repo,
                                                       std::string_view revision) {
   const auto exact = entries.find(key_of(repo, revision));
   if (exact != entries.end()) {
-    if (!exact->second->is_over(clock_.now())) return exact->second;
+    if (!exact->second->is_over(clock_.now()) && !is_lost(*exact->second)) return exact->second;
     entries.erase(exact);
   }
   const std::string prefix = key_of(repo, "");
   for (auto at = entries.lower_bound(prefix); at != entries.end() && at->first.starts_with(prefix);
        ++at) {
-    if (at->second->answers_to(revision)) return at->second;
+    Entry& other = *at->second;
+    const bool knows = other.lacks_repository() && !other.is_over(clock_.now());
+    const bool may_be = other.is_waiting() && !is_lost(other);
+    if (knows || may_be || other.answers_to(revision)) return at->second;
   }
   return nullptr;
+}
+
+// What anybody on the network may set going, per minute.
+bool PullThrough::may_start() {
+  const Time minute = std::chrono::floor<std::chrono::minutes>(clock_.now());
+  auto starts = starts_.lock();
+  if (starts->minute != minute) *starts = {.minute = minute, .count = 0};
+  return ++starts->count <= kPullStartsMax;
 }
 
 // False when too many pulls are under way.
@@ -190,27 +226,30 @@ bool PullThrough::make_room(Entries& entries) {
 
 Pull PullThrough::pull(const storage::RepoId& repo, std::string_view revision) {
   if (revision == "HEAD") revision = "";
+  const PullRefusal no_such_revision{.status = 404,
+                                     .code = "RevisionNotFound",
+                                     .message = "Invalid rev id: " + std::string(revision)};
+  if (revision.size() > kPullRevisionMax) return {.refusal = no_such_revision};
   const storage::Catalog& catalog = store_.catalog();
   if (catalog.resolve(repo, revision.empty() ? "HEAD" : revision)) return {.published = true};
   const auto known = catalog.find_repository(repo);
   if (known && known->origin.find("://") == std::string::npos) {
-    return {.refusal = PullRefusal{.status = 404,
-                                   .code = "RevisionNotFound",
-                                   .message = "Invalid rev id: " + std::string(revision)}};
+    return {.refusal = no_such_revision};
   }
   const std::string key = key_of(repo, revision);
   auto entry = std::make_shared<Entry>(store_, watchers_);
   {
     auto entries = entries_.lock();
     if (const auto found = find(*entries, repo, revision)) return found->pull();
-    if (!make_room(*entries)) {
+    if (!make_room(*entries) || !may_start()) {
       return {.refusal = PullRefusal{
                   .status = 503, .code = "", .message = "Too many repositories are being fetched"}};
     }
     entries->emplace(key, entry);
   }
   try {
-    store_.jobs().enqueue("pull", key, {{"repo", to_text(repo)}, {"revision", revision}});
+    entry->set_job(
+        store_.jobs().enqueue("pull", key, {{"repo", to_text(repo)}, {"revision", revision}}));
   } catch (...) {
     forget(key, entry);
     throw;
@@ -243,6 +282,8 @@ Json::Object PullThrough::try_sources(const storage::RepoId& repo, const std::st
                         .revision = revision,
                         .selection = source.selection,
                         .upstream = source.upstreams[i],
+                        .limits = source.limits,
+                        .events = source.events,
                         .arrival = &entry};
     request.upstream.tuning.part_bytes =
         std::min(request.upstream.tuning.part_bytes, kPullPartBytes);

@@ -21,6 +21,8 @@ namespace holdfast::mirror {
 struct PullSource {
   std::vector<UpstreamConfig> upstreams;  // asked in order until one has it; empty: nowhere
   storage::Selection selection;
+  SyncLimits limits;
+  EventSink* events = &no_events();  // borrowed
 };
 
 class PullThrough final : public storage::PullThrough {
@@ -47,6 +49,8 @@ class PullThrough final : public storage::PullThrough {
   std::shared_ptr<Entry> find(Entries& entries, const storage::RepoId& repo,
                               std::string_view revision);
   bool make_room(Entries& entries);
+  bool may_start();
+  bool is_lost(Entry& entry);
   std::shared_ptr<Entry> entry_of(const std::string& key);
   void forget(const std::string& key, const std::shared_ptr<Entry>& entry);
   Json::Object try_sources(const storage::RepoId& repo, const std::string& revision, Entry& entry,
@@ -57,6 +61,13 @@ class PullThrough final : public storage::PullThrough {
   const Clock& clock_;
   std::shared_ptr<Sync<Watchers>> watchers_;  // shared with what watch() returned
   Sync<Entries> entries_{};
+
+  struct Starts {
+    Time minute;  // in which they were counted
+    std::size_t count = 0;
+  };
+
+  Sync<Starts> starts_{};
 };
 
 }  // namespace holdfast::mirror

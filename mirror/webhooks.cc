@@ -58,7 +58,6 @@ HttpRequest request_for(const Webhook& hook, const Json::Object& parameters) {
 HttpConfig config_for(const Webhook& hook, const DeliveryOptions& options) {
   HttpConfig config;
   config.endpoint = parse_url(hook.url);
-  config.ca_file = options.ca_file;
   config.redirect_hosts = {};
   config.offline = options.offline;
   config.outbound = options.outbound;

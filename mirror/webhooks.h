@@ -48,7 +48,6 @@ class WebhookSink final : public EventSink {
 struct DeliveryOptions {
   std::vector<Webhook> hooks;  // as configured now: secrets never stand in job rows
   bool offline = false;
-  std::string ca_file;                 // "" = SSL_CERT_FILE, else the system's
   std::shared_ptr<Outbound> outbound;  // shared by the whole process
   Pauser* pauser = &real_pauser();     // borrowed
 };

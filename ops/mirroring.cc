@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "mirror/url.h"
+
 namespace holdfast::ops {
 namespace {
 
@@ -19,13 +21,21 @@ std::shared_ptr<mirror::Outbound> make_outbound() {
   });
 }
 
-std::vector<mirror::Webhook> read_webhooks(const Config& config) {
+// Without their secrets, which only a delivery needs.
+std::vector<mirror::Webhook> webhooks_of(const Config& config) {
   std::vector<mirror::Webhook> hooks;
   for (const WebhookSettings& settings : config.webhooks) {
-    mirror::Webhook hook{
-        .name = settings.name, .url = settings.url, .secret = "", .events = settings.events};
-    if (!settings.secret_file.empty()) hook.secret = read_secret(settings.secret_file);
-    hooks.push_back(std::move(hook));
+    hooks.push_back(
+        {.name = settings.name, .url = settings.url, .secret = "", .events = settings.events});
+  }
+  return hooks;
+}
+
+std::vector<mirror::Webhook> read_webhooks(const Config& config) {
+  std::vector<mirror::Webhook> hooks = webhooks_of(config);
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    const auto& file = config.webhooks[i].secret_file;
+    if (!file.empty()) hooks[i].secret = read_secret(file);
   }
   return hooks;
 }
@@ -115,7 +125,7 @@ void add_mirrors(std::string& text, const Json::Object& status) {
 class Mirroring::Sinks final : public mirror::EventSink {
  public:
   Sinks(storage::JobQueue& queue, const Config& config)
-      : webhooks_(queue, read_webhooks(config), [](std::string_view what) {
+      : webhooks_(queue, webhooks_of(config), [](std::string_view what) {
           spdlog::error("webhook_not_queued error={:?}", what);
         }) {}
 
@@ -161,18 +171,37 @@ Mirroring::Mirroring(storage::Store& store, const Config& config, const Environm
 
 Mirroring::~Mirroring() = default;
 
+void Mirroring::start_daemon() {
+  if (!daemon_.damage().empty()) {
+    spdlog::warn("mirror_cursors_lost error={:?}", daemon_.damage());
+  }
+  daemon_.start();
+}
+
 bool Mirroring::pulls_through() const noexcept {
-  return std::ranges::any_of(config_.upstreams, &UpstreamSettings::pull_through);
+  return !config_.offline &&
+         std::ranges::any_of(config_.upstreams, &UpstreamSettings::pull_through);
 }
 
 mirror::EventSink& Mirroring::events() noexcept { return *sinks_; }
 
-// What a rule says about a repository holds for pulling it, too.
+// What a rule says about a repository holds for pulling it, too; what came from one upstream is not
+// asked for at another, which may have a namesake.
 mirror::PullSource Mirroring::pull_source(const storage::RepoId& repo) {
-  mirror::PullSource source{.upstreams = upstreams_.pulling(), .selection = {}};
-  if (const mirror::MirrorRule* const rule = mirror::find_rule(config_.mirrors, repo)) {
-    source.selection = mirror::selection_of(*rule);
+  mirror::PullSource source{.upstreams = upstreams_.pulling(), .events = sinks_.get()};
+  if (const auto known = store_.catalog().find_repository(repo)) {
+    std::erase_if(source.upstreams, [&](const mirror::UpstreamConfig& upstream) {
+      return mirror::origin(mirror::parse_url(upstream.endpoint)) != known->origin;
+    });
   }
+  const mirror::MirrorRule* const rule = mirror::find_rule(config_.mirrors, repo);
+  if (rule == nullptr) return source;
+  source.selection = mirror::selection_of(*rule);
+  source.limits = {.size_bytes_max = rule->size_bytes_max, .licenses = rule->licenses};
+  std::erase_if(source.upstreams, [&](const mirror::UpstreamConfig& upstream) {
+    return !rule->upstreams.empty() &&
+           std::ranges::find(rule->upstreams, upstream.name) == rule->upstreams.end();
+  });
   return source;
 }
 

@@ -32,8 +32,10 @@ class Mirroring {
 
   mirror::PullThrough& pulls() noexcept { return pulls_; }
 
-  // Whether any upstream is configured for it.
+  // Whether any upstream is configured for it, and may be asked at all.
   bool pulls_through() const noexcept;
+
+  void start_daemon();
 
   // Log lines, counters and webhooks; event history is mirror's own.
   mirror::EventSink& events() noexcept;

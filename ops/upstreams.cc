@@ -20,7 +20,7 @@ mirror::UpstreamConfig Upstreams::make(const UpstreamSettings& settings) {
                                   .outbound = outbound_};
   upstream.tuning.workers = settings.concurrency;
   auto shared = shared_.lock();
-  Shared& own = (*shared)[settings.endpoint];
+  Shared& own = (*shared)[settings.name + " " + settings.endpoint];
   if (!own.governor) {
     own.governor = std::make_shared<mirror::Governor>();
     own.bandwidth = std::make_shared<mirror::Bandwidth>(settings.bandwidth);

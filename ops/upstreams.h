@@ -34,7 +34,7 @@ class Upstreams {
   // Those with pull_through = true, in the order of the configuration.
   std::vector<mirror::UpstreamConfig> pulling();
 
-  // The governors of those that were asked for so far, by endpoint.
+  // The governors of those that were asked for so far, by name and endpoint.
   std::map<std::string, std::shared_ptr<mirror::Governor>> governors();
 
  private:
@@ -48,7 +48,7 @@ class Upstreams {
   const Config& config_;
   const Environment& environment_;
   std::shared_ptr<mirror::Outbound> outbound_;  // shared with what was made
-  Sync<std::map<std::string, Shared>> shared_;  // by endpoint
+  Sync<std::map<std::string, Shared>> shared_;  // by name and endpoint
 };
 
 }  // namespace holdfast::ops

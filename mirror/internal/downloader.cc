@@ -153,12 +153,26 @@ void Downloader::work(Role role) {
   queue_.notify_all();
 }
 
+bool Downloader::is_wanted_in_batch() {
+  const std::vector<ArrivalWatch::Wanted> wants = wanted();
+  auto batch = batch_.lock();
+  return std::ranges::any_of(wants, [&](const ArrivalWatch::Wanted& want) {
+    return std::ranges::any_of(
+        batch->files, [&](const auto& file) { return files_[file.first].blob == want.blob; });
+  });
+}
+
 // Nobody tells when a reader comes, so this looks now and then.
 std::optional<Downloader::Work> Downloader::wait_for_urgent() {
   constexpr Milliseconds kLook{50};
   while (true) {
+    const bool flush = is_wanted_in_batch();
     auto queue = queue_.lock();
     if (queue->failure) return std::nullopt;
+    if (flush) {
+      ++queue->busy;
+      return Work{.step = Step::Flush};
+    }
     if (auto urgent = take_urgent(*queue)) return urgent;
     const bool is_over = queue.wait_for(kLook, [](const Queue& q) {
       return q.failure || (q.busy == 0 && q.large.empty() && q.small.empty());
@@ -234,6 +248,8 @@ void Downloader::run_step(const Work& item) {
       return fetch_part(item);
     case Step::Stream:
       return fetch_stream(item.file);
+    case Step::Flush:
+      return flush(std::exchange(*batch_.lock(), {}));
   }
 }
 
@@ -263,8 +279,6 @@ void Downloader::fetch_small(std::size_t file) {
       full = std::exchange(*batch, {});
     }
   }
-  // Somebody waits for it: then it is not kept until the batch is full.
-  if (!wanted().empty() && full.files.empty()) full = std::exchange(*batch_.lock(), {});
   flush(std::move(full));
 }
 

@@ -28,8 +28,9 @@ class Downloader {
  private:
   // Small: whole, in memory, stored many at a time. Open: start staging and queue what is missing.
   // Part: a range of a staged file, of which one request takes the front. Stream: a staged file
-  // from first to last byte, for upstreams that give no ranges.
-  enum class Step { Small, Open, Part, Stream };
+  // from first to last byte, for upstreams that give no ranges. Flush: store the small files at
+  // hand.
+  enum class Step { Small, Open, Part, Stream, Flush };
 
   struct Work {
     Step step = Step::Small;
@@ -69,6 +70,7 @@ class Downloader {
   std::optional<Work> take(Role role);
   std::optional<Work> wait_for_urgent();
   std::optional<Work> take_urgent(Queue& queue);
+  bool is_wanted_in_batch();
   std::vector<ArrivalWatch::Wanted> wanted() const;
   void show(std::size_t file);
   void put_back(Work item);

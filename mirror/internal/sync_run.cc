@@ -57,8 +57,11 @@ class SyncRun {
   void check_size() const;
   bool is_current();
   bool can_upgrade();
+  void ask_git();
   bool lacks_past(const storage::RevisionRecord& revision) const;
+
   GitDepth depth() const { return request_.full_history ? GitDepth::Full : GitDepth::Tip; }
+
   void take_past(storage::Publication& publication, History& history);
   Json::Object keep_current();
   void list();
@@ -166,9 +169,17 @@ bool SyncRun::lacks_past(const storage::RevisionRecord& revision) const {
          !store_.catalog().find_fact(request_.repo, choice_.commit, kPastFact);
 }
 
+// A past that cannot be had (too large, refused) must not cost the commit itself.
+void SyncRun::ask_git() {
+  git_ = upstream_.git(request_.repo, choice_.commit, depth(), why_no_git_);
+  if (git_ || !request_.full_history) return;
+  context_.log("git: " + why_no_git_ + "; without the commits before");
+  git_ = upstream_.git(request_.repo, choice_.commit, GitDepth::Tip, why_no_git_);
+}
+
 // What git says must fit what is served already; otherwise that stays as it is.
 bool SyncRun::can_upgrade() {
-  git_ = upstream_.git(request_.repo, choice_.commit, depth(), why_no_git_);
+  ask_git();
   if (!git_) return false;
   try {
     auto files = store_.catalog().files(request_.repo, choice_.commit, "");
@@ -248,7 +259,7 @@ void SyncRun::take_git() {
     why_no_git_ = "not asked for";
     return;
   }
-  if (!git_) git_ = upstream_.git(request_.repo, choice_.commit, depth(), why_no_git_);
+  if (!git_) ask_git();
   if (!git_) {
     context_.log("git: " + why_no_git_ + "; the listing has to do");
     return;
@@ -373,6 +384,7 @@ void SyncRun::take_past(storage::Publication& publication, History& history) {
   } catch (const Error& error) {
     context_.log("git: " + std::string(error.what()) + "; the history is left out");
     history.objects = history_from_git(*git_, choice_.commit, files_).objects;
+    publication.facts.emplace_back(kPastFact, Json::Array());  // not to be asked for at every look
   }
 }
 

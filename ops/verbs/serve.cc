@@ -68,7 +68,7 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   const Scrubber scrubber(*store, {.bytes_per_second = config.scrub_bytes_per_second,
                                    .period = config.scrub_period,
                                    .offline = config.offline});
-  mirroring.daemon().start();
+  mirroring.start_daemon();
   announce(invocation, url);
   tell_service_manager(ServiceState::Ready);
   wait_for_stop(invocation.stop);

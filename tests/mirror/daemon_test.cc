@@ -89,6 +89,8 @@ TEST_CASE("mirror/daemon: when a rule is due") {
     state.failures = failures;
     CHECK(next_run(rule, state, now, 0.5) == now + wait);
   }
+  state.tried_at = now + hours(1000);  // the clock was set back
+  CHECK(next_run(rule, state, now, 0.5) == now);
   rule.every = seconds(0);
   CHECK_FALSE(next_run(rule, {}, now, 0.5));
 }
@@ -98,8 +100,10 @@ TEST_CASE("mirror/daemon: between full runs only changes are asked for") {
   CHECK_FALSE(changes_since({}, now));
   MirrorState state{.watermark = now - hours(2), .full_at = now - hours(23)};
   CHECK(changes_since(state, now) == now - hours(2) - minutes(10));
-  state.full_at = now - hours(24);
-  CHECK_FALSE(changes_since(state, now));
+  for (const auto full_at : {now - hours(24), now + hours(24)}) {
+    state.full_at = full_at;
+    CHECK_FALSE(changes_since(state, now));
+  }
 }
 
 TEST_CASE("mirror/daemon: a due rule is queued once, run, and due again later") {
@@ -120,6 +124,17 @@ TEST_CASE("mirror/daemon: a due rule is queued once, run, and due again later") 
   site.daemon->enqueue_due();
   CHECK(site.run_queued().size() == 1);
   CHECK(site.fixture.hub.file_bytes_sent() == 0);
+}
+
+TEST_CASE("mirror/daemon: a job that was cancelled before it ran is queued again") {
+  DaemonSite site;
+  site.daemon->enqueue_due();
+  auto& jobs = site.fixture.store->jobs();
+  jobs.cancel(jobs.list(1).front().id);
+  CHECK_FALSE(site.mirror_status().find("active")->as_bool());
+  site.daemon->enqueue_due();
+  CHECK(site.mirror_status().find("active")->as_bool());
+  CHECK(site.run_queued().size() == 1);
 }
 
 TEST_CASE("mirror/daemon: cursors survive a restart, a changed filter starts anew") {

@@ -127,7 +127,7 @@ wait "$pid" || true
 sed "1i offline = true" "$work/holdfast.toml" >"$work/offline.toml"
 start "$holdfast" serve --config "$work/offline.toml" --data "$work/data3" --listen 127.0.0.1:0
 hub=$url
-expect "offline pull" 403 \
+expect "offline pull" 404 \
   "$(curl -sS -o /dev/null -w '%{http_code}' "$hub/org/m/resolve/main/config.json")"
 refused() { curl -sS "$hub/-/metrics" | grep -q '^holdfast_outbound_refused_total [1-9]'; }
 wait_for "the refusal's count" refused

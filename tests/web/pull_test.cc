@@ -245,6 +245,9 @@ TEST_CASE("web/pull: an unknown revision of a mirrored repository is pulled, of 
   const std::size_t requests = site.hub.requests();
   CHECK(client.ask("GET", "/org/own/resolve/main/a.txt").body == "a");
   CHECK(client.ask("GET", "/org/own/resolve/v2/a.txt").status == 404);
+  const auto split = client.ask("GET", "/org/own/resolve/x%0d%0aSet-Cookie:%20a=b%0d%0a/a.txt");
+  CHECK(split.status == 404);
+  CHECK(split.header("Set-Cookie").empty());
   CHECK(site.hub.requests() == requests);
 }
 
