@@ -24,7 +24,7 @@ void fail_errno(std::string_view what, std::string_view path, int error_number) 
   message.append(": ").append(what).append(": ");
   // std::error_code's text is strerror's, without strerror's shared buffer.
   message.append(std::error_code(error_number, std::generic_category()).message());
-  fail(full ? ErrorKind::NoSpace : ErrorKind::Io, message);
+  throw Error(full ? ErrorKind::NoSpace : ErrorKind::Io, message, error_number);
 }
 
 bool is_retryable(ErrorKind kind) noexcept {

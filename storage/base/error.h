@@ -25,12 +25,17 @@ enum class ErrorKind {
 
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Error(ErrorKind kind, const std::string& message, int error_number = 0)
+      : std::runtime_error(message), kind_(kind), error_number_(error_number) {}
 
   ErrorKind kind() const noexcept { return kind_; }
 
+  // errno of the call that failed; 0 when there was none.
+  int error_number() const noexcept { return error_number_; }
+
  private:
   ErrorKind kind_;
+  int error_number_;
 };
 
 // Throws Error.

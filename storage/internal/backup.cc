@@ -144,7 +144,9 @@ void Backup::copy_object(const Digest& digest, const BlobRow& row) {
 
 // False when the object is damaged here.
 bool Backup::place(const Digest& digest, const BlobRow& row) {
-  const fs::path from = parts_.layout.blob(digest, row.generation);
+  // The store may have a newer copy of the same bytes by now.
+  const auto now = find_blob_row(parts_.database, digest);
+  const fs::path from = parts_.layout.blob(digest, now ? now->generation : row.generation);
   const fs::path to = layout_.objects().blob(digest, row.generation);
   std::error_code absent;
   if (fs::file_size(to, absent) == row.size_bytes && !absent) {
@@ -153,6 +155,11 @@ bool Backup::place(const Digest& digest, const BlobRow& row) {
   }
   if (const auto damage = check_object(blobs_, digest, Depth::Size, {})) {
     find_damaged(digest, *damage);
+    return false;
+  }
+  if (!fs::exists(from)) {
+    // What is on its way out may lack its file, if that was damaged before.
+    if (row.state != BlobState::Condemned) find_damaged(digest, "its file is missing");
     return false;
   }
   if (parts_.disk.make_directory(to.parent_path())) touched_.insert(to.parent_path().parent_path());

@@ -34,6 +34,11 @@ void put_blob_row(Batch& batch, const Digest& digest, const BlobRow& blob) {
   batch.put(Family::Blob, keys::object(digest), row.take());
 }
 
+void erase_object(Batch& batch, const Digest& digest, BlobPlace place) {
+  batch.erase(Family::Blob, keys::object(digest));
+  if (place == BlobPlace::Small) batch.erase(Family::Small, keys::object(digest));
+}
+
 std::uint64_t Numbers::next() {
   // Held across the write of a new block on purpose: nobody may have a number before it is durable.
   auto block = block_.lock();

@@ -26,6 +26,8 @@ struct BlobRow {
 
 std::optional<BlobRow> find_blob_row(const Database& database, const Digest& digest);
 void put_blob_row(Batch& batch, const Digest& digest, const BlobRow& row);
+// The row, and the bytes of a small object.
+void erase_object(Batch& batch, const Digest& digest, BlobPlace place);
 
 // Store-wide numbers that are never given twice, not even after a crash: blocks of them are
 // reserved on disk before the first is used.

@@ -225,14 +225,25 @@ void Collector::condemn(std::span<const Digest> candidates) {
     auto row = find_blob_row(parts_.database, digest);
     if (!row || row->state == BlobState::Condemned) continue;
     if (is_leased(digest) || is_referenced(digest)) continue;
-    row->state = BlobState::Condemned;
-    put_blob_row(batch, digest, *row);
-    put_outgoing(batch, {.digest = digest,
-                         .generation = row->generation,
-                         .place = row->place,
-                         .size_bytes = row->size_bytes,
-                         .since = parts_.clock.now()});
+    Outgoing outgoing{.digest = digest,
+                      .generation = row->generation,
+                      .place = row->place,
+                      .size_bytes = row->size_bytes,
+                      .since = parts_.clock.now()};
     condemned_.add(row->size_bytes);
+    if (row->state == BlobState::Damaged) {
+      // No publication may bring it back, so there is nothing to wait for.
+      erase_object(batch, digest, row->place);
+      outgoing.stage = Stage::Trashed;
+      removed_.add(row->size_bytes);
+    } else {
+      row->state = BlobState::Condemned;
+      put_blob_row(batch, digest, *row);
+    }
+    if (outgoing.stage == Stage::Condemned || outgoing.place == BlobPlace::File)
+      put_outgoing(batch, outgoing);
+    else
+      freed_.add(outgoing.size_bytes);
   }
   parts_.database.write(batch);
   ++parts_.generation;
@@ -287,8 +298,7 @@ std::optional<Outgoing> Collector::settle(Batch& batch, const Outgoing& outgoing
     row->state = BlobState::Healthy;
     put_blob_row(batch, outgoing.digest, *row);
   } else if (current) {
-    batch.erase(Family::Blob, keys::object(outgoing.digest));
-    if (row->place == BlobPlace::Small) batch.erase(Family::Small, keys::object(outgoing.digest));
+    erase_object(batch, outgoing.digest, row->place);
   }
   const bool replaced = !current && outgoing.place == BlobPlace::Small;
   const auto gone = [&](Tally& tally) {

@@ -89,11 +89,16 @@ void LocalBlobStore::fail_damaged(const Digest& digest, const BlobRow& row,
   [[maybe_unused]] const auto claim = committing_.claim(digest);
   const std::shared_lock gate(parts_.gate);
   const auto now = find_blob_row(parts_.database, digest);
-  if (now && now->generation == row.generation && now->state == BlobState::Healthy) {
-    BlobRow damaged = *now;
-    damaged.state = BlobState::Damaged;
+  if (now && now->generation == row.generation && now->state != BlobState::Damaged) {
     Batch batch(parts_.database);
-    put_blob_row(batch, digest, damaged);
+    if (now->state == BlobState::Condemned) {
+      // Nothing needed it, and no publication may bring it back now; gc unlinks its file.
+      erase_object(batch, digest, now->place);
+    } else {
+      BlobRow damaged = *now;
+      damaged.state = BlobState::Damaged;
+      put_blob_row(batch, digest, damaged);
+    }
     parts_.database.write(batch);
     ++parts_.generation;
   }
@@ -105,9 +110,9 @@ void LocalBlobStore::quarantine(const Digest& digest, const BlobRow& row,
                                 const std::string& finding) const {
   try {
     fail_damaged(digest, row, "found " + finding);
-  } catch (const Error&) {
-    // A small object's wrong bytes stay where they are until a right copy replaces them.
-    if (row.place == BlobPlace::File) {
+  } catch (const Error& error) {
+    // The row is marked. A small object's wrong bytes stay until a right copy replaces them.
+    if (error.kind() == ErrorKind::Corrupt && row.place == BlobPlace::File) {
       const auto name = Layout::blob_name(digest, row.generation);
       forget({.digest = digest, .generation = row.generation});
       // Gone already when somebody else found the same.

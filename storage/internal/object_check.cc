@@ -1,6 +1,7 @@
 #include "storage/internal/object_check.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
 #include "storage/base/error.h"
@@ -31,6 +32,11 @@ void check_bytes(const LocalBlobStore& blobs, const Digest& digest, const BlobRo
   if (found != digest) blobs.quarantine(digest, row, "bytes with SHA-256 " + to_hex(found));
 }
 
+// The medium itself, not a lack of descriptors or rights that says nothing about the object.
+bool is_unreadable(const Error& error) noexcept {
+  return error.error_number() == EIO || error.error_number() == EUCLEAN;
+}
+
 // What the disk cannot read is damaged like what it reads wrong: the next sync fetches it again.
 void give_up(const LocalBlobStore& blobs, const Digest& digest, const BlobRow& row,
              const std::string& finding) {
@@ -56,8 +62,8 @@ std::optional<std::string> check_object(const LocalBlobStore& blobs, const Diges
     return std::nullopt;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::NotFound) return std::nullopt;  // condemned meanwhile
-    if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::Io) throw;
-    if (error.kind() == ErrorKind::Io) give_up(blobs, digest, *row, error.what());
+    if (error.kind() != ErrorKind::Corrupt && !is_unreadable(error)) throw;
+    if (is_unreadable(error)) give_up(blobs, digest, *row, error.what());
     return error.what();
   }
 }

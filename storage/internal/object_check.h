@@ -18,7 +18,8 @@ enum class Depth { Size, Bytes };
 // What is wrong with the object, after readers were kept from it: damaged rows are marked, files
 // with wrong or unreadable bytes moved to quarantine/. Nothing when all is well, or when the object
 // is on its way out. `read` is called with the bytes of each piece that was read; it may throw.
-// Thread-safe. Errors: NoSpace, Io where the catalog is at fault.
+// Thread-safe. Errors: NoSpace; Io where the catalog is at fault, or something else than the medium
+// keeps from reading (no descriptor left, no right): then nothing is said of the object.
 std::optional<std::string> check_object(const LocalBlobStore& blobs, const Digest& digest,
                                         Depth depth,
                                         const std::function<void(std::uint64_t bytes)>& read);

@@ -80,8 +80,9 @@ TEST_CASE("mirror/sync_bytes: through faults less than a third comes twice") {
     CAPTURE(c.name);
     const double ratio = bytes_ratio(c.script);
     MESSAGE(std::string(c.name) << ": " << ratio);
-    // A shard of wrong bytes has to come again whole: nothing says which part was wrong.
-    CHECK(ratio <= 1.5);
+    // A shard of wrong bytes has to come again whole: nothing says which part was wrong. How much
+    // of it was under way when a fault struck is chance; the promise is the average.
+    CHECK(ratio <= 2.0);
     sum += ratio;
   }
   CHECK(sum / std::size(cases) <= 1.3);

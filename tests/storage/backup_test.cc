@@ -100,6 +100,18 @@ TEST_CASE_FIXTURE(BackupFixture,
   CHECK(kinds_of(restored()->care().fsck({.full = true}, context)).empty());
 }
 
+TEST_CASE_FIXTURE(BackupFixture, "storage/backup: what is on its way out may lack its file") {
+  const Digest kept = put(kLarge, 1), leaving = put(kLarge, 2);
+  publish("owner/name", "one", {kept});
+  pass(kLeasePeriod + std::chrono::hours(1));
+  gc();
+  REQUIRE_FALSE(store->blobs().find(leaving));
+  fs::remove(file_of(leaving));
+  const Json::Object made = backup();
+  CHECK(kinds_of(made).empty());
+  CHECK(number(made, "objects") == 1);
+}
+
 TEST_CASE_FIXTURE(BackupFixture, "storage/backup: a directory that is not for it stays as it is") {
   put(kLarge, 1);
   fs::create_directories(directory);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include "storage/base/error.h"
 #include "storage/internal/database.h"
@@ -47,6 +48,21 @@ TEST_CASE("storage/fsck: wrong bytes are found by a full check and never served 
   CHECK(fs::directory_iterator(fixture.scratch.path() / "quarantine") != fs::directory_iterator());
   CHECK(kinds_of(fixture.fsck(false)) == Kinds{"damaged_object"});
   CHECK(fixture.put(kLarge, 2) == object);  // what the next sync does
+  CHECK(kinds_of(fixture.fsck(true)).empty());
+}
+
+TEST_CASE("storage/fsck: an object that could not be opened is not called damaged") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 2);
+  fixture.publish("owner/name", "one", {object});
+  rlimit all{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &all) == 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = all.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto kind = kind_of([&] { fixture.fsck(true); });
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &all) == 0);
+  CHECK(kind == ErrorKind::Io);
+  CHECK(fs::exists(fixture.file_of(object)));
   CHECK(kinds_of(fixture.fsck(true)).empty());
 }
 
@@ -220,6 +236,23 @@ TEST_CASE("storage/gc: a publication brings back what was condemned and is still
     CHECK(fixture.store->blobs().find(object) == size);
     check_outlives_gc(fixture, object, size);
   }
+}
+
+TEST_CASE("storage/gc: no publication brings back what was damaged") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 1);
+  const GitOid commit = fixture.publish("owner/name", "one", {object});
+  damage(fixture.file_of(object));
+  REQUIRE(kinds_of(fixture.fsck(true)) == Kinds{"damaged_object"});
+  fixture.store->catalog().remove(kRepo, commit);
+  fixture.pass(kLeasePeriod + std::chrono::hours(1));
+  CHECK(objects_of(fixture.gc(), "condemned") == 1);
+  CHECK(kind_of([&] { fixture.publish("owner/name", "two", {object}); }) == ErrorKind::NotFound);
+  fixture.put(kLarge, 1);
+  fixture.publish("owner/name", "two", {object});
+  fixture.pass(kTrashPeriod + std::chrono::hours(1));
+  fixture.gc();
+  CHECK(kinds_of(fixture.fsck(true)).empty());
 }
 
 TEST_CASE("storage/gc: what no one may read any more takes no room") {
