@@ -155,8 +155,8 @@ constexpr Key<Config> kStoreKeys[] = {
     {"path", [](const Place& p, const toml::node& n, Config& c) { c.data = read_string(p, n); }},
     {"scrub_rate", [](const Place& p, const toml::node& n,
                       Config& c) { c.scrub_bytes_per_second = read_size(p, n, true); }},
-    {"scrub_period", [](const Place& p, const toml::node& n,
-                        Config& c) { c.scrub_period = read_duration(p, n); }},
+    {"scrub_period",
+     [](const Place& p, const toml::node& n, Config& c) { c.scrub_period = read_duration(p, n); }},
 };
 
 constexpr Key<Config> kWebKeys[] = {

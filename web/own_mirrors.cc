@@ -58,11 +58,22 @@ Json read_payload(const Request& request) {
   }
 }
 
-// A value of the mirrors' record as a reader wants it: times without their seconds, no nulls.
+// A value of the mirrors' record as a reader wants it; a null is nothing.
 std::string shown(const Json& mirror, std::string_view key) {
   const Json* const value = mirror.find(key);
   if (value == nullptr) return "";
   return value->is_string() ? value->as_string() : to_text(*value);
+}
+
+// "2026-11-22 13:45 UTC" of RFC 3339's form.
+Html shown_time(const Json& mirror, std::string_view key) {
+  constexpr std::size_t kDate = 10, kClock = 5;
+  const std::string time = shown(mirror, key);
+  Html html;
+  if (time.size() <= kDate + kClock) return html;
+  html.add("<time datetime=\"", time, "\">", time.substr(0, kDate), " ",
+           time.substr(kDate + 1, kClock), " UTC</time>");
+  return html;
 }
 
 Html mirror_row(const Json& mirror) {
@@ -74,7 +85,7 @@ Html mirror_row(const Json& mirror) {
           : !error.empty() ? chip("failed", "state-failed")
                            : chip("idle"),
           "</td><td class=\"num\">", shown(mirror, "holes"), "</td><td class=\"when\">",
-          shown(mirror, "done_at"), "</td><td class=\"when\">", shown(mirror, "next_at"),
+          shown_time(mirror, "done_at"), "</td><td class=\"when\">", shown_time(mirror, "next_at"),
           "</td><td>", error, "</td></tr>\n");
   return row;
 }
@@ -92,14 +103,14 @@ Response mirrors_page(const Call& call) {
   Html rows;
   for (const Json& mirror : all.find("mirrors")->as_array("mirrors")) rows.add(mirror_row(mirror));
   Html body;
-  body.add("<h1>Mirrors</h1>\n");
+  body.add("<section class=\"hero\"><h1>Mirrors</h1></section>\n");
   if (rows.empty()) {
     body.add(
-        "<p class=\"empty\">Nothing is kept up to date by itself: the configuration has no "
-        "[[mirror]].</p>\n");
+        "<section class=\"empty\"><h2>No mirrors</h2><p>What the configuration lists under "
+        "<code>[[mirror]]</code> is kept up to date, and shown here.</p></section>\n");
   } else {
     body.add(
-        "<div class=\"scroll\"><table><thead><tr><th>Repositories</th><th>State</th>"
+        "<div class=\"scroll\"><table class=\"jobs\"><thead><tr><th>Repositories</th><th>State</th>"
         "<th class=\"num\">Holes</th><th>Last complete</th><th>Next</th><th>Last error</th>"
         "</tr></thead><tbody>\n",
         rows, "</tbody></table></div>\n");

@@ -1,11 +1,11 @@
 #include "storage/git/pack_reader.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
 #include <git2/sys/odb_backend.h>
-#include <stdlib.h>
 
 #include "storage/base/error.h"
 #include "storage/git/pack_scan.h"

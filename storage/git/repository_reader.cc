@@ -119,7 +119,7 @@ std::optional<std::uint64_t> RepositoryReader::size_of(const GitOid& oid) const 
 
 std::optional<std::filesystem::path> RepositoryReader::find_lfs_object(const Digest& object) const {
   const std::string hex = to_hex(object);
-  const std::filesystem::path path =
+  std::filesystem::path path =
       std::filesystem::path(git_repository_commondir(state_->repository.get())) / "lfs" /
       "objects" / hex.substr(0, 2) / hex.substr(2, 2) / hex;
   std::error_code ignored;

@@ -162,7 +162,7 @@ void Fsck::settle_trust() {
 }
 
 void Fsck::add_repairs(Json::Object& result) const {
-  Json::Object plan = make_repair_plan(
+  const Json::Object plan = make_repair_plan(
       database_, catalog_, {.objects = broken_objects_, .revisions = broken_revisions_});
   result.set("mended", mended_);
   for (const char* key : {"repairs", "hopeless"}) result.set(key, *plan.find(key));

@@ -126,7 +126,7 @@ void check_distinct(std::span<const Publication> publications) {
   if (publications.size() < 2) return;
   std::unordered_set<std::string> seen;
   for (const Publication& publication : publications) {
-    std::string name = to_text(publication.repository.id);
+    const std::string name = to_text(publication.repository.id);
     if (!seen.insert(name).second)
       fail(ErrorKind::Invalid, name + ": expected once in one call, found twice");
   }

@@ -92,8 +92,8 @@ struct ImposterOptions {
   std::uint64_t bytes_per_second = 0;  // per answer; 0 = as fast as it goes
   std::chrono::milliseconds latency{0};
   std::uint16_t port = 0;
-  bool genuine_commits = true;     // commits as a holdfast makes them from a folder
-  bool history = false;            // commit lists go back to the first revision, as the hub's do
+  bool genuine_commits = true;  // commits as a holdfast makes them from a folder
+  bool history = false;         // commit lists go back to the first revision, as the hub's do
   // Requests per window and bucket, said in RateLimit headers; 0 = no limit. `clock` is the one by
   // which windows pass.
   std::uint64_t api_quota = 0, resolvers_quota = 0;
