@@ -43,7 +43,7 @@ std::vector<std::string> read_address_ranges(const Place& place, const toml::nod
     if (mirror::parse_address_range(range)) continue;
     reject(
         place, node,
-        fmt::format("expected an address or a range such as \"10.0.0.0/8\", found \"{}\"", range));
+        fmt::format(R"(expected an address or a range such as "10.0.0.0/8", found "{}")", range));
   }
   return ranges;
 }
@@ -120,7 +120,7 @@ std::string read_repo_pattern(const Place& place, const toml::node& node) {
 
 bool read_is_full(const Place& place, const toml::node& node) {
   const std::string depth = read_string(place, node);
-  if (depth != "full" && depth != "tip") reject(place, node, "expected \"tip\" or \"full\"");
+  if (depth != "full" && depth != "tip") reject(place, node, R"(expected "tip" or "full")");
   return depth == "full";
 }
 
