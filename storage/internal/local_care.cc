@@ -4,9 +4,9 @@
 #include <array>
 #include <chrono>
 #include <map>
-#include <mutex>
 
 #include "storage/base/error.h"
+#include "storage/base/sync.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/repair.h"
 #include "storage/internal/scrub.h"
@@ -16,6 +16,23 @@ namespace {
 
 constexpr std::size_t kChunkObjects = 4096;
 constexpr std::chrono::milliseconds kTurnPoll{100};
+
+// Held by whoever's turn it is.
+class Turn {
+ public:
+  explicit Turn(Sync<bool>& taken) : taken_(taken) {}
+
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  ~Turn() {
+    *taken_.lock() = false;
+    taken_.notify_one();
+  }
+
+ private:
+  Sync<bool>& taken_;
+};
 
 class LocalCare final : public Care {
  public:
@@ -27,7 +44,7 @@ class LocalCare final : public Care {
   }
 
   Json::Object gc(const GcOptions& options, JobContext& context) override {
-    const auto turn = wait_for_turn(context);
+    const Turn turn = wait_for_turn(context);
     return run_gc(blobs_, options, context);
   }
 
@@ -42,7 +59,7 @@ class LocalCare final : public Care {
   ScrubStatus scrub_status() const override { return scrub_.status(); }
 
   Json::Object backup(const BackupOptions& options, JobContext& context) override {
-    const auto turn = wait_for_turn(context);
+    const Turn turn = wait_for_turn(context);
     return run_backup(blobs_, options, context);
   }
 
@@ -50,21 +67,27 @@ class LocalCare final : public Care {
   Json::Object stats() const override;
 
  private:
-  std::unique_lock<std::timed_mutex> wait_for_turn(JobContext& context);
+  Turn wait_for_turn(JobContext& context);
 
   LocalBlobStore& blobs_;
   const Catalog& catalog_;
   Scrub scrub_;
-  std::timed_mutex turn_;  // of gc, which takes files away, and of backup, which counts on them
+  // By gc, which takes files away, or by backup, which counts on them.
+  Sync<bool> turn_taken_{false};
 };
 
-std::unique_lock<std::timed_mutex> LocalCare::wait_for_turn(JobContext& context) {
-  std::unique_lock turn(turn_, std::defer_lock);
-  while (!turn.try_lock_for(kTurnPoll)) {
+Turn LocalCare::wait_for_turn(JobContext& context) {
+  const auto take = [this] {
+    auto taken = turn_taken_.lock();
+    if (!taken.wait_for(kTurnPoll, [](bool value) { return !value; })) return false;
+    *taken = true;
+    return true;
+  };
+  while (!take()) {
     if (context.stop().stop_requested()) fail(ErrorKind::Cancelled, "stopped");
     context.report({.phase = "waiting", .note = "gc and backup take turns"});
   }
-  return turn;
+  return Turn(turn_taken_);
 }
 
 Json time_or_null(Time time) { return time == Time() ? Json() : Json(holdfast::to_text(time)); }
