@@ -4,40 +4,8 @@
 #   care.sh HOLDFAST
 set -uo pipefail
 holdfast=$1
-work=$(mktemp -d)
-unset HOLDFAST_DATA HOLDFAST_CONFIG HF_ENDPOINT HF_TOKEN
-export XDG_DATA_HOME=$work/xdg
-pids=()
-trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done; wait; rm -rf "$work"' EXIT
-failures=0
-
-# expect NAME STATUS PATTERN COMMAND…: the exit code, and a pattern in stdout + stderr.
-expect() {
-  local name=$1 status=$2 pattern=$3 out got
-  shift 3
-  out=$("$@" 2>&1 </dev/null)
-  got=$?
-  if [[ $got != "$status" ]] || ! grep -qE -- "$pattern" <<<"$out"; then
-    echo "FAILED: $name: exit $got (expected $status), pattern '$pattern' in:"
-    sed 's/^/    /' <<<"$out" | tail -n 12
-    failures=$((failures + 1))
-  else
-    echo "ok: $name"
-  fi
-}
-
-# start DATA [OPTION…]: serves and sets $url and $server.
-start() {
-  local data=$1
-  shift
-  rm -f "$work/pipe"
-  mkfifo "$work/pipe"
-  "$holdfast" serve --data "$data" --listen 127.0.0.1:0 "$@" >"$work/pipe" 2>>"$work/serve.log" &
-  server=$!
-  pids+=("$server")
-  url=
-  read -r url <"$work/pipe"
-}
+# shellcheck source=tests/ops/program.sh
+source "$(dirname "$0")/program.sh"
 
 stop() {
   kill "$server"

@@ -1,0 +1,36 @@
+# For scripts that try the real program from the outside. Sourced with $holdfast set; gives $work, a
+# directory that goes away at the end with the servers that start() began, and counts $failures.
+work=$(mktemp -d)
+export XDG_DATA_HOME=$work/xdg
+unset HOLDFAST_DATA HOLDFAST_CONFIG HF_ENDPOINT HF_TOKEN
+pids=()
+trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done; wait; rm -rf "$work"' EXIT
+failures=0
+
+# expect NAME STATUS PATTERN COMMAND…: the exit code, and a pattern in stdout + stderr.
+expect() {
+  local name=$1 status=$2 pattern=$3 out got
+  shift 3
+  out=$("$@" 2>&1 </dev/null)
+  got=$?
+  if [[ $got != "$status" ]] || ! grep -qE -- "$pattern" <<<"$out"; then
+    echo "FAILED: $name: exit $got (expected $status), pattern '$pattern' in:"
+    sed 's/^/    /' <<<"$out" | tail -n 12
+    failures=$((failures + 1))
+  else
+    echo "ok: $name"
+  fi
+}
+
+# start DATA [OPTION…]: serves and sets $url and $server.
+start() {
+  local data=$1 pipe=$work/pipe
+  shift
+  rm -f "$pipe"
+  mkfifo "$pipe"
+  "$holdfast" serve --data "$data" --listen 127.0.0.1:0 "$@" >"$pipe" 2>>"$work/serve.log" &
+  server=$!
+  pids+=("$server")
+  url=
+  read -r url <"$pipe"
+}
