@@ -1,4 +1,4 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
-#include "tests/tsan_suppressions.h"
+#include "tests/sanitizer_suppressions.h"

@@ -4,7 +4,7 @@
 
 #include "storage/base/error.h"
 #include "tests/mirror/sync_fixture.h"
-#include "tests/tsan_suppressions.h"
+#include "tests/sanitizer_suppressions.h"
 
 int main(int argc, char** argv) {
   using namespace holdfast;
