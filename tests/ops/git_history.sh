@@ -11,28 +11,18 @@ for tool in git git-lfs; do
     exit 0
   }
 done
-work=$(mktemp -d)
-pids=()
-trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; rm -rf "$work"' EXIT
+# shellcheck source=tests/ops/program.sh
+source "$(dirname "$0")/program.sh"
 export HOME=$work GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
-
-# start COMMAND…: runs a server and sets $url to the first line that it prints.
-start() {
-  rm -f "$work/pipe"
-  mkfifo "$work/pipe"
-  "$@" >"$work/pipe" 2>>"$work/log" &
-  pids+=($!)
-  read -r url <"$work/pipe"
-}
 
 "$holdfast" sample "$work/model"
 mkdir -p "$work/model/onnx" "$work/git"
 printf '*.bin filter=lfs diff=lfs merge=lfs -text\n' >"$work/model/.gitattributes"
 head -c 3000000 /dev/urandom >"$work/model/onnx/large.bin"
 
-start "$imposter" "$work/model" --repo org/m --git "$work/git"
+launch "$imposter" "$work/model" --repo org/m --git "$work/git"
 "$holdfast" sync org/m --from "$url" --data "$work/data"
-start "$holdfast" serve --data "$work/data" --listen 127.0.0.1:0
+launch "$holdfast" serve --data "$work/data" --listen 127.0.0.1:0
 
 git clone -q "$url/org/m" "$work/clone"
 upstream=$(git -C "$work/git/org/m" rev-parse main)

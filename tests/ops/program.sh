@@ -4,7 +4,7 @@ work=$(mktemp -d)
 export XDG_DATA_HOME=$work/xdg
 unset HOLDFAST_DATA HOLDFAST_CONFIG HF_ENDPOINT HF_TOKEN
 pids=()
-trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done; wait; rm -rf "$work"' EXIT
+trap 'for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; rm -rf "$work"' EXIT
 failures=0
 
 # expect NAME STATUS PATTERN COMMAND…: the exit code, and a pattern in stdout + stderr.
@@ -22,15 +22,21 @@ expect() {
   fi
 }
 
-# start DATA [OPTION…]: serves and sets $url and $server.
-start() {
-  local data=$1 pipe=$work/pipe
-  shift
+# launch COMMAND…: runs a server and sets $server, and $url to the first line that it prints.
+launch() {
+  local pipe=$work/pipe
   rm -f "$pipe"
   mkfifo "$pipe"
-  "$holdfast" serve --data "$data" --listen 127.0.0.1:0 "$@" >"$pipe" 2>>"$work/serve.log" &
+  "$@" >"$pipe" 2>>"$work/serve.log" &
   server=$!
   pids+=("$server")
   url=
   read -r url <"$pipe"
+}
+
+# start DATA [OPTION…]: serves and sets $url and $server.
+start() {
+  local data=$1
+  shift
+  launch "$holdfast" serve --data "$data" --listen 127.0.0.1:0 "$@"
 }
