@@ -5,25 +5,18 @@
 
 #include <doctest/doctest.h>
 
-#include "storage/base/deflate.h"
 #include "storage/base/digest.h"
 #include "storage/base/error.h"
 #include "tests/storage/error_kind.h"
+#include "tests/storage/git/deflated.h"
 
 namespace holdfast::storage::git {
 namespace {
 
+using tests::deflated;
 using tests::kind_of;
 
 constexpr unsigned kCommitType = 1, kBlobType = 3, kOffsetDeltaType = 6, kReferenceDeltaType = 7;
-
-std::string deflated(std::string_view text) {
-  std::string stream;
-  Deflater deflater([&](std::span<const std::byte> bytes) { stream += as_text(bytes); });
-  deflater.update(as_bytes(text));
-  deflater.finish();
-  return stream;
-}
 
 // Seven bits a byte, least significant first.
 std::string number(std::uint64_t value) {

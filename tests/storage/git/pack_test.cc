@@ -2,22 +2,13 @@
 
 #include <doctest/doctest.h>
 
-#include "storage/base/deflate.h"
 #include "storage/base/error.h"
 #include "storage/git/pkt_line.h"
+#include "tests/storage/git/deflated.h"
 
 namespace holdfast::storage::git {
-namespace {
 
-std::string deflated(std::string_view text) {
-  std::string stream;
-  Deflater deflater([&](std::span<const std::byte> bytes) { stream += as_text(bytes); });
-  deflater.update(as_bytes(text));
-  deflater.finish();
-  return stream;
-}
-
-}  // namespace
+using tests::deflated;
 
 TEST_CASE("storage/git/pack: an empty pack is git's own, byte for byte") {
   std::string pack;
