@@ -12,7 +12,7 @@ extern const Architecture kGemma, kGemma2, kGemma3, kGemmaEmbedding;
 extern const Architecture kGlm4, kGlm4Moe;
 extern const Architecture kGranite, kGraniteMoe;
 extern const Architecture kGrok;
-extern const Architecture kLlama, kMiniCpmV25, kMistral3, kSmolLm3;
+extern const Architecture kLlama, kMiniCpmV25, kMiniCpmV40, kMistral3, kSmolLm3;
 extern const Architecture kMiniCpm, kMiniCpm3, kMiniCpmV20;
 extern const Architecture kOlmo, kOlmo2, kOlmoe;
 extern const Architecture kPhi2, kPhi3;
@@ -26,7 +26,7 @@ namespace {
 // Where several describe the same class, the first whose `applies` agrees counts.
 // clang-format off: a line for each file, or part of one
 constexpr const Architecture* kAll[] = {
-    &kLlama, &kMistral3, &kSmolLm3, &kMiniCpmV25,
+    &kLlama, &kMistral3, &kSmolLm3, &kMiniCpmV25, &kMiniCpmV40,
     &kMiniCpmV26, &kMiniCpmV45,
     &kQwen2, &kQwen2Vl, &kQwen2Moe, &kQwen3, &kQwen3Vl, &kQwen3Moe, &kQwen3VlMoe,
     &kGemma, &kGemma2, &kGemma3, &kGemmaEmbedding,

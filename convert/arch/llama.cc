@@ -61,14 +61,14 @@ constexpr MetadataRule kMistral3Metadata[] = {
     {"", "attention.temperature_scale", ValueType::F32, Need::Optional, of_ministral<kTemperature>},
 };
 
-constexpr Architecture like_llama(std::string_view name,
-                                  std::span<const std::string_view> hf_names) {
+constexpr Architecture like_llama(std::string_view name, std::span<const std::string_view> hf_names,
+                                  RopeFactors rope_factors = RopeFactors::Llama3) {
   return {.name = name,
           .hf_names = hf_names,
           .tensors = kTensors,
           .shared_tensors = kUsualDecoder,
           .metadata = kMetadata,
-          .rope_factors = RopeFactors::Llama3};
+          .rope_factors = rope_factors};
 }
 
 }  // namespace
@@ -83,6 +83,12 @@ constinit const Architecture kSmolLm3 = like_llama("smollm3", kSmolLm3Names);
 extern const Architecture kMiniCpmV25;
 constinit const Architecture kMiniCpmV25 =
     in_minicpm_v(like_llama("llama", {}), is_minicpm_v<kMiniCpmV25Version>);
+
+// Around MiniCPM 4 with 3 billion weights, whose scales are part of its weights, so that its class
+// is Llama's; its long contexts are MiniCPM's (OpenBMB's MiniCPM-V-4 GGUF; vLLM, minicpmv.py).
+extern const Architecture kMiniCpmV40;
+constinit const Architecture kMiniCpmV40 =
+    in_minicpm_v(like_llama("llama", {}, RopeFactors::LongShort), is_minicpm_v<kMiniCpmV40Version>);
 
 extern const Architecture kMistral3;
 constinit const Architecture kMistral3{.name = "mistral3",

@@ -13,6 +13,7 @@ inline constexpr std::string_view kMiniCpmVOthers[] = {"vpm.", "resampler."};
 // In tenths, as config.json: version.
 inline constexpr int kMiniCpmV25Version = 25;
 inline constexpr int kMiniCpmV26Version = 26;
+inline constexpr int kMiniCpmV40Version = 40;
 inline constexpr int kMiniCpmV45Version = 45;
 
 template <int kTenths>

@@ -84,6 +84,7 @@ TEST_CASE("convert/architecture: the config decides between tables of one class"
       {R"({"architectures": ["MiniCPMV"], "version": 2.5})", "llama"},
       {R"({"architectures": ["MiniCPMV"], "version": 2.6})", "qwen2"},
       {R"({"architectures": ["MiniCPMV"], "version": 4.5})", "qwen3"},
+      {R"({"architectures": ["MiniCPMV"], "scale_emb": 12, "version": 4.0})", "llama"},
       {R"({"architectures": ["Gemma3ForConditionalGeneration"]})", "gemma3"},
   };
   for (const Case& c : kCases) {
