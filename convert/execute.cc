@@ -9,28 +9,23 @@
 #include <memory>
 #include <optional>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 
 #include "convert/ggml_type.h"
 #include "convert/gguf_writer.h"
 #include "convert/slab.h"
 #include "convert/source_digests.h"
+#include "convert/tensor_order.h"
 #include "storage/base/error.h"
 #include "storage/base/sync.h"
 
 namespace holdfast::convert {
 namespace {
 
-// For each tensor of the lead plan its index in `plan`: outputs differ in tensor order.
-std::vector<std::size_t> match_tensors(const Plan& lead, const Plan& plan) {
-  std::unordered_map<std::string_view, std::size_t> index;
-  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
-    index.emplace(plan.tensors[i].draft.name, i);
-  }
-  std::vector<std::size_t> matched;
-  for (const PlannedTensor& tensor : lead.tensors) matched.push_back(index.at(tensor.draft.name));
-  return matched;
+const Plan& lead_of(std::span<const PlannedOutput> outputs) {
+  std::vector<const Plan*> plans;
+  for (const PlannedOutput& output : outputs) plans.push_back(output.plan);
+  return best_order(plans);
 }
 
 // A slab after encoding, on its way through the lanes.
@@ -87,7 +82,7 @@ class Pipeline {
         journal_(journal),
         options_(options),
         context_(context),
-        lead_(*outputs.front().plan),
+        lead_(lead_of(outputs)),
         slabs_(cut(lead_, checkpoint)),
         source_digests_(checkpoint, files_) {
     for (const std::string& name : checkpoint.files) files_.push_back(files.open(name));
@@ -420,7 +415,7 @@ class Pipeline {
 }  // namespace
 
 std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal) {
-  const Plan& lead = *outputs.front().plan;
+  const Plan& lead = lead_of(outputs);
   std::vector<std::vector<std::size_t>> targets;
   for (const PlannedOutput& output : outputs) targets.push_back(match_tensors(lead, *output.plan));
   const auto is_held = [&](std::size_t tensor) {

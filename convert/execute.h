@@ -30,7 +30,7 @@ struct PlannedOutput {
   std::vector<Output*> files;
 };
 
-// How many of the first plan's tensors, in its order, an earlier run has finished and all outputs
+// How many tensors, in the order of best_order(), an earlier run has finished and all outputs
 // still hold: what `journal` says, checked against the bytes.
 std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal);
 

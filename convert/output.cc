@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <map>
 #include <vector>
 
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "storage/base/sync.h"
 
 namespace holdfast::convert {
 namespace {
@@ -69,15 +71,20 @@ class FileOutput final : public Output {
     return hasher.finish() == sha256;
   }
 
+  // Outputs of one reading may have their tensors in different orders. What this one wrote ahead
+  // of its turn is read back in pieces, from memory as a rule.
   Sha256Feed feed(std::uint64_t offset, std::span<const std::byte> bytes) override {
-    if (offset != hashed_) return {};
-    hashed_ += bytes.size();
+    auto hashing = hashing_.lock();
+    if (offset != hashing->end) return catch_up(*hashing, kCatchUpFactor * bytes.size());
+    hashing->end += bytes.size();
+    hashing->ahead.erase(offset);
     return {.hasher = &hasher_, .bytes = bytes};
   }
 
   // In pieces: the page cache finds memory for small writes where for large ones it clears memory
   // out of use, which costs four times as much.
   void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    const storage::ByteRange written{offset, bytes.size()};
     while (!bytes.empty()) {
       const std::size_t length = std::min(bytes.size(), kPieceBytes - offset % kPieceBytes);
       write_at(fd_.get(), offset, bytes.first(length), part_);
@@ -85,11 +92,14 @@ class FileOutput final : public Output {
       offset += length;
       bytes = bytes.subspan(length);
     }
+    auto hashing = hashing_.lock();
+    if (written.offset < hashing->end || written.length == 0) return;
+    hashing->ahead.insert_or_assign(written.offset, written.length);
   }
 
   Digest seal() override {
-    // What was fed in file order is hashed already; the rest is read back.
-    for_each_block({hashed_, size_ - hashed_},
+    const std::uint64_t hashed = hashing_.lock()->end;
+    for_each_block({hashed, size_ - hashed},
                    [&](std::span<const std::byte> block) { hasher_.update(block); });
     sync_data(fd_.get(), part_);
     return hasher_.finish();
@@ -107,6 +117,27 @@ class FileOutput final : public Output {
   void keep() noexcept override { owned_ = false; }
 
  private:
+  struct Hashing {
+    std::uint64_t end = 0;  // of what the hasher was fed
+    // What is written from there on, and was not fed: offset → length.
+    std::map<std::uint64_t, std::uint64_t> ahead;
+  };
+
+  Sha256Feed catch_up(Hashing& hashing, std::uint64_t bytes_max) {
+    const std::uint64_t begin = hashing.end;
+    auto next = hashing.ahead.find(begin);
+    while (next != hashing.ahead.end() && next->first == hashing.end && bytes_max > 0) {
+      const std::uint64_t length = std::min(next->second, bytes_max), left = next->second - length;
+      hashing.end += length;
+      bytes_max -= length;
+      next = hashing.ahead.erase(next);
+      if (left > 0) hashing.ahead.emplace(hashing.end, left);
+    }
+    behind_.resize(hashing.end - begin);
+    read_at(fd_.get(), begin, behind_, part_);
+    return {.hasher = &hasher_, .bytes = behind_};
+  }
+
   fs::path directory() const {
     const fs::path parent = path_.parent_path();
     return parent.empty() ? fs::path(".") : parent;
@@ -186,9 +217,10 @@ class FileOutput final : public Output {
 
   fs::path path_, part_;
   std::uint64_t size_;
-  std::uint64_t hashed_ = 0;
   std::uint64_t unflushed_ = 0;
   Sha256 hasher_;
+  Sync<Hashing> hashing_;
+  std::vector<std::byte> behind_;
   bool force_;
   bool owned_ = false;
   UniqueFd fd_;

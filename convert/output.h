@@ -20,6 +20,9 @@
 
 namespace holdfast::convert {
 
+// For as many bytes as come out of file order, how many of those before them are asked for.
+inline constexpr std::uint64_t kCatchUpFactor = 2;
+
 class Output {
  public:
   virtual ~Output() = default;
@@ -28,8 +31,9 @@ class Output {
   virtual bool holds(storage::ByteRange range, const Digest& sha256) const = 0;
 
   // What this output's own hash needs of the bytes that write() gets at `offset`, for the caller to
-  // feed before the next call: so they can be hashed beside other things. What is not fed in file
-  // order is read back by seal(); an output that hashes as it writes asks for nothing.
+  // feed before the next call: so they can be hashed beside other things. What comes out of file
+  // order is asked for later, in place of such bytes, or read back by seal(); an output that hashes
+  // as it writes asks for nothing.
   virtual Sha256Feed feed(std::uint64_t offset, std::span<const std::byte> bytes);
 
   // Bytes that an earlier run left may be written again. Beside feed(), from another thread.

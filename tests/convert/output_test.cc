@@ -52,6 +52,44 @@ TEST_CASE("convert/output: a part that another owner writes is a conflict and st
   CHECK(scratch.names() == std::vector<std::string>{"a.gguf"});
 }
 
+TEST_CASE("convert/output: what is written ahead of its turn is hashed when its turn comes") {
+  constexpr std::size_t kPieces = 5, kPieceBytes = 3000;
+  std::string bytes;
+  for (std::size_t i = 0; i < kPieces * kPieceBytes; ++i) {
+    bytes += static_cast<char>(i * i % 251);
+  }
+
+  struct Case {
+    std::size_t order[kPieces];
+    std::size_t fed;  // pieces that seal() does not read back, where each is written before
+  };
+
+  constexpr Case kCases[] = {
+      {{0, 1, 2, 3, 4}, 5}, {{0, 2, 1, 3, 4}, 5}, {{4, 3, 2, 1, 0}, 1}, {{1, 2, 3, 0, 4}, 3}};
+  for (const Case& c : kCases) {
+    for (const bool write_first : {true, false}) {
+      CAPTURE(c.order[0]);
+      CAPTURE(c.order[1]);
+      CAPTURE(write_first);
+      const test::Scratch scratch;
+      const auto output =
+          create_output_file({.path = scratch.path() / "a.gguf", .size_bytes = bytes.size()});
+      std::size_t fed = 0;
+      for (const std::size_t piece : c.order) {
+        const std::size_t offset = piece * kPieceBytes;
+        const auto part = as_bytes(std::string_view(bytes).substr(offset, kPieceBytes));
+        if (write_first) output->write(offset, part);
+        const Sha256Feed feed = output->feed(offset, part);
+        fed += feed.bytes.size();
+        update_together(std::array{feed});
+        if (!write_first) output->write(offset, part);
+      }
+      if (write_first) CHECK(fed == c.fed * kPieceBytes);
+      CHECK(output->seal() == sha256(as_bytes(bytes)));
+    }
+  }
+}
+
 // One owner finishes again and again while another starts again and again: whoever opens the part
 // just before it is renamed must not take the finished file for its own.
 TEST_CASE("convert/output: a finished file is never written again by who opened it as a part") {
