@@ -154,14 +154,25 @@ HOLDFAST_SHA_NI void compress(std::span<Stream> streams, std::size_t blocks) noe
   }
 }
 
+// How many streams, longest first, are to go side by side. One that is as long as all others
+// together goes beside one of them at a time, so that as little as possible of it is left alone.
+std::size_t width_for(std::span<const Stream> streams) noexcept {
+  constexpr std::size_t kWidthMax = 3;
+  std::size_t width = 0, others = 0;
+  for (const Stream& stream : streams) {
+    if (stream.blocks() == 0) break;
+    if (width > 0) others += stream.blocks();
+    ++width;
+  }
+  if (width > 2 && streams[0].blocks() >= others) return 2;
+  return std::min(width, kWidthMax);
+}
+
 // The whole blocks of the streams but for those of the last one that has any.
 void compress_together(std::span<Stream> streams) noexcept {
-  constexpr std::size_t kWidthMax = 3;
   while (true) {
-    // Those with most left go first, so that as little as possible is left to one alone.
     std::ranges::sort(streams, std::ranges::greater{}, &Stream::blocks);
-    std::size_t width = 0;
-    while (width < std::min(streams.size(), kWidthMax) && streams[width].blocks() > 0) ++width;
+    const std::size_t width = width_for(streams);
     if (width < 2) return;
     const std::size_t blocks = streams[width - 1].blocks();
     width == 2 ? compress<2>(streams, blocks) : compress<3>(streams, blocks);
