@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -112,6 +113,11 @@ class BlobStore {
   // The same for many at once: one synced write for all of them.
   virtual std::vector<Digest> put_all(std::span<const std::span<const std::byte>> objects) = 0;
 };
+
+// Calls `use` with all of the bytes in order, a piece of at most 1 MiB at a time; the piece is
+// valid during the call.
+void for_each_piece(const BlobReader& reader,
+                    const std::function<void(std::span<const std::byte> piece)>& use);
 
 // Reads a whole object; LimitExceeded above `size_max_bytes`.
 std::string read_object(const BlobStore& store, const Digest& digest, std::uint64_t size_max_bytes);

@@ -159,13 +159,7 @@ void write_object(storage::Store& store, const storage::git::PackObject& object,
   }
   const auto reader = store.blobs().open(*object.content);
   pack.begin(object.type, reader->size_bytes());
-  std::vector<std::byte> buffer(std::min<std::uint64_t>(reader->size_bytes(), kGitCopyBytes));
-  for (std::uint64_t at = 0; at < reader->size_bytes(); at += buffer.size()) {
-    const auto piece =
-        std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), reader->size_bytes() - at));
-    reader->read(at, piece);
-    pack.add(piece);
-  }
+  for_each_piece(*reader, [&](std::span<const std::byte> piece) { pack.add(piece); });
 }
 
 void write_pack(storage::Store& store, const storage::git::PackPlan& plan, bool side_band,

@@ -52,7 +52,6 @@ inline constexpr std::size_t kOciRevisionsMax = 16;   // searched for the digest
 inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves, shallow commits: of each
 inline constexpr std::uint64_t kGitRequestBytesMax = std::uint64_t{16} * 1024 * 1024;  // inflated
 inline constexpr std::uint64_t kGitSpoolBytesMax = std::uint64_t{16} << 30U;           // one pack
-inline constexpr std::size_t kGitCopyBytes = std::size_t{1} * 1024 * 1024;
 inline constexpr std::size_t kLfsBatchMax = 1000;  // objects in one batch; git-lfs asks for 100
 
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README

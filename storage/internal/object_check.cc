@@ -1,15 +1,12 @@
 #include "storage/internal/object_check.h"
 
-#include <algorithm>
 #include <cerrno>
-#include <vector>
+#include <span>
 
 #include "storage/base/error.h"
 
 namespace holdfast::storage {
 namespace {
-
-constexpr std::size_t kReadBytes = 1 << 20;
 
 using Read = std::function<void(std::uint64_t bytes)>;
 
@@ -17,17 +14,10 @@ void check_bytes(const LocalBlobStore& blobs, const Digest& digest, const BlobRo
                  const Read& read) {
   const std::unique_ptr<BlobReader> reader = blobs.open_anew(digest);
   Sha256 hasher;
-  std::vector<std::byte> buffer(
-      static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, row.size_bytes)));
-  for (std::uint64_t at = 0; at < reader->size_bytes();) {
-    const auto length =
-        static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), reader->size_bytes() - at));
-    const std::span<std::byte> part(buffer.data(), length);
-    reader->read(at, part);
-    hasher.update(part);
-    at += length;
-    read(length);
-  }
+  for_each_piece(*reader, [&](std::span<const std::byte> piece) {
+    hasher.update(piece);
+    read(piece.size());
+  });
   const Digest found = hasher.finish();
   if (found != digest) blobs.quarantine(digest, row, "bytes with SHA-256 " + to_hex(found));
 }

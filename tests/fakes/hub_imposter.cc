@@ -216,32 +216,6 @@ void HubImposter::handle(const WireRequest& request, Wire& wire, bool on_cdn) {
   send(wire, request, std::move(answer), script);
 }
 
-// Counts the request against its bucket's quota, and refuses it above that.
-void HubImposter::charge(const WireRequest& request, Answer& answer) {
-  const bool is_file = request.target.find("/resolve") != std::string::npos;
-  const std::uint64_t quota = is_file ? options_.resolvers_quota : options_.api_quota;
-  if (quota == 0) return;
-  const std::string bucket = is_file ? "resolvers" : "api";
-  const auto now = options_.clock();
-  auto world = world_.lock();
-  Window& window = world->windows[bucket];
-  if (now >= window.end) {
-    window = {.end = now + options_.quota_window};
-    ++world->windows_begun;
-  }
-  if (window.used == quota) {
-    answer = {.status = 429};
-    world->refused_max = std::max(world->refused_max, ++window.refused);
-  } else {
-    ++window.used;
-  }
-  const auto left = std::chrono::ceil<std::chrono::seconds>(window.end - now);
-  std::erase_if(answer.headers, [](const auto& header) { return header.first == "RateLimit"; });
-  answer.headers.emplace_back("RateLimit", "\"" + bucket +
-                                               "\";r=" + std::to_string(quota - window.used) +
-                                               ";t=" + std::to_string(left.count()));
-}
-
 HubImposter::Answer HubImposter::answer_hub(const WireRequest& request) {
   const std::string authorization(request.headers.find("authorization").value_or(""));
   const bool is_git = GitBackend::is_git(request.target);
