@@ -22,7 +22,7 @@
 namespace holdfast::convert {
 namespace {
 
-const Plan& lead_of(std::span<const PlannedOutput> outputs) {
+std::vector<PlannedTensor> order_of(std::span<const PlannedOutput> outputs) {
   std::vector<const Plan*> plans;
   for (const PlannedOutput& output : outputs) plans.push_back(output.plan);
   return best_order(plans);
@@ -82,18 +82,18 @@ class Pipeline {
         journal_(journal),
         options_(options),
         context_(context),
-        lead_(lead_of(outputs)),
-        slabs_(cut(lead_, checkpoint)),
+        tensors_(order_of(outputs)),
+        slabs_(cut(tensors_, checkpoint)),
         source_digests_(checkpoint, files_) {
     for (const std::string& name : checkpoint.files) files_.push_back(files.open(name));
     for (const PlannedOutput& output : outputs) {
-      targets_.push_back(match_tensors(lead_, *output.plan));
+      targets_.push_back(match_tensors(tensors_, *output.plan));
       records_.emplace_back(output.plan->tensors.size());
       progress_.total_bytes += output.plan->size_bytes();
     }
     hashers_.resize(outputs.size());
     progress_.phase = "converting";
-    progress_.total_items = lead_.tensors.size();
+    progress_.total_items = tensors_.size();
     add_lanes();
     skip_finished();
   }
@@ -265,7 +265,7 @@ class Pipeline {
     }
     const Slab& slab = slabs_[state.next];
     const std::uint64_t memory =
-        memory_bytes(slab, lead_.tensors[slab.tensor], checkpoint_, formats(slab));
+        memory_bytes(slab, tensors_[slab.tensor], checkpoint_, formats(slab));
     if (state.in_flight != 0 && state.in_flight + memory > options_.memory_bytes) {
       return std::nullopt;
     }
@@ -275,7 +275,7 @@ class Pipeline {
   InFlight process(const Slab& slab, std::uint64_t memory) {
     InFlight result{.memory = memory};
     const Source source{.checkpoint = checkpoint_, .files = files_, .pool = pool_};
-    result.values = read_slab(slab, lead_.tensors[slab.tensor], source);
+    result.values = read_slab(slab, tensors_[slab.tensor], source);
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       result.encoded.push_back(alike(i, slab) == i
                                    ? encode_slab(slab, target(i, slab), result.values, source)
@@ -309,7 +309,7 @@ class Pipeline {
 
   // Of the source tensor and of each output's.
   std::vector<Sha256Feed> tensor_feeds(const Slab& slab, const InFlight& in_flight) {
-    const PlannedTensor& tensor = lead_.tensors[slab.tensor];
+    const PlannedTensor& tensor = tensors_[slab.tensor];
     std::vector<Sha256Feed> feeds;
     if (!tensor.draft.parts.empty()) {
       feeds.push_back(source_digests_.add(view_of(slab, tensor), in_flight.values.file_bytes()));
@@ -399,7 +399,7 @@ class Pipeline {
   Journal& journal_;
   const ExecuteOptions& options_;
   storage::JobContext& context_;
-  const Plan& lead_;
+  const std::vector<PlannedTensor> tensors_;  // in the order in which they are made
   std::vector<Slab> slabs_;
   SourceFiles files_;
   BytePool pool_;
@@ -415,9 +415,10 @@ class Pipeline {
 }  // namespace
 
 std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal) {
-  const Plan& lead = lead_of(outputs);
+  const std::vector<PlannedTensor> tensors = order_of(outputs);
   std::vector<std::vector<std::size_t>> targets;
-  for (const PlannedOutput& output : outputs) targets.push_back(match_tensors(lead, *output.plan));
+  for (const PlannedOutput& output : outputs)
+    targets.push_back(match_tensors(tensors, *output.plan));
   const auto is_held = [&](std::size_t tensor) {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const PlannedTensor& target = outputs[i].plan->tensors[targets[i][tensor]];
@@ -430,7 +431,7 @@ std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& jo
     }
     return true;
   };
-  const std::size_t known = std::min(journal.finished().size(), lead.tensors.size());
+  const std::size_t known = std::min(journal.finished().size(), tensors.size());
   std::size_t held = 0;
   while (held < known && is_held(held)) ++held;
   return held;

@@ -74,6 +74,7 @@ class FileOutput final : public Output {
   // Outputs of one reading may have their tensors in different orders. What this one wrote ahead
   // of its turn is read back in pieces, from memory as a rule.
   Sha256Feed feed(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    if (bytes.empty()) return {};
     auto hashing = hashing_.lock();
     if (offset != hashing->end) return catch_up(*hashing, kCatchUpFactor * bytes.size());
     hashing->end += bytes.size();

@@ -157,10 +157,10 @@ TensorView view_of(const Slab& slab, const PlannedTensor& tensor) {
   return units(tensor.draft.parts[slab.part], slab.unit_begin, slab.unit_end);
 }
 
-std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint) {
+std::vector<Slab> cut(std::span<const PlannedTensor> tensors, const Checkpoint& checkpoint) {
   std::vector<Slab> slabs;
-  for (std::uint32_t i = 0; i < plan.tensors.size(); ++i) {
-    const PlannedTensor& tensor = plan.tensors[i];
+  for (std::uint32_t i = 0; i < tensors.size(); ++i) {
+    const PlannedTensor& tensor = tensors[i];
     const std::size_t before = slabs.size();
     Slab next{.tensor = i};
     for (next.part = 0; next.part < tensor.draft.parts.size(); ++next.part) {

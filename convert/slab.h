@@ -26,7 +26,7 @@ struct Slab {
 };
 
 // Cuts all tensors of a plan, in plan order.
-std::vector<Slab> cut(const Plan& plan, const Checkpoint& checkpoint);
+std::vector<Slab> cut(std::span<const PlannedTensor> tensors, const Checkpoint& checkpoint);
 
 // An encoding of a slab.
 struct Encoded {

@@ -11,12 +11,13 @@
 
 namespace holdfast::convert {
 
-// For each tensor of `lead` its index in `plan`.
-std::vector<std::size_t> match_tensors(const Plan& lead, const Plan& plan);
+// For each of `tensors` its index in `plan`, which has the same ones.
+std::vector<std::size_t> match_tensors(std::span<const PlannedTensor> tensors, const Plan& plan);
 
-// The plan in whose order to make all of them. A file's hash goes on in file order only, so with
-// each order some of the files wait for one of their tensors while later ones are written; this
-// one leaves the fewest bytes to hash after the last tensor. The first of equals.
-const Plan& best_order(std::span<const Plan* const> plans);
+// The tensors of one of the plans, in the order in which to make those of all. A file's hash goes
+// on in file order only, so with each order some files wait for one of their tensors while later
+// ones are written; this one leaves the fewest bytes to hash after the last tensor. Of a single
+// plan it is the plan's own.
+std::vector<PlannedTensor> best_order(std::span<const Plan* const> plans);
 
 }  // namespace holdfast::convert

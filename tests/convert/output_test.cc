@@ -83,6 +83,8 @@ TEST_CASE("convert/output: what is written ahead of its turn is hashed when its 
         fed += feed.bytes.size();
         update_together(std::array{feed});
         if (!write_first) output->write(offset, part);
+        // Padding that is none.
+        CHECK(output->feed(offset + kPieceBytes, {}).bytes.empty());
       }
       if (write_first) CHECK(fed == c.fed * kPieceBytes);
       CHECK(output->seal() == sha256(as_bytes(bytes)));
