@@ -266,15 +266,15 @@ void ImproveAffine(const AffineShape& shape, const Strip& strip, std::byte* out)
 }
 
 void ImproveQ2_K(const Strip& strip, std::byte* blocks) {
-  ImproveAffine<Q2_KBlock, 16>(kQ2_K, strip, blocks);
+  ImproveAffine<Q2_KBlock, 16>(kQ2K, strip, blocks);
 }
 
 void ImproveQ4_K(const Strip& strip, std::byte* blocks) {
-  ImproveAffine<Q4_KBlock, 32>(kQ4_K, strip, blocks);
+  ImproveAffine<Q4_KBlock, 32>(kQ4K, strip, blocks);
 }
 
 void ImproveQ5_K(const Strip& strip, std::byte* blocks) {
-  ImproveAffine<Q5_KBlock, 32>(kQ5_K, strip, blocks);
+  ImproveAffine<Q5_KBlock, 32>(kQ5K, strip, blocks);
 }
 
 }  // namespace

@@ -168,7 +168,7 @@ void WriteScales(const float (&scales)[kSubs], Q6_KBlock& to) {
 template <class Block>
 void Write(const Limits& limits, const float* x, float unit, const float (&scales)[kSubs],
            Block& to) {
-  Requantizer requantizer(x, limits.levels);
+  Requantizer requantizer(x, limits.levels, Unmeasured{});
   for (std::size_t j = 0; j < kSubs; ++j) {
     const float scale = unit * scales[j];
     // Under a scale of zero every code is zero.

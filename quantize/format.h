@@ -56,6 +56,11 @@ using EncodeStrip = void (*)(const Strip& strip, std::byte* blocks) noexcept;
 // Writes `count` values.
 using DecodeStrip = void (*)(const std::byte* blocks, std::size_t count, float* values) noexcept;
 
+struct PlacedSums;  // quantize/internal/strips.h
+// The same, and adds to the sums what encoding lost. False where the errors leave float32: the
+// blocks are written and nothing is added.
+using EncodeMeasured = bool (*)(const Strip& strip, std::byte* blocks, PlacedSums& sums) noexcept;
+
 // What importance weights mean to an encoder.
 enum class Importance : std::uint8_t { Ignored, Optional, Required };
 
@@ -79,6 +84,9 @@ struct FormatInfo {
   bool (*overflows)(const std::byte* block) noexcept = nullptr;
   // For Mode::Best; null where that is the same as identical.
   EncodeStrip encode_best = nullptr;
+  // As `encode` and with the same sums as decoding gives, for a strip of whole sets of places; null
+  // where blocks are decoded to be measured.
+  EncodeMeasured encode_measured = nullptr;
 };
 
 // The row of a format. Every enumerator has one.

@@ -76,11 +76,6 @@ std::uint8_t mxfp4_exponent(float largest) noexcept {
   return static_cast<std::uint8_t>(floor_log2 - 2 + 127);
 }
 
-float mxfp4_unit(std::uint8_t exponent) noexcept {
-  return float_of(exponent < 2 ? 0x00200000u << exponent
-                               : static_cast<std::uint32_t>(exponent - 1) << 23);
-}
-
 std::uint8_t float_to_ue4m3(float value) noexcept {
   if (!(value > 0)) return 0;
   if (value >= 448.0f) return 0x7e;
@@ -94,13 +89,6 @@ std::uint8_t float_to_ue4m3(float value) noexcept {
   const std::uint32_t code =
       (static_cast<std::uint32_t>(exponent) << 3 | (bits >> 20 & 7u)) + (bits >> 19 & 1u);
   return static_cast<std::uint8_t>(code > 0x7e || exponent >= 15 ? 0x7e : code);
-}
-
-float ue4m3_unit(std::uint8_t code) noexcept {
-  if (code == 0x7f) return 0;
-  const unsigned exponent = code >> 3 & 15u, mantissa = code & 7u;
-  const auto significand = static_cast<float>(exponent == 0 ? mantissa : 8 + mantissa);
-  return significand * float_of((127 - 11 + (exponent == 0 ? 1 : exponent)) << 23);
 }
 
 void mxfp4_encode_reference(const Strip& strip, std::byte* out) noexcept {

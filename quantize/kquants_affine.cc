@@ -192,15 +192,15 @@ void write_super(const AffineSuper& super, Q5_KBlock& to) noexcept {
 }
 
 void q2_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
-  encode<Q2_KBlock>(kQ2_K, strip, out);
+  encode<Q2_KBlock>(kQ2K, strip, out);
 }
 
 void q4_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
-  encode<Q4_KBlock>(kQ4_K, strip, out);
+  encode<Q4_KBlock>(kQ4K, strip, out);
 }
 
 void q5_k_encode_reference(const Strip& strip, std::byte* out) noexcept {
-  encode<Q5_KBlock>(kQ5_K, strip, out);
+  encode<Q5_KBlock>(kQ5K, strip, out);
 }
 
 void q2_k_decode_reference(const std::byte* blocks, std::size_t count, float* y) noexcept {

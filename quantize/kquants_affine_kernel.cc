@@ -13,6 +13,7 @@
 #include <hwy/highway.h>
 
 #include "quantize/internal/affine_search-inl.h"
+#include "quantize/internal/errors-inl.h"
 #include "quantize/internal/legacy_store-inl.h"
 #include "quantize/internal/positive_search-inl.h"
 
@@ -27,26 +28,26 @@ namespace {
 // What a format fixes at compile time.
 struct Q2_KTraits {
   using Block = Q2_KBlock;
-  static constexpr const AffineShape& kShape = kQ2_K;
+  static constexpr const AffineShape& kShape = kQ2K;
   static constexpr std::size_t kSub = 16;
   static constexpr bool kAbsolutePlain = true;
-  static constexpr auto kReference = q2_k_encode_reference;
+  static constexpr Format kFormat = Format::Q2_K;
 };
 
 struct Q4_KTraits {
   using Block = Q4_KBlock;
-  static constexpr const AffineShape& kShape = kQ4_K;
+  static constexpr const AffineShape& kShape = kQ4K;
   static constexpr std::size_t kSub = 32;
   static constexpr bool kAbsolutePlain = false;
-  static constexpr auto kReference = q4_k_encode_reference;
+  static constexpr Format kFormat = Format::Q4_K;
 };
 
 struct Q5_KTraits {
   using Block = Q5_KBlock;
-  static constexpr const AffineShape& kShape = kQ5_K;
+  static constexpr const AffineShape& kShape = kQ5K;
   static constexpr std::size_t kSub = 32;
   static constexpr bool kAbsolutePlain = false;
-  static constexpr auto kReference = q5_k_encode_reference;
+  static constexpr Format kFormat = Format::Q5_K;
 };
 
 inline constexpr std::size_t kChunk = 2048;  // values between the two halves of the work
@@ -106,11 +107,14 @@ void SearchTile(const AffineSchedule& schedule, const Tile<kSub, kGroups>& x,
 }
 
 // Codes of kLanes values with the scales as stored.
+template <std::size_t kSub, class Errors>
 class Requantizer {
  public:
-  Requantizer(const AffineShape& shape, const float* x, const AffineSuper& super)
-      : x_(x), sub_(shape.sub_values), top_(Splat(static_cast<float>(shape.plain.levels))) {
-    for (std::size_t j = 0; j < kSuper / sub_; ++j) {
+  // `errors` are those of the strip before this super-block.
+  Requantizer(const AffineShape& shape, const float* x, const AffineSuper& super,
+              const Errors& errors)
+      : x_(x), top_(Splat(static_cast<float>(shape.plain.levels))), errors_(errors) {
+    for (std::size_t j = 0; j < kSuper / kSub; ++j) {
       scale_[j] = half_to_float(super.scale) * static_cast<float>(super.scale_codes[j]);
       offset_[j] = half_to_float(super.offset) * static_cast<float>(super.offset_codes[j]);
       any_zero_ = any_zero_ || scale_[j] == 0;
@@ -119,61 +123,71 @@ class Requantizer {
 
   bool any_zero() const { return any_zero_; }
 
-  bool zero(std::size_t sub) const { return scale_[sub] == 0; }
-
   bool tame() const { return hn::AllTrue(kFloat, tame_); }
 
+  // With this super-block's, once all codes were taken.
+  const Errors& errors() const { return errors_; }
+
   // The low byte of each lane is the code.
-  HWY_INLINE Uints codes(std::size_t at) {
-    const std::size_t j = at / sub_;
-    const Floats t = (hn::LoadU(kFloat, x_ + at) + Splat(offset_[j])) / Splat(scale_[j]);
+  template <std::size_t kAt>
+  HWY_INLINE Uints codes() {
+    const Floats x = hn::LoadU(kFloat, x_ + kAt);
+    const Floats scale = Splat(scale_[kAt / kSub]), offset = Splat(offset_[kAt / kSub]);
+    const Floats t = (x + offset) / scale;
     tame_ = hn::And(tame_, hn::Lt(hn::Abs(t), Splat(kNearestLimit)));
     const Floats code = hn::Max(hn::Zero(kFloat), hn::Min(top_, Nearest(t)));
+    if constexpr (Errors::kOn) {  // the product is exact
+      errors_.add(kAt % kSumPlaces / kLanes, x, x - hn::MulSub(code, scale, offset));
+    }
     return hn::BitCast(kUint, code + Splat(0x1p23f));
   }
 
  private:
   const float* x_;
-  std::size_t sub_;
   Floats top_;
-  float scale_[16], offset_[16];
+  float scale_[kSuper / kSub], offset_[kSuper / kSub];
   bool any_zero_ = false;
   FloatMask tame_ = hn::Eq(hn::Zero(kFloat), hn::Zero(kFloat));
+  Errors errors_;
 };
 
-void WriteCodes(Requantizer& from, Q2_KBlock& to) {
-  for (std::size_t i = 0; i < 64; i += kLanes) {
-    const std::size_t at = i / 32 * 128 + i % 32;
-    const Uints low =
-        hn::Or(LowBits(from.codes(at), 3), hn::ShiftLeft<2>(LowBits(from.codes(at + 32), 3)));
-    const Uints high = hn::Or(hn::ShiftLeft<4>(LowBits(from.codes(at + 64), 3)),
-                              hn::ShiftLeft<6>(LowBits(from.codes(at + 96), 3)));
-    StoreBytes(hn::Or(low, high), to.codes + i);
-  }
+template <class From>
+HWY_INLINE void WriteCodes(From& from, Q2_KBlock& to) {
+  Unrolled<64 / kLanes>([&](auto i) {
+    constexpr std::size_t kByte = i * kLanes, kFirst = kByte / 32 * 128 + kByte % 32;
+    Uints bytes = hn::Zero(kUint);  // the last ones in are the highest bits
+    Unrolled<4>([&](auto k) {
+      const Uints codes = from.template codes<kFirst + 32 * k>();
+      bytes = hn::Or(hn::ShiftRight<2>(bytes), hn::ShiftLeft<6>(LowBits(codes, 3)));
+    });
+    StoreBytes(bytes, to.codes + kByte);
+  });
 }
 
-void WriteCodes(Requantizer& from, Q4_KBlock& to) {
-  for (std::size_t i = 0; i < 128; i += kLanes) {
-    const std::size_t at = i / 32 * 64 + i % 32;
-    StoreBytes(hn::Or(LowBits(from.codes(at), 15), hn::ShiftLeft<4>(from.codes(at + 32))),
-               to.codes + i);
-  }
+template <class From>
+HWY_INLINE void WriteCodes(From& from, Q4_KBlock& to) {
+  Unrolled<128 / kLanes>([&](auto i) {
+    constexpr std::size_t kByte = i * kLanes, kFirst = kByte / 32 * 64 + kByte % 32;
+    const Uints low = from.template codes<kFirst>();
+    const Uints high = from.template codes<kFirst + 32>();
+    StoreBytes(hn::Or(LowBits(low, 15), hn::ShiftLeft<4>(high)), to.codes + kByte);
+  });
 }
 
-void WriteCodes(Requantizer& from, Q5_KBlock& to) {
-  for (std::size_t l = 0; l < 32; l += kLanes) {
-    Uints high = hn::Zero(kUint);
-    for (std::size_t k = 8; k-- > 0;) {  // the last one in is bit 0
-      const Uints codes = from.codes(32 * k + l);
-      high = hn::Or(hn::ShiftLeft<1>(high), hn::ShiftRight<4>(LowBits(codes, 16)));
-    }
-    StoreBytes(high, to.high + l);
-  }
-  for (std::size_t i = 0; i < 128; i += kLanes) {
-    const std::size_t at = i / 32 * 64 + i % 32;
-    StoreBytes(hn::Or(LowBits(from.codes(at), 15), hn::ShiftLeft<4>(from.codes(at + 32))),
-               to.codes + i);
-  }
+template <class From>
+HWY_INLINE void WriteCodes(From& from, Q5_KBlock& to) {
+  Unrolled<32 / kLanes>([&](auto i) {
+    constexpr std::size_t kByte = i * kLanes;
+    Uints fifth = hn::Zero(kUint);  // the last one in is bit 7
+    Unrolled<4>([&](auto k) {
+      const Uints low = from.template codes<64 * k + kByte>();
+      const Uints high = from.template codes<64 * k + 32 + kByte>();
+      StoreBytes(hn::Or(LowBits(low, 15), hn::ShiftLeft<4>(high)), to.codes + 32 * k + kByte);
+      fifth = hn::Or(hn::ShiftRight<1>(fifth), hn::ShiftLeft<3>(LowBits(low, 16)));
+      fifth = hn::Or(hn::ShiftRight<1>(fifth), hn::ShiftLeft<3>(LowBits(high, 16)));
+    });
+    StoreBytes(fifth, to.high + kByte);
+  });
 }
 
 // What search_positive found for the super-blocks of a chunk.
@@ -214,19 +228,25 @@ void SearchPositive(Found& found, PositiveFound& result) {
 }
 
 // One super-block of the chunk: its codes, or the reference where it is wild.
-template <class Traits>
-void FinishSuper(const Strip& strip, bool wild, AffineSuper& super, typename Traits::Block& to) {
-  const auto reference = [&] { Traits::kReference(strip, reinterpret_cast<std::byte*>(&to)); };
-  if (wild) return reference();
-  Requantizer requantizer(Traits::kShape, strip.values, super);
-  if (requantizer.any_zero()) return reference();  // there the search's own codes stay
-  write_scales(super, to);
-  WriteCodes(requantizer, to);
-  if (!requantizer.tame()) reference();
+template <class Traits, class Errors>
+void FinishSuper(const Strip& strip, bool wild, AffineSuper& super, typename Traits::Block& to,
+                 Errors& errors) {
+  if (!wild) {
+    Requantizer<Traits::kSub, Errors> requantizer(Traits::kShape, strip.values, super, errors);
+    if (!requantizer.any_zero()) {  // there the search's own codes stay
+      write_scales(super, to);
+      WriteCodes(requantizer, to);
+      if (requantizer.tame()) {
+        errors = requantizer.errors();
+        return;
+      }
+    }
+  }
+  EncodeByReference(Traits::kFormat, strip, reinterpret_cast<std::byte*>(&to), errors);
 }
 
-template <class Traits>
-void FinishChunk(const Strip& strip, Found& found, typename Traits::Block* to) {
+template <class Traits, class Errors>
+void FinishChunk(const Strip& strip, Found& found, typename Traits::Block* to, Errors& errors) {
   constexpr std::size_t kSubs = kSuper / Traits::kSub;
   PositiveFound positive;
   const bool weighted = strip.importance != nullptr;
@@ -246,7 +266,7 @@ void FinishChunk(const Strip& strip, Found& found, typename Traits::Block* to) {
     }
     const float* importance = weighted ? strip.importance + s * kSuper : nullptr;
     FinishSuper<Traits>({strip.values + s * kSuper, kSuper, importance}, found.wild[s], super,
-                        to[s]);
+                        to[s], errors);
   }
 }
 
@@ -257,56 +277,100 @@ void SpreadVariances(const Strip& strip, float factor, std::size_t subs, float* 
   for (std::size_t j = 0; j < kSupers * subs; ++j) variances[j] = factor * sums[j / subs] / kSuper;
 }
 
-// At most kChunk values. Where fewer come, the rest of the last tile is zeros.
-template <class Traits>
-void EncodeChunk(const Strip& strip, typename Traits::Block* to) {
+// As many sub-blocks from `at` on as kGroups vectors have lanes; zeros where fewer are left.
+template <class Traits, std::size_t kGroups>
+void SearchGroups(const Strip& strip, const float* variances, std::size_t at, Found& found) {
   constexpr std::size_t kSub = Traits::kSub;
-  constexpr std::size_t kGroups = kLanes == 16 ? 1 : 2;
-  constexpr std::size_t kTileValues = kGroups * kLanes * kSub;
+  const std::size_t count = strip.count - at;
   Tile<kSub, kGroups> x, weights;
-  Found found{};
-  const bool weighted = strip.importance != nullptr;
-  float variances[kChunk / kSub];
-  if (weighted) SpreadVariances(strip, Traits::kShape.variance_factor, kSuper / kSub, variances);
-  for (std::size_t at = 0; at < strip.count; at += kTileValues) {
-    const std::size_t count = strip.count - at;
-    LoadPadded(strip.values + at, count, x);
-    if (weighted) {
-      LoadPadded(strip.importance + at, count, weights);
-      ImportanceWeights(x, variances + at / kSub, weights);
-      SearchTile<false>(Traits::kShape.weighted, x, weights, at / kSub, found);
-    } else {
-      PlainWeights(x, Traits::kAbsolutePlain, weights);
-      SearchTile<Traits::kAbsolutePlain>(Traits::kShape.plain, x, weights, at / kSub, found);
-    }
+  LoadPadded(strip.values + at, count, x);
+  if (strip.importance != nullptr) {
+    LoadPadded(strip.importance + at, count, weights);
+    ImportanceWeights(x, variances + at / kSub, weights);
+    SearchTile<false>(Traits::kShape.weighted, x, weights, at / kSub, found);
+  } else {
+    PlainWeights(x, Traits::kAbsolutePlain, weights);
+    SearchTile<Traits::kAbsolutePlain>(Traits::kShape.plain, x, weights, at / kSub, found);
   }
-  FinishChunk<Traits>(strip, found, to);
 }
 
+// The chains of additions of one group leave the adders idle half of the time; those of several run
+// side by side, as far as registers go.
+inline constexpr std::size_t kGroupsMax = kLanes == 16 ? 4 : 2;
+
+// At most kChunk values.
 template <class Traits>
-void EncodeAffineK(const Strip& strip, std::byte* out) {
+void SearchChunk(const Strip& strip, Found& found) {
+  constexpr std::size_t kGroupValues = kLanes * Traits::kSub;
+  float variances[kChunk / Traits::kSub];
+  if (strip.importance != nullptr) {
+    SpreadVariances(strip, Traits::kShape.variance_factor, kSuper / Traits::kSub, variances);
+  }
+  std::size_t groups = 0;
+  for (std::size_t at = 0; at < strip.count; at += groups * kGroupValues) {
+    const std::size_t left = strip.count - at;
+    if (kGroupsMax > 2 && left > 2 * kGroupValues) {
+      groups = kGroupsMax;
+      SearchGroups<Traits, kGroupsMax>(strip, variances, at, found);
+    } else if (left > kGroupValues) {
+      groups = 2;
+      SearchGroups<Traits, 2>(strip, variances, at, found);
+    } else {
+      groups = 1;
+      SearchGroups<Traits, 1>(strip, variances, at, found);
+    }
+  }
+}
+
+template <class Traits, class Errors>
+void EncodeAffineK(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<typename Traits::Block*>(out);
   for (std::size_t at = 0; at < strip.count; at += kChunk, to += kSupers) {
     const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
-    EncodeChunk<Traits>({strip.values + at, std::min(kChunk, strip.count - at), importance}, to);
+    const Strip chunk{strip.values + at, std::min(kChunk, strip.count - at), importance};
+    Found found{};
+    SearchChunk<Traits>(chunk, found);
+    FinishChunk<Traits>(chunk, found, to, errors);
   }
 }
 
-void EncodeQ2_K(const Strip& strip, std::byte* out) { EncodeAffineK<Q2_KTraits>(strip, out); }
+template <class Errors>
+void EncodeQ2_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeAffineK<Q2_KTraits>(strip, out, errors);
+}
 
-void EncodeQ4_K(const Strip& strip, std::byte* out) { EncodeAffineK<Q4_KTraits>(strip, out); }
+template <class Errors>
+void EncodeQ4_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeAffineK<Q4_KTraits>(strip, out, errors);
+}
 
-void EncodeQ5_K(const Strip& strip, std::byte* out) { EncodeAffineK<Q5_KTraits>(strip, out); }
+template <class Errors>
+void EncodeQ5_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeAffineK<Q5_KTraits>(strip, out, errors);
+}
 
 #else
 
-void EncodeQ2_K(const Strip& strip, std::byte* out) { q2_k_encode_reference(strip, out); }
+template <class Errors>
+void EncodeQ2_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::Q2_K, strip, out, errors);
+}
 
-void EncodeQ4_K(const Strip& strip, std::byte* out) { q4_k_encode_reference(strip, out); }
+template <class Errors>
+void EncodeQ4_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::Q4_K, strip, out, errors);
+}
 
-void EncodeQ5_K(const Strip& strip, std::byte* out) { q5_k_encode_reference(strip, out); }
+template <class Errors>
+void EncodeQ5_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::Q5_K, strip, out, errors);
+}
 
 #endif
+
+HOLDFAST_BOTH_USES(EncodeQ2_K);
+HOLDFAST_BOTH_USES(EncodeQ4_K);
+HOLDFAST_BOTH_USES(EncodeQ5_K);
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -317,9 +381,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HOLDFAST_DISPATCH_ENCODE(q2_k_encode, EncodeQ2_K);
-HOLDFAST_DISPATCH_ENCODE(q4_k_encode, EncodeQ4_K);
-HOLDFAST_DISPATCH_ENCODE(q5_k_encode, EncodeQ5_K);
+HOLDFAST_DISPATCH_MEASURED(q2_k, EncodeQ2_K);
+HOLDFAST_DISPATCH_MEASURED(q4_k, EncodeQ4_K);
+HOLDFAST_DISPATCH_MEASURED(q5_k, EncodeQ5_K);
 
 }  // namespace holdfast::quantize
 #endif

@@ -15,6 +15,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/errors-inl.h"
 #include "quantize/internal/symmetric_search-inl.h"
 #include "quantize/internal/symmetric_store-inl.h"
 
@@ -94,7 +95,7 @@ void SearchChunk(const Strip& strip, int levels, const Weigh& weigh, Found& foun
     SymmetricLanes<kSub, kGroups>(x, weights, levels).run(result);
     for (std::size_t g = 0; g < kGroups; ++g) {
       Floats sum = hn::Zero(kFloat);
-      for (std::size_t i = 0; i < kSub; ++i) sum = sum + weights.v[i][g];
+      for (const Floats(&value)[kGroups] : weights.v) sum = sum + value[g];
       hn::StoreU(result[g].scale, kFloat, found.scale + first + g * kLanes);
       hn::StoreU(sum, kFloat, found.weight_sum + first + g * kLanes);
     }
@@ -123,6 +124,16 @@ void SearchWeightedQ3(const Strip& strip, Found& found) {
             weights.v[i][g] = weights.v[i][g] * hn::Sqrt(variance + square);
           }
         }
+      },
+      found);
+}
+
+void SearchQ6(const Strip& strip, Found& found) {
+  const bool weighted = strip.importance != nullptr;
+  SearchChunk(
+      strip, 32,
+      [&](const Tile<kSub, kGroups>& x, std::size_t, Tile<kSub, kGroups>& weights) {
+        if (!weighted) Squares(x, weights);
       },
       found);
 }
@@ -163,8 +174,10 @@ void SearchScalesQ3(Found& found, Q3Scales (&stored)[kSupers]) {
   }
 }
 
-bool FinishQ3(const float* x, const Q3Scales& scales, Q3_KBlock& to) {
-  Requantizer requantizer(x, 4);
+// False, and errors are as they were, where the super-block needs the reference.
+template <class Errors>
+bool FinishQ3(const float* x, const Q3Scales& scales, Q3_KBlock& to, Errors& errors) {
+  Requantizer requantizer(x, 4, errors);
   for (std::size_t j = 0; j < kSubs; ++j) {
     requantizer.set_scale(
         j, half_to_float(scales.scale) * static_cast<float>(scales.scale_codes[j] - 32));
@@ -173,25 +186,43 @@ bool FinishQ3(const float* x, const Q3Scales& scales, Q3_KBlock& to) {
   to.scale = scales.scale;
   pack_scales_q3(scales.scale_codes, to.scales);
   WriteCodes(requantizer, to);
-  return requantizer.tame();
+  if (!requantizer.tame()) return false;
+  errors = requantizer.errors();
+  return true;
 }
 
-bool FinishQ6(const float* x, const float* found, Q6_KBlock& to) {
+template <class Errors>
+bool FinishQ6(const float* x, const float* found, Q6_KBlock& to, Errors& errors) {
   if (!quantize_q6_scales(found, to)) {
     std::memset(&to, 0, sizeof to);
+    if constexpr (Errors::kOn) {
+      errors.add_decoded(info(Format::Q6_K), x, reinterpret_cast<const std::byte*>(&to), kSuper);
+    }
     return true;
   }
-  Requantizer requantizer(x, 32);
+  Requantizer requantizer(x, 32, errors);
   for (std::size_t j = 0; j < kSubs; ++j) {
     requantizer.set_scale(j, half_to_float(to.scale) * static_cast<float>(to.scales[j]));
   }
   if (requantizer.any_zero()) return false;
   WriteCodes(requantizer, to);
-  return requantizer.tame();
+  if (!requantizer.tame()) return false;
+  errors = requantizer.errors();
+  return true;
+}
+
+// Super-block s of a strip, by the reference.
+template <class Errors>
+void EncodeSuper(Format format, const Strip& strip, std::size_t s, void* to, Errors& errors) {
+  const std::size_t at = s * kSuper;
+  const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
+  EncodeByReference(format, {strip.values + at, kSuper, importance}, static_cast<std::byte*>(to),
+                    errors);
 }
 
 // At most kChunk values.
-void EncodeQ3Chunk(const Strip& strip, Q3_KBlock* to) {
+template <class Errors>
+void EncodeChunk(const Strip& strip, Q3_KBlock* to, Errors& errors) {
   Found found{};
   Q3Scales stored[kSupers];
   if (strip.importance == nullptr) {
@@ -205,53 +236,56 @@ void EncodeQ3Chunk(const Strip& strip, Q3_KBlock* to) {
   }
   for (std::size_t s = 0; s < strip.count / kSuper; ++s) {
     const float* x = strip.values + s * kSuper;
-    if (!found.wild[s] && FinishQ3(x, stored[s], to[s])) continue;
-    const float* importance = strip.importance == nullptr ? nullptr : strip.importance + s * kSuper;
-    q3_k_encode_reference({x, kSuper, importance}, reinterpret_cast<std::byte*>(to + s));
+    if (!found.wild[s] && FinishQ3(x, stored[s], to[s], errors)) continue;
+    EncodeSuper(Format::Q3_K, strip, s, to + s, errors);
   }
 }
 
-void EncodeQ6Chunk(const Strip& strip, Q6_KBlock* to) {
+template <class Errors>
+void EncodeChunk(const Strip& strip, Q6_KBlock* to, Errors& errors) {
   Found found{};
-  const bool weighted = strip.importance != nullptr;
-  SearchChunk(
-      strip, 32,
-      [&](const Tile<kSub, kGroups>& x, std::size_t, Tile<kSub, kGroups>& weights) {
-        if (!weighted) Squares(x, weights);
-      },
-      found);
+  SearchQ6(strip, found);
   for (std::size_t s = 0; s < strip.count / kSuper; ++s) {
-    const float* x = strip.values + s * kSuper;
-    if (FinishQ6(x, found.scale + s * kSubs, to[s])) continue;
-    const float* importance = weighted ? strip.importance + s * kSuper : nullptr;
-    q6_k_encode_reference({x, kSuper, importance}, reinterpret_cast<std::byte*>(to + s));
+    if (FinishQ6(strip.values + s * kSuper, found.scale + s * kSubs, to[s], errors)) continue;
+    EncodeSuper(Format::Q6_K, strip, s, to + s, errors);
   }
 }
 
-template <class Block, class Encode>
-void ForChunks(const Strip& strip, std::byte* out, const Encode& encode) {
+template <class Block, class Errors>
+void EncodeChunks(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<Block*>(out);
   for (std::size_t at = 0; at < strip.count; at += kChunk, to += kSupers) {
     const float* importance = strip.importance == nullptr ? nullptr : strip.importance + at;
-    encode(Strip{strip.values + at, std::min(kChunk, strip.count - at), importance}, to);
+    EncodeChunk({strip.values + at, std::min(kChunk, strip.count - at), importance}, to, errors);
   }
 }
 
-void EncodeQ3_K(const Strip& strip, std::byte* out) {
-  ForChunks<Q3_KBlock>(strip, out, EncodeQ3Chunk);
+template <class Errors>
+void EncodeQ3_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeChunks<Q3_KBlock>(strip, out, errors);
 }
 
-void EncodeQ6_K(const Strip& strip, std::byte* out) {
-  ForChunks<Q6_KBlock>(strip, out, EncodeQ6Chunk);
+template <class Errors>
+void EncodeQ6_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeChunks<Q6_KBlock>(strip, out, errors);
 }
 
 #else
 
-void EncodeQ3_K(const Strip& strip, std::byte* out) { q3_k_encode_reference(strip, out); }
+template <class Errors>
+void EncodeQ3_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::Q3_K, strip, out, errors);
+}
 
-void EncodeQ6_K(const Strip& strip, std::byte* out) { q6_k_encode_reference(strip, out); }
+template <class Errors>
+void EncodeQ6_K(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::Q6_K, strip, out, errors);
+}
 
 #endif
+
+HOLDFAST_BOTH_USES(EncodeQ3_K);
+HOLDFAST_BOTH_USES(EncodeQ6_K);
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -262,8 +296,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HOLDFAST_DISPATCH_ENCODE(q3_k_encode, EncodeQ3_K);
-HOLDFAST_DISPATCH_ENCODE(q6_k_encode, EncodeQ6_K);
+HOLDFAST_DISPATCH_MEASURED(q3_k, EncodeQ3_K);
+HOLDFAST_DISPATCH_MEASURED(q6_k, EncodeQ6_K);
 
 }  // namespace holdfast::quantize
 #endif

@@ -24,7 +24,7 @@ namespace {
 
 #if HOLDFAST_SIMD
 
-inline constexpr std::size_t kGroups = kLanes == 16 ? 1 : 2;
+inline constexpr std::size_t kGroups = 2;
 inline constexpr std::size_t kTileBlocks = kGroups * kLanes;
 inline constexpr std::size_t kTileValues = kTileBlocks * kBlock;
 

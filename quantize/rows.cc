@@ -152,6 +152,7 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
   const bool weighted = !importance.empty() && row.importance != Importance::Ignored;
   const Source from{source_type, source.data()};
   const bool copies = from.is_already(format);
+  const EncodeMeasured measured = encode == row.encode ? row.encode_measured : nullptr;
   RowMeans means(from, row_values);
   StripSums strip_sums;
   alignas(64) float values[kStripValues], weights[kStripValues];
@@ -163,7 +164,7 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
     std::byte* blocks = out.data() + row_bytes(row, begin);
     if (copies) {
       std::memcpy(blocks, from.at(begin), row_bytes(row, count));
-      if (sums != nullptr) strip_sums.add_copy(values, count);
+      if (sums != nullptr) strip_sums.add_lossless(values, count);
       continue;
     }
     Strip strip{values, count};
@@ -174,8 +175,14 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
       }
       strip.mean_square = mean_square;
     }
-    encode(strip, blocks);
-    if (sums != nullptr) strip_sums.add(row, values, blocks, count);
+    if (sums == nullptr) {
+      encode(strip, blocks);
+    } else if (format == Format::F32) {  // holds what was widened
+      encode(strip, blocks);
+      strip_sums.add_lossless(values, count);
+    } else {
+      strip_sums.encode(row, encode, measured, strip, blocks);
+    }
   }
   if (sums != nullptr) sums->add(strip_sums.total());
 }

@@ -37,9 +37,10 @@ class ValueError : public std::runtime_error {
   float value_;
 };
 
-// What encoding lost, over everything added: to about six digits, as strips of 2048 values are
-// summed in float32 and only the strips in double. The order is fixed, so that the sums do not
-// depend on the CPU; adding slices in a fixed order makes them independent of threads too.
+// What encoding lost, over everything added. Error and source to about six digits, as strips of
+// 2048 values are summed in float32 and only the strips in double; the other two follow from the
+// source and Σx(x - y), to about six digits of the source. The order is fixed, so that the sums do
+// not depend on the CPU; adding slices in a fixed order makes them independent of threads too.
 struct ErrorSums {
   std::uint64_t count = 0;
   double squared_error = 0, squared_source = 0, squared_decoded = 0, product = 0;

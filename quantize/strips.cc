@@ -11,6 +11,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/errors-inl.h"
 #include "quantize/internal/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -80,63 +81,28 @@ struct FromE4M3 {
   static float One(const std::byte* from) { return e4m3_to_float(load<std::uint8_t>(from)); }
 };
 
-inline constexpr std::size_t kVectors = kSumPlaces / kLanes;
+// Squares of these have no more than the 24 bits of float32.
+template <class From>
+inline constexpr bool kExactSquares = From::kBytes <= 2;
 
-class RunSum {
- public:
-  RunSum() {
-    for (Floats& part : parts_) part = hn::Zero(kFloat);
-  }
-
-  // p is the vector's number within the places.
-  HWY_INLINE void add(std::size_t p, Floats terms) { parts_[p] = parts_[p] + terms; }
-
-  // False for NaN.
-  bool all_below(float limit) const {
-    auto below = hn::Lt(parts_[0], Splat(limit));
-    for (const Floats part : parts_) below = hn::And(below, hn::Lt(part, Splat(limit)));
-    return hn::AllTrue(kFloat, below);
-  }
-
-  void add_to(double* total) const {
-    const hn::CappedTag<double, kSumPlaces> wide;
-    const hn::Rebind<float, decltype(wide)> narrow;
-    alignas(64) float places[kSumPlaces];
-    for (std::size_t p = 0; p < kVectors; ++p) hn::Store(parts_[p], kFloat, places + p * kLanes);
-    for (std::size_t k = 0; k < kSumPlaces; k += hn::MaxLanes(wide)) {
-      const auto sum = hn::PromoteTo(wide, hn::Load(narrow, places + k));
-      hn::Store(hn::Load(wide, total + k) + sum, wide, total + k);
-    }
-  }
-
- private:
-  Floats parts_[kVectors];
-};
-
-// The larger of a magnitude and |value|.
-HWY_INLINE Floats LargerMagnitude(Floats magnitude, Floats value) {
-#if HWY_TARGET <= HWY_AVX3
-  constexpr int kLargerMagnitudeWithoutSign = 11;
-  return Floats{_mm512_range_ps(magnitude.raw, value.raw, kLargerMagnitudeWithoutSign)};
-#else
-  return hn::Max(magnitude, hn::Abs(value));
-#endif
-}
+// Where squares of exact sources underflow, they are below half a unit in the last place of this.
+inline constexpr float kSquareStart = 0x1p-100f;
 
 // Widens whole sets of places; false when a value is not finite. kSquares: adds the squares to the
 // sums, unless they leave float32, and says in is_tame which.
 template <class From, bool kSquares>
 bool WidenSets(const std::byte* source, std::size_t count, float* out, PlacedSums* sums) {
   auto largest = hn::Zero(kInt);
-  RunSum squares;
+  RunSum squares(kExactSquares<From> ? kSquareStart : 0);
   for (std::size_t i = 0; i < count; i += kSumPlaces) {
-    for (std::size_t p = 0; p < kVectors; ++p) {
+    ForPlaces([&](auto p) {
       const std::size_t at = i + p * kLanes;
       const Floats value = From::Wide(source + at * From::kBytes);
       hn::StoreU(value, kFloat, out + at);
       largest = hn::Max(largest, hn::BitCast(kInt, hn::Abs(value)));  // NaN is above infinity
-      if constexpr (kSquares) squares.add(p, value * value);
-    }
+      if constexpr (kSquares && kExactSquares<From>) squares.add_exact_square(p, value);
+      if constexpr (kSquares && !kExactSquares<From>) squares.add(p, value * value);
+    });
   }
   if (!hn::AllTrue(kInt, hn::Lt(largest, hn::Set(kInt, 0x7f800000)))) return false;
   if constexpr (kSquares) {
@@ -175,31 +141,11 @@ bool Widen(SourceType type, const std::byte* source, std::size_t count, float* o
   return kByType[static_cast<std::size_t>(type)](source, count, out, sums);
 }
 
-// Of whole sets of places. False, and nothing is added, where the errors leave float32.
-bool AddErrors(const FormatInfo& format, const float* source, const std::byte* blocks,
-               std::size_t count, PlacedSums& sums) {
-  alignas(64) float decoded[kPieceValues];
-  Floats largest = hn::Zero(kFloat);
-  RunSum error, product;
-  for (std::size_t at = 0; at < count; at += kPieceValues) {
-    const std::size_t piece = std::min(kPieceValues, count - at);
-    format.decode(blocks + row_bytes(format, at), piece, decoded);
-    for (std::size_t i = 0; i < piece; i += kSumPlaces) {
-      for (std::size_t p = 0; p < kVectors; ++p) {
-        const Floats x = hn::LoadU(kFloat, source + at + i + p * kLanes);
-        const Floats y = hn::Load(kFloat, decoded + i + p * kLanes);
-        const Floats difference = x - y;
-        largest = LargerMagnitude(largest, difference);
-        error.add(p, difference * difference);
-        product.add(p, x * y);
-      }
-    }
-  }
-  if (!error.all_below(kTameMost * kTameMost)) return false;
-  error.add_to(sums.error);
-  product.add_to(sums.product);
-  sums.largest_error = std::max(sums.largest_error, hn::GetLane(hn::MaxOfLanes(kFloat, largest)));
-  return true;
+bool AddDecodedErrors(const FormatInfo& format, const float* source, const std::byte* blocks,
+                      std::size_t count, PlacedSums& sums) {
+  Measured errors;
+  errors.add_decoded(format, source, blocks, count);
+  return errors.add_to(sums);
 }
 
 }  // namespace
@@ -211,7 +157,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 HWY_EXPORT(Widen);
-HWY_EXPORT(AddErrors);
+HWY_EXPORT(AddDecodedErrors);
 
 namespace {
 
@@ -235,21 +181,35 @@ bool StripSums::widen(SourceType type, const std::byte* source, std::size_t coun
   return HWY_DYNAMIC_DISPATCH(Widen)(type, source, count, out, &placed_);
 }
 
+bool add_decoded_errors(const FormatInfo& format, const float* source, const std::byte* blocks,
+                        std::size_t count, PlacedSums& sums) noexcept {
+  return HWY_DYNAMIC_DISPATCH(AddDecodedErrors)(format, source, blocks, count, sums);
+}
+
+void StripSums::encode(const FormatInfo& format, EncodeStrip plain, EncodeMeasured measured,
+                       const Strip& strip, std::byte* blocks) noexcept {
+  if (measured == nullptr || !placed_.is_tame || strip.count % kSumPlaces != 0) {
+    plain(strip, blocks);
+    return add(format, strip.values, blocks, strip.count);
+  }
+  count_ += strip.count;
+  if (measured(strip, blocks, placed_)) return;
+  add_wide(format, strip.values, blocks, strip.count, false);
+}
+
 void StripSums::add(const FormatInfo& format, const float* source, const std::byte* blocks,
                     std::size_t count) noexcept {
   const std::size_t whole = count / kSumPlaces * kSumPlaces;
-  wide_.count += count;
-  if (!placed_.is_tame ||
-      !HWY_DYNAMIC_DISPATCH(AddErrors)(format, source, blocks, whole, placed_)) {
+  count_ += count;
+  if (!placed_.is_tame || !add_decoded_errors(format, source, blocks, whole, placed_)) {
     add_wide(format, source, blocks, whole, !placed_.is_tame);
   }
   add_wide(format, source + whole, blocks + row_bytes(format, whole), count - whole, true);
 }
 
-void StripSums::add_copy(const float* source, std::size_t count) noexcept {
+void StripSums::add_lossless(const float* source, std::size_t count) noexcept {
   const std::size_t first = placed_.is_tame ? count / kSumPlaces * kSumPlaces : 0;
-  is_copy_ = true;
-  wide_.count += count;
+  count_ += count;
   add_wide(source + first, source + first, count - first, true);
 }
 
@@ -266,24 +226,25 @@ void StripSums::add_wide(const FormatInfo& format, const float* source, const st
 void StripSums::add_wide(const float* source, const float* decoded, std::size_t count,
                          bool with_squares) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
-    const double x = source[i], y = decoded[i], difference = x - y;
-    wide_.squared_error += difference * difference;
-    wide_.squared_source += with_squares ? x * x : 0;
-    wide_.product += x * y;
-    wide_.max_abs_error = std::max(wide_.max_abs_error, std::fabs(source[i] - decoded[i]));
+    const double x = source[i], difference = x - decoded[i];
+    source_ += with_squares ? x * x : 0;
+    error_ += difference * difference;
+    cross_ += x * difference;
+    largest_error_ = std::max(largest_error_, std::fabs(source[i] - decoded[i]));
   }
 }
 
 ErrorSums StripSums::total() const noexcept {
-  const double squares = total_of(placed_.source);
-  ErrorSums sums = wide_;
-  sums.squared_source += squares;
-  sums.squared_error += total_of(placed_.error);
-  sums.product += is_copy_ ? squares : total_of(placed_.product);
-  sums.max_abs_error = std::max(sums.max_abs_error, placed_.largest_error);
-  // |y|² = |x - y|² - |x|² + 2xy: one product a value less than summing it.
-  sums.squared_decoded = sums.squared_error - sums.squared_source + 2 * sums.product;
-  return sums;
+  const double error = error_ + total_of(placed_.error);
+  const double source = source_ + total_of(placed_.source);
+  const double cross = cross_ + total_of(placed_.cross);
+  const double decoded = source - 2 * cross + error;  // |x|² - 2x(x - y) + |x - y|² = |y|²
+  return {.count = count_,
+          .squared_error = error,
+          .squared_source = source,
+          .squared_decoded = decoded < 0 ? 0 : decoded,  // by roundings, where all is decoded to 0
+          .product = source - cross,
+          .max_abs_error = std::max(largest_error_, placed_.largest_error)};
 }
 
 }  // namespace holdfast::quantize

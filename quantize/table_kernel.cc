@@ -15,6 +15,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/errors-inl.h"
 #include "quantize/internal/legacy_store-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -41,49 +42,81 @@ class E2M1Coder {
     }
   }
 
-  HWY_INLINE Uints operator()(Floats x) const {
-    const Floats magnitude = hn::Abs(x);
-    Ints count = hn::Zero(kInt);
+  // How many middles a magnitude passes.
+  HWY_INLINE Ints count(Floats magnitude) const {
+    Ints passed = hn::Zero(kInt);
     for (const Floats middle : middles_) {
-      count = count - hn::VecFromMask(kInt, hn::RebindMask(kInt, hn::Gt(magnitude, middle)));
+      passed = passed - hn::VecFromMask(kInt, hn::RebindMask(kInt, hn::Gt(magnitude, middle)));
     }
+    return passed;
+  }
+
+  // With the sign of x.
+  static HWY_INLINE Uints Code(Ints count, Floats x) {
     // Bit 31 of x to bit 3, unless the magnitude is zero.
     const auto sign = hn::And(hn::ShiftRight<28>(hn::BitCast(kUint, x)), hn::Set(kUint, 8u));
     const auto some = hn::RebindMask(kUint, hn::Gt(count, hn::Zero(kInt)));
     return hn::Or(hn::BitCast(kUint, count), hn::IfThenElseZero(some, sign));
   }
 
+  // The doubled magnitude that a count stands for.
+  static HWY_INLINE Floats Doubled(Ints count) {
+    if constexpr (kLanes >= 8) {
+      return hn::TableLookupLanes(hn::Load(kFloat, kDoubled), hn::IndicesFromVec(kFloat, count));
+    }
+    // Steps of one, from 4 on of two, from 8 on of four.
+    const Ints twos = hn::Max(count - hn::Set(kInt, 4), hn::Zero(kInt));
+    const Ints fours = hn::Max(count - hn::Set(kInt, 6), hn::Zero(kInt));
+    return hn::ConvertTo(kFloat, count + twos + fours + fours);
+  }
+
  private:
+  alignas(64) static constexpr float kDoubled[16] = {0, 1, 2, 3, 4, 6, 8, 12};
+
   Floats middles_[7];
 };
 
-// n values into n / 2 bytes: value i low nibble, value i + n / 2 high nibble.
-HWY_INLINE void StoreE2M1(const float* x, std::size_t n, float unit, std::uint8_t* out) {
-  const E2M1Coder code(unit);
-  for (std::size_t i = 0; i < n / 2; i += kLanes) {
-    const auto low = code(hn::LoadU(kFloat, x + i));
-    const auto high = code(hn::LoadU(kFloat, x + i + n / 2));
-    StoreBytes(hn::Or(low, hn::ShiftLeft<4>(high)), out + i);
+// The codes of kLanes values from kAt on of a block.
+template <std::size_t kAt, class Errors>
+HWY_INLINE Uints CodesAt(const float* x, const E2M1Coder& coder, float unit, Errors& errors) {
+  const Floats value = hn::LoadU(kFloat, x + kAt), magnitude = hn::Abs(value);
+  const Ints count = coder.count(magnitude);
+  if constexpr (Errors::kOn) {  // the decoded value has the value's sign
+    const Floats lost = hn::NegMulAdd(E2M1Coder::Doubled(count), Splat(unit), magnitude);
+    errors.add(kAt % kSumPlaces / kLanes, magnitude, lost);
   }
+  return E2M1Coder::Code(count, value);
 }
 
-void EncodeMXFP4(const Strip& strip, std::byte* out) {
-  auto* to = reinterpret_cast<MXFP4Block*>(out);
-  for (const float* x = strip.values; x != strip.values + strip.count; x += kBlock, ++to) {
-    to->exponent = mxfp4_exponent(LargestMagnitude(x, kBlock));
-    StoreE2M1(x, kBlock, mxfp4_unit(to->exponent), to->codes);
-  }
-}
-
-// Sixteen codes, eight bytes: with sixteen lanes all codes stand in one vector.
-HWY_INLINE void StoreSixteen(const float* x, float unit, std::uint8_t* out) {
-  if constexpr (kLanes == 16) {
-    std::uint8_t codes[16];
-    StoreBytes(E2M1Coder(unit)(hn::LoadU(kFloat, x)), codes);
-    const auto pairs = load<std::uint64_t>(codes) | load<std::uint64_t>(codes + 8) << 4;
-    store(out, pairs);
+// kCount values from kFirst on of the block at x into kCount / 2 bytes: value i low nibble, value
+// i + kCount / 2 high nibble.
+template <std::size_t kFirst, std::size_t kCount, class Errors>
+HWY_INLINE void StoreE2M1(const float* x, float unit, std::uint8_t* out, Errors& errors) {
+  const E2M1Coder coder(unit);
+  constexpr std::size_t kHalf = kCount / 2;
+  if constexpr (kLanes > kHalf) {  // all codes stand in one vector
+    static_assert(kLanes == kCount && kHalf == sizeof(std::uint64_t));
+    std::uint8_t codes[kCount];
+    StoreBytes(CodesAt<kFirst>(x, coder, unit, errors), codes);
+    store(out, load<std::uint64_t>(codes) | load<std::uint64_t>(codes + kHalf) << 4);
   } else {
-    StoreE2M1(x, 16, unit, out);
+    Unrolled<kHalf / kLanes>([&](auto i) {
+      const Uints low = CodesAt<kFirst + i * kLanes>(x, coder, unit, errors);
+      const Uints high = CodesAt<kFirst + kHalf + i * kLanes>(x, coder, unit, errors);
+      StoreBytes(hn::Or(low, hn::ShiftLeft<4>(high)), out + i * kLanes);
+    });
+  }
+}
+
+template <class Errors>
+HWY_INLINE void EncodeMXFP4(const Strip& strip, std::byte* out, Errors& errors) {
+  auto* to = reinterpret_cast<MXFP4Block*>(out);
+  // All exponents first: a call of a function empties the vector registers.
+  for (std::size_t b = 0; b < strip.count / kBlock; ++b) {
+    to[b].exponent = mxfp4_exponent(LargestMagnitude(strip.values + b * kBlock, kBlock));
+  }
+  for (const float* x = strip.values; x != strip.values + strip.count; x += kBlock, ++to) {
+    StoreE2M1<0, kBlock>(x, mxfp4_unit(to->exponent), to->codes, errors);
   }
 }
 
@@ -91,18 +124,21 @@ HWY_INLINE void StoreSixteen(const float* x, float unit, std::uint8_t* out) {
 // the reference takes the first code.
 inline constexpr float kExactMagnitude = 1048576.0f;
 
-void EncodeNVFP4(const Strip& strip, std::byte* out) {
+template <class Errors>
+HWY_INLINE void EncodeNVFP4(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<NVFP4Block*>(out);
   for (const float* x = strip.values; x != strip.values + strip.count; x += 64, ++to) {
     const float largest = LargestMagnitude(x, 64);
     if (largest > kExactMagnitude) {
-      nvfp4_encode_reference({x, 64}, reinterpret_cast<std::byte*>(to));
+      EncodeByReference(Format::NVFP4, {x, 64}, reinterpret_cast<std::byte*>(to), errors);
       continue;
     }
     for (std::size_t j = 0; j < 4; ++j) {
       to->scales[j] = float_to_ue4m3(LargestMagnitude(x + 16 * j, 16) / 6.0f);
-      StoreSixteen(x + 16 * j, ue4m3_unit(to->scales[j]), to->codes + 8 * j);
     }
+    Unrolled<4>([&](auto j) {
+      StoreE2M1<16 * j, 16>(x, ue4m3_unit(to->scales[j]), to->codes + 8 * j, errors);
+    });
   }
 }
 
@@ -170,9 +206,15 @@ void DecodeIQ4_XS(const std::byte* blocks, std::size_t count, float* y) {
 
 #else
 
-void EncodeMXFP4(const Strip& strip, std::byte* out) { mxfp4_encode_reference(strip, out); }
+template <class Errors>
+void EncodeMXFP4(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::MXFP4, strip, out, errors);
+}
 
-void EncodeNVFP4(const Strip& strip, std::byte* out) { nvfp4_encode_reference(strip, out); }
+template <class Errors>
+void EncodeNVFP4(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::NVFP4, strip, out, errors);
+}
 
 void DecodeMXFP4(const std::byte* blocks, std::size_t count, float* y) {
   mxfp4_decode_reference(blocks, count, y);
@@ -192,6 +234,9 @@ void DecodeIQ4_XS(const std::byte* blocks, std::size_t count, float* y) {
 
 #endif
 
+HOLDFAST_BOTH_USES(EncodeMXFP4);
+HOLDFAST_BOTH_USES(EncodeNVFP4);
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace holdfast::quantize
@@ -201,8 +246,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HOLDFAST_DISPATCH_ENCODE(mxfp4_encode, EncodeMXFP4);
-HOLDFAST_DISPATCH_ENCODE(nvfp4_encode, EncodeNVFP4);
+HOLDFAST_DISPATCH_MEASURED(mxfp4, EncodeMXFP4);
+HOLDFAST_DISPATCH_MEASURED(nvfp4, EncodeNVFP4);
 HOLDFAST_DISPATCH_DECODE(mxfp4_decode, DecodeMXFP4);
 HOLDFAST_DISPATCH_DECODE(nvfp4_decode, DecodeNVFP4);
 HOLDFAST_DISPATCH_DECODE(iq4_nl_decode, DecodeIQ4_NL);

@@ -13,6 +13,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/errors-inl.h"
 #include "quantize/internal/legacy_store-inl.h"
 #include "quantize/internal/tile-inl.h"
 
@@ -46,59 +47,91 @@ class Rounding {
   bool overflows_;
 };
 
-// Trits of kLanes bytes: values `stride` apart, the first one most significant.
-HWY_INLINE void StoreTrits(const float* x, std::size_t stride, const Rounding& round,
-                           std::uint8_t* out) {
+// A scale as it is stored, in all lanes.
+HWY_INLINE Floats Stored(std::uint16_t scale) { return Splat(HalfToFloat(scale)); }
+
+// Trits of kLanes bytes: values kFirst, kFirst + kStride, … of the block at x, the first one most
+// significant.
+template <std::size_t kFirst, std::size_t kStride, class Errors>
+HWY_INLINE void StoreTrits(const float* x, const Rounding& round, Floats stored, std::uint8_t* out,
+                           Errors& errors) {
   Floats value = hn::Zero(kFloat);
-  for (std::size_t n = 0; n < 5; ++n) {
-    const Floats trit = round(hn::LoadU(kFloat, x + n * stride)) + Splat(1);
-    value = value * Splat(3) + trit;
-  }
-  // (value * 256 + 242) / 243 by the rounded-up reciprocal, exact below 2^16.
-  const auto wide = LowBits(hn::BitCast(kUint, value + Splat(0x1p23f)), 255);
+  Unrolled<5>([&](auto n) {
+    constexpr std::size_t kAt = kFirst + n * kStride;
+    const Floats v = hn::LoadU(kFloat, x + kAt), trit = round(v);
+    if constexpr (Errors::kOn) {
+      errors.add(kAt % kSumPlaces / kLanes, v, hn::NegMulAdd(trit, stored, v));
+    }
+    value = hn::MulAdd(value, Splat(3), trit);  // small integers: exact
+  });
+  // (value * 256 + 242) / 243 by the rounded-up reciprocal, exact below 2^16. A one for each trit.
+  const auto wide = LowBits(hn::BitCast(kUint, value + Splat(0x1p23f + 121)), 255);
   const auto scaled = hn::ShiftLeft<8>(wide) + hn::Set(kUint, 242u);
   StoreBytes(hn::ShiftRight<24>(scaled * hn::Set(kUint, 69043u)), out);
 }
 
-void EncodeTQ1_0(const Strip& strip, std::byte* out) {
+// The last sixteen values of a TQ1_0 block: four a byte, a fifth trit of zero.
+template <class Errors>
+HWY_INLINE void StoreLastTrits(const float* x, const Rounding& round, Floats stored,
+                               std::uint8_t* out, Errors& errors) {
+  alignas(64) float trits[16];
+  Unrolled<16 / kLanes>([&](auto i) {
+    constexpr std::size_t kAt = 240 + i * kLanes;
+    const Floats v = hn::LoadU(kFloat, x + kAt), trit = round(v);
+    if constexpr (Errors::kOn) {
+      errors.add(kAt % kSumPlaces / kLanes, v, hn::NegMulAdd(trit, stored, v));
+    }
+    hn::Store(trit, kFloat, trits + i * kLanes);
+  });
+  for (std::size_t m = 0; m < 4; ++m) {
+    unsigned value = 0;
+    for (std::size_t n = 0; n < 4; ++n) {
+      value = value * 3 + static_cast<unsigned>(static_cast<int>(trits[m + 4 * n]) + 1);
+    }
+    out[m] = static_cast<std::uint8_t>((value * 3 * 256 + 242) / 243);
+  }
+}
+
+template <class Errors>
+HWY_INLINE void EncodeTQ1_0(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<TQ1_0Block*>(out);
   for (const float* x = strip.values; x != strip.values + strip.count; x += kSuper, ++to) {
     const float scale = LargestMagnitude(x, kSuper);
     const Rounding round(scale);
-    for (std::size_t m = 0; m < 32; m += kLanes) StoreTrits(x + m, 32, round, to->codes + m);
-    for (std::size_t m = 0; m < 16; m += kLanes) {
-      StoreTrits(x + 160 + m, 16, round, to->codes + 32 + m);
-    }
-    // The last sixteen values: four a byte, a fifth trit of zero.
-    alignas(64) float last[16];
-    for (std::size_t i = 0; i < 16; i += kLanes) {
-      hn::Store(round(hn::LoadU(kFloat, x + 240 + i)), kFloat, last + i);
-    }
-    for (std::size_t m = 0; m < 4; ++m) {
-      unsigned value = 0;
-      for (std::size_t n = 0; n < 4; ++n) {
-        value = value * 3 + static_cast<unsigned>(static_cast<int>(last[m + 4 * n]) + 1);
-      }
-      to->last[m] = static_cast<std::uint8_t>((value * 3 * 256 + 242) / 243);
-    }
     to->scale = FloatToHalf(scale);
+    const Floats stored = Stored(to->scale);
+    Unrolled<32 / kLanes>([&](auto m) {
+      StoreTrits<m * kLanes, 32>(x, round, stored, to->codes + m * kLanes, errors);
+    });
+    Unrolled<16 / kLanes>([&](auto m) {
+      StoreTrits<160 + m * kLanes, 16>(x, round, stored, to->codes + 32 + m * kLanes, errors);
+    });
+    StoreLastTrits(x, round, stored, to->last, errors);
   }
 }
 
-void EncodeTQ2_0(const Strip& strip, std::byte* out) {
+template <class Errors>
+HWY_INLINE void EncodeTQ2_0(const Strip& strip, std::byte* out, Errors& errors) {
+  constexpr float kPowers[4] = {1, 4, 16, 64};
   auto* to = reinterpret_cast<TQ2_0Block*>(out);
   for (const float* x = strip.values; x != strip.values + strip.count; x += kSuper, ++to) {
     const float scale = LargestMagnitude(x, kSuper);
     const Rounding round(scale);
-    for (std::size_t i = 0; i < 64; i += kLanes) {
-      Floats value = hn::Zero(kFloat);  // base four, the last one most significant
-      for (std::size_t k = 4; k-- > 0;) {
-        const Floats code = round(hn::LoadU(kFloat, x + i / 32 * 128 + 32 * k + i % 32)) + Splat(1);
-        value = value * Splat(4) + code;
-      }
-      StoreBytes(hn::BitCast(kUint, value + Splat(0x1p23f)), to->codes + i);
-    }
     to->scale = FloatToHalf(scale);
+    const Floats stored = Stored(to->scale);
+    Unrolled<64 / kLanes>([&](auto m) {
+      constexpr std::size_t kByte = m * kLanes, kFirst = kByte / 32 * 128 + kByte % 32;
+      Floats value = Splat(0x1p23f + 85);  // a one for each code
+      Unrolled<4>([&](auto k) {
+        constexpr std::size_t kAt = kFirst + 32 * k;
+        const Floats v = hn::LoadU(kFloat, x + kAt), code = round(v);
+        if constexpr (Errors::kOn) {
+          errors.add(kAt % kSumPlaces / kLanes, v, hn::NegMulAdd(code, stored, v));
+        }
+        value = hn::MulAdd(code, Splat(kPowers[k]), value);  // small integers: exact
+      });
+      StoreBytes(hn::BitCast(kUint, value), to->codes + kByte);
+    });
   }
 }
 
@@ -113,52 +146,63 @@ void SumMagnitudes(const float* x, float* sums) {
   hn::StoreU(sum, kFloat, sums);
 }
 
-void EncodeQ1_0(const Strip& strip, std::byte* out) {
+template <class Errors>
+HWY_INLINE void EncodeQ1_0(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<Q1_0Block*>(out);
   for (std::size_t at = 0; at < strip.count; at += kLanes * kSigns) {
-    const std::size_t blocks = std::min(kLanes, (strip.count - at) / kSigns);
-    if (blocks < kLanes) {
-      q1_0_encode_reference({strip.values + at, blocks * kSigns}, reinterpret_cast<std::byte*>(to));
-      return;
+    const float* x = strip.values + at;
+    if ((strip.count - at) / kSigns < kLanes) {
+      return EncodeByReference(Format::Q1_0, {x, strip.count - at},
+                               reinterpret_cast<std::byte*>(to), errors);
     }
     float sums[kLanes];
-    SumMagnitudes(strip.values + at, sums);
-    for (std::size_t b = 0; b < blocks; ++b, ++to) {
-      const float* x = strip.values + at + b * kSigns;
+    SumMagnitudes(x, sums);
+    for (std::size_t b = 0; b < kLanes; ++b, ++to, x += kSigns) {
       to->scale = FloatToHalf(sums[b] / kSigns);
-      for (std::size_t byte = 0; byte < kSigns / 8; byte += std::max<std::size_t>(1, kLanes / 8)) {
-        std::uint8_t bits[8] = {};
-        const auto sign = [&](std::size_t first) {
-          return hn::Ge(hn::LoadU(kFloat, x + 8 * byte + first), hn::Zero(kFloat));
-        };
-        hn::StoreMaskBits(kFloat, sign(0), bits);
-        to->signs[byte] = bits[0];
-        if constexpr (kLanes == 16) to->signs[byte + 1] = bits[1];
-        if constexpr (kLanes == 4) {
-          hn::StoreMaskBits(kFloat, sign(4), bits + 1);
-          to->signs[byte] = static_cast<std::uint8_t>(bits[0] | bits[1] << 4);
-        }
+      [[maybe_unused]] const Floats stored = Stored(to->scale);
+      for (std::size_t i = 0; i < kSigns; i += kSumPlaces) {
+        std::uint32_t signs = 0;
+        ForPlaces([&](auto p) {
+          const Floats v = hn::LoadU(kFloat, x + i + p * kLanes);
+          signs |= MaskBits(hn::Ge(v, hn::Zero(kFloat))) << (p * kLanes);
+          // The decoded value has the value's sign.
+          if constexpr (Errors::kOn) errors.add(p, hn::Abs(v), hn::Abs(v) - stored);
+        });
+        store(to->signs + i / 8, signs);
       }
     }
   }
 }
 
-void EncodeQ2_0(const Strip& strip, std::byte* out) {
+// Four codes of two bits, one a byte of each lane, into the low byte.
+HWY_INLINE Uints PackFour(Uints codes) {
+  // Shifted by 24, 18, 12 and 6 they meet in the highest byte, and no bits below it meet.
+  return hn::ShiftRight<24>(codes * hn::Set(kUint, 0x01041040u));
+}
+
+template <class Errors>
+HWY_INLINE void EncodeQ2_0(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<Q2_0Block*>(out);
   for (const float* x = strip.values; x != strip.values + strip.count; x += kTwoBits, ++to) {
     const float scale = LargestMagnitude(x, kTwoBits);
     const Rounding round(scale);
-    for (std::size_t i = 0; i < kTwoBits; i += 4 * kLanes) {
-      Floats v[4];
-      hn::LoadInterleaved4(kFloat, x + i, v[0], v[1], v[2], v[3]);
-      Floats value = hn::Zero(kFloat);
-      for (std::size_t k = 4; k-- > 0;) {
-        const Floats code = hn::Max(Splat(-1), hn::Min(Splat(2), round(v[k]))) + Splat(1);
-        value = value * Splat(4) + (round.overflows() ? hn::Zero(kFloat) : code);
-      }
-      StoreBytes(hn::BitCast(kUint, value + Splat(0x1p23f)), to->codes + i / 4);
-    }
     to->scale = FloatToHalf(scale);
+    [[maybe_unused]] const Floats stored = Stored(to->scale);
+    alignas(64) std::uint32_t codes[kTwoBits / 4];
+    Unrolled<kTwoBits / kLanes>([&](auto i) {
+      constexpr std::size_t kAt = i * kLanes;
+      const Floats v = hn::LoadU(kFloat, x + kAt);
+      const Floats clamped = hn::Max(Splat(-1), hn::Min(Splat(2), round(v)));
+      const Floats code = round.overflows() ? Splat(-1) : clamped;
+      if constexpr (Errors::kOn) {
+        errors.add(kAt % kSumPlaces / kLanes, v, hn::NegMulAdd(code, stored, v));
+      }
+      StoreBytes(hn::BitCast(kUint, code + Splat(0x1p23f + 1)),
+                 reinterpret_cast<std::uint8_t*>(codes) + kAt);
+    });
+    for (std::size_t i = 0; i < kTwoBits / 4; i += kLanes) {
+      StoreBytes(PackFour(hn::Load(kUint, codes + i)), to->codes + i);
+    }
   }
 }
 
@@ -246,13 +290,25 @@ void DecodeQ2_0(const std::byte* blocks, std::size_t count, float* y) {
 
 #else
 
-void EncodeTQ1_0(const Strip& strip, std::byte* out) { tq1_0_encode_reference(strip, out); }
+template <class Errors>
+void EncodeTQ1_0(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::TQ1_0, strip, out, errors);
+}
 
-void EncodeTQ2_0(const Strip& strip, std::byte* out) { tq2_0_encode_reference(strip, out); }
+template <class Errors>
+void EncodeTQ2_0(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::TQ2_0, strip, out, errors);
+}
 
-void EncodeQ1_0(const Strip& strip, std::byte* out) { q1_0_encode_reference(strip, out); }
+template <class Errors>
+void EncodeQ1_0(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::Q1_0, strip, out, errors);
+}
 
-void EncodeQ2_0(const Strip& strip, std::byte* out) { q2_0_encode_reference(strip, out); }
+template <class Errors>
+void EncodeQ2_0(const Strip& strip, std::byte* out, Errors& errors) {
+  EncodeByReference(Format::Q2_0, strip, out, errors);
+}
 
 void DecodeTQ1_0(const std::byte* blocks, std::size_t count, float* y) {
   tq1_0_decode_reference(blocks, count, y);
@@ -272,6 +328,11 @@ void DecodeQ2_0(const std::byte* blocks, std::size_t count, float* y) {
 
 #endif
 
+HOLDFAST_BOTH_USES(EncodeTQ1_0);
+HOLDFAST_BOTH_USES(EncodeTQ2_0);
+HOLDFAST_BOTH_USES(EncodeQ1_0);
+HOLDFAST_BOTH_USES(EncodeQ2_0);
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace holdfast::quantize
@@ -281,10 +342,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HOLDFAST_DISPATCH_ENCODE(tq1_0_encode, EncodeTQ1_0);
-HOLDFAST_DISPATCH_ENCODE(tq2_0_encode, EncodeTQ2_0);
-HOLDFAST_DISPATCH_ENCODE(q1_0_encode, EncodeQ1_0);
-HOLDFAST_DISPATCH_ENCODE(q2_0_encode, EncodeQ2_0);
+HOLDFAST_DISPATCH_MEASURED(tq1_0, EncodeTQ1_0);
+HOLDFAST_DISPATCH_MEASURED(tq2_0, EncodeTQ2_0);
+HOLDFAST_DISPATCH_MEASURED(q1_0, EncodeQ1_0);
+HOLDFAST_DISPATCH_MEASURED(q2_0, EncodeQ2_0);
 HOLDFAST_DISPATCH_DECODE(tq1_0_decode, DecodeTQ1_0);
 HOLDFAST_DISPATCH_DECODE(tq2_0_decode, DecodeTQ2_0);
 HOLDFAST_DISPATCH_DECODE(q1_0_decode, DecodeQ1_0);

@@ -48,6 +48,33 @@ HOLDFAST_FORMAT(iq3_s);
 // IQ1_M scatters the half of its scale over four words.
 bool iq1_m_overflows(const std::byte* block) noexcept;
 
+// Encoders that measure what they lose, for the formats whose encoder is fast enough for decoding
+// its blocks again to be felt.
+#define HOLDFAST_MEASURED(name) \
+  bool name##_encode_measured(const Strip& strip, std::byte* blocks, PlacedSums& sums) noexcept
+
+HOLDFAST_MEASURED(f16);
+HOLDFAST_MEASURED(q4_0);
+HOLDFAST_MEASURED(q4_1);
+HOLDFAST_MEASURED(q5_0);
+HOLDFAST_MEASURED(q5_1);
+HOLDFAST_MEASURED(q8_0);
+HOLDFAST_MEASURED(q2_k);
+HOLDFAST_MEASURED(q3_k);
+HOLDFAST_MEASURED(q4_k);
+HOLDFAST_MEASURED(q5_k);
+HOLDFAST_MEASURED(q6_k);
+HOLDFAST_MEASURED(tq1_0);
+HOLDFAST_MEASURED(tq2_0);
+HOLDFAST_MEASURED(iq4_nl);
+HOLDFAST_MEASURED(iq4_xs);
+HOLDFAST_MEASURED(mxfp4);
+HOLDFAST_MEASURED(nvfp4);
+HOLDFAST_MEASURED(q1_0);
+HOLDFAST_MEASURED(q2_0);
+
+#undef HOLDFAST_MEASURED
+
 // The encoders above with importance weights, for the formats whose kernel is another one then.
 void q4_0_encode_weighted(const Strip& strip, std::byte* blocks) noexcept;
 void q4_1_encode_weighted(const Strip& strip, std::byte* blocks) noexcept;

@@ -63,11 +63,11 @@ struct AffineShape {
   float variance_factor;    // of the super-block's mean square, in the weights with importance
 };
 
-inline constexpr AffineShape kQ2_K = {
+inline constexpr AffineShape kQ2K = {
     16, 15, {3, -0.5f, 0.1f, 15, true}, {3, -0.9f, 0.05f, 36, false}, 1};
-inline constexpr AffineShape kQ4_K = {
+inline constexpr AffineShape kQ4K = {
     32, 63, {15, -1.0f, 0.1f, 20, false}, {15, -0.9f, 0.05f, 36, false}, 2};
-inline constexpr AffineShape kQ5_K = {
+inline constexpr AffineShape kQ5K = {
     32, 63, {31, -0.5f, 0.1f, 15, false}, {31, -0.9f, 0.05f, 36, false}, 2};
 
 // Sums of squares of consecutive super-blocks, each a sequential float32 sum. Sums of several

@@ -18,7 +18,7 @@ flags=(-std=c++20 -O2 -march=armv8-a+crypto -ffp-contract=off -I"$root" -DHWY_SH
   "-DHOLDFAST_SOURCE_DIR=\"$root\""
   "-DHWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL|HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
 sources=("$root"/quantize/*.cc "$root"/tests/doctest_main.cc "$root"/tests/quantize/samples.cc
-  "$root"/tests/quantize/{golden,best,rows}_test.cc)
+  "$root"/tests/quantize/{golden,best,rows,strips}_test.cc)
 
 # An object is fresh when no source or header is newer.
 newest=$(find "$root/quantize" "$root/tests/quantize" -newer "$build/stamp" -print -quit 2>/dev/null ||

@@ -68,6 +68,26 @@ std::string line_of(const FormatInfo& format, bool weighted, Mode mode) {
          (mode == Mode::Best ? " best " : " identical ") + hash.text();
 }
 
+// One line: format, hash of the error sums over all distributions, which no CPU may change either.
+std::string sums_line_of(const FormatInfo& format) {
+  Hash hash;
+  const auto importance = format.importance == Importance::Required
+                              ? tests::sample_importance(kRowValues, 31)
+                              : std::vector<float>();
+  for (const tests::Distribution& distribution : tests::distributions()) {
+    const auto values = tests::sample(distribution, kRows, kRowValues, 32);
+    std::vector<std::byte> out(kRows * row_bytes(format, kRowValues));
+    ErrorSums sums;
+    encode_rows(format.format, SourceType::F32, std::as_bytes(std::span(values)), kRows, kRowValues,
+                importance, out, &sums);
+    if (first_overflow(format.format, out)) continue;  // NaN, whose sign is the CPU's choice
+    const double all[] = {sums.squared_error, sums.squared_source, sums.squared_decoded,
+                          sums.product, static_cast<double>(sums.max_abs_error)};
+    hash.add(std::as_bytes(std::span(all)));
+  }
+  return std::string(format.name) + " error sums " + hash.text();
+}
+
 std::vector<std::string> lines() {
   std::vector<std::string> all;
   for (const FormatInfo& format : formats()) {
@@ -79,6 +99,7 @@ std::vector<std::string> lines() {
       all.push_back(line_of(format, weighted, Mode::Identical));
       if (format.encode_best != nullptr) all.push_back(line_of(format, weighted, Mode::Best));
     }
+    all.push_back(sums_line_of(format));
   }
   return all;
 }

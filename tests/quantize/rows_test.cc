@@ -312,6 +312,60 @@ TEST_CASE("quantize/rows: what is already in its format is copied, without an er
   CHECK_THROWS_AS(encode(Format::BF16, SourceType::BF16, bytes_of(infinite), 1, 2), ValueError);
 }
 
+TEST_CASE("quantize/rows: what F16 cannot hold of a bf16 is found among all that it can") {
+  constexpr std::size_t kValues = 3 * 2048 + 96;
+  const std::uint16_t lost = 0x3501;  // 2^-21 and one bit below a half's last place
+  for (const std::size_t at : {std::size_t{0}, std::size_t{2047}, kValues - 1}) {
+    CAPTURE(at);
+    std::vector<std::uint16_t> values(kValues, 0xbf80);
+    values[at] = lost;
+    ErrorSums sums;
+    const auto out = encode(Format::F16, SourceType::BF16, bytes_of(values), 1, kValues, {}, &sums);
+    const float decoded = half_to_float(load<std::uint16_t>(out.data() + 2 * at));
+    const float difference = std::fabs(bfloat_to_float(lost) - decoded);
+    REQUIRE(difference > 0);
+    CHECK(sums.max_abs_error == difference);
+    CHECK(sums.squared_error == doctest::Approx(double{difference} * difference));
+    CHECK(sums.count == kValues);
+  }
+}
+
+TEST_CASE("quantize/rows: error sums equal their definition for every distribution") {
+  constexpr std::uint64_t kRows = 2, kRowValues = 2304;
+  for (const tests::Distribution& distribution : tests::distributions()) {
+    const auto wide = tests::sample(distribution, kRows, kRowValues, 12);
+    std::vector<std::uint16_t> narrow;
+    for (const float value : wide)
+      narrow.push_back(static_cast<std::uint16_t>(bits_of(value) >> 16));
+    for (const FormatInfo& format : formats()) {
+      if (format.importance == Importance::Required) continue;
+      CAPTURE(distribution.name);
+      CAPTURE(format.name);
+      ErrorSums sums;
+      const auto blocks =
+          encode(format.format, SourceType::BF16, bytes_of(narrow), kRows, kRowValues, {}, &sums);
+      std::vector<float> decoded(wide.size());
+      decode_rows(format.format, blocks, decoded);
+      double error = 0, source = 0, product = 0, back = 0;
+      float largest = 0;
+      for (std::size_t i = 0; i < wide.size(); ++i) {
+        const double x = bfloat_to_float(narrow[i]), y = decoded[i];
+        error += (x - y) * (x - y);
+        source += x * x;
+        back += y * y;
+        product += x * y;
+        largest = std::max(largest, std::fabs(bfloat_to_float(narrow[i]) - decoded[i]));
+      }
+      if (!std::isfinite(error)) continue;  // a scale overflowed
+      CHECK(std::fabs(sums.squared_error - error) <= 2e-6 * error);
+      CHECK(std::fabs(sums.squared_source - source) <= 2e-6 * source);
+      CHECK(std::fabs(sums.product - product) <= 2e-6 * source);
+      CHECK(std::fabs(sums.squared_decoded - back) <= 6e-6 * source);
+      CHECK(sums.max_abs_error == largest);
+    }
+  }
+}
+
 TEST_CASE("quantize/rows: a tail that is no multiple of anything is measured too") {
   const std::vector<float> values = {1.0f, 3.0f, 1.0f + 0x1p-12f};
   ErrorSums sums;
