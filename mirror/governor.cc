@@ -5,25 +5,27 @@
 namespace holdfast::mirror {
 namespace {
 
-// Requests to the endpoint that one of the bucket may cost: a file of git is redirected once.
-constexpr std::array<std::uint64_t, 2> kCost = {1, 2};
+// Requests to the endpoint that one may cost: a file of git is redirected once, and so is an API
+// call for a repository that was renamed.
+constexpr std::uint64_t kCost = 2;
 
 std::size_t index_of(Bucket bucket) noexcept { return static_cast<std::size_t>(bucket); }
 
 }  // namespace
+
+// What is under way may be counted in already or not: it counts as spent.
+std::uint64_t Governor::left_in(const Window& window) noexcept {
+  return window.reported - std::min(window.reported, window.in_flight * kCost);
+}
 
 std::optional<SteadyTime> Governor::admit(Bucket bucket, SteadyTime now) {
   auto windows = windows_.lock();
   Window& window = (*windows)[index_of(bucket)];
   if (window.known && !window.unlimited && now >= window.reset) window.known = false;
   if (!window.known && window.in_flight > 0) return SteadyTime::max();
-  if (window.known && !window.unlimited) {
-    const std::uint64_t cost = kCost[index_of(bucket)];
-    if (window.remaining < cost) {
-      ++window.waits;
-      return window.reset;
-    }
-    window.remaining -= cost;
+  if (window.known && !window.unlimited && left_in(window) < kCost) {
+    ++window.waits;
+    return window.reset;
   }
   ++window.in_flight;
   return std::nullopt;
@@ -38,13 +40,8 @@ void Governor::heed(Bucket bucket, const Headers& headers, SteadyTime now) {
     if (!window.known) window.unlimited = true;
     return;
   }
-  // What is under way may or may not be counted in yet: it counts as spent, but for the request
-  // that this answers.
-  const std::uint64_t others =
-      window.in_flight > 1 ? (window.in_flight - 1) * kCost[index_of(bucket)] : 0;
-  const std::uint64_t left = limit->remaining - std::min(others, limit->remaining);
   const bool same_window = window.known && !window.unlimited && now < window.reset;
-  window.remaining = same_window ? std::min(window.remaining, left) : left;
+  window.reported = same_window ? std::min(window.reported, limit->remaining) : limit->remaining;
   window.reset = now + limit->reset + std::chrono::seconds(1);
   window.known = true;
   window.unlimited = false;
@@ -55,7 +52,7 @@ void Governor::close(Bucket bucket, SteadyTime until) {
   Window& window = (*windows)[index_of(bucket)];
   window.known = true;
   window.unlimited = false;
-  window.remaining = 0;
+  window.reported = 0;
   window.reset = std::max(window.reset, until);
 }
 
@@ -64,6 +61,8 @@ void Governor::ended(Bucket bucket, bool answered) {
     auto windows = windows_.lock();
     Window& window = (*windows)[index_of(bucket)];
     --window.in_flight;
+    // It may have been counted, and nobody said so.
+    if (!answered) window.reported -= std::min(window.reported, kCost);
     if (answered && !window.known) window.known = window.unlimited = true;
   }
   windows_.notify_all();
@@ -81,7 +80,7 @@ Governor::View Governor::view(Bucket bucket) {
   auto windows = windows_.lock();
   const Window& window = (*windows)[index_of(bucket)];
   View out{.waits = window.waits};
-  if (window.known && !window.unlimited) out.remaining = window.remaining;
+  if (window.known && !window.unlimited) out.remaining = left_in(window);
   return out;
 }
 

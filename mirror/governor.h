@@ -2,9 +2,10 @@
 // poll and pull of a process that speaks to it shares one governor. Thread-safe.
 //
 // A window's first request goes alone; its answer says how many may follow. From then on a request
-// goes only when one is left for it, whatever is under way counting as spent; when none is left,
-// all wait for the window's end. So the account never sees more than the answers that tell it off
-// first, at most one a window. An upstream that sends no RateLimit is not slowed down.
+// goes only when one is left for it and for the redirect that it may draw, whatever is under way
+// counting as spent likewise; when none is left, all wait for the window's end. So the account
+// never sees more than the answers that tell it off first, at most one a window. An upstream that
+// sends no RateLimit is not slowed down.
 #pragma once
 
 #include <array>
@@ -46,15 +47,17 @@ class Governor {
 
  private:
   struct Window {
-    bool known = false;      // an answer came since the window began
-    bool unlimited = false;  // and it said nothing of limits
-    std::uint64_t remaining = 0;
+    bool known = false;          // an answer came since the window began
+    bool unlimited = false;      // and it said nothing of limits
+    std::uint64_t reported = 0;  // left over, in the answer that left the least
     SteadyTime reset{};
     std::uint64_t in_flight = 0;
     std::uint64_t waits = 0;
   };
 
   using Windows = std::array<Window, 2>;
+
+  static std::uint64_t left_in(const Window& window) noexcept;
 
   Sync<Windows> windows_{};
 };

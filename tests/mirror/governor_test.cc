@@ -35,7 +35,7 @@ TEST_CASE("mirror/governor: the first request of a window goes alone") {
   REQUIRE_FALSE(governor.admit(Bucket::Api, kStart));
   CHECK(governor.admit(Bucket::Api, kStart) == SteadyTime::max());
   CHECK_FALSE(governor.admit(Bucket::Resolvers, kStart));  // a window of its own
-  governor.heed(Bucket::Api, rate_limit(2, 60), kStart);
+  governor.heed(Bucket::Api, rate_limit(4, 60), kStart);
   governor.ended(Bucket::Api, true);
   CHECK_FALSE(governor.admit(Bucket::Api, kStart));
   CHECK_FALSE(governor.admit(Bucket::Api, kStart));
@@ -45,16 +45,32 @@ TEST_CASE("mirror/governor: the first request of a window goes alone") {
 
 TEST_CASE("mirror/governor: what is under way counts as spent, old answers give nothing back") {
   Governor governor;
-  send(governor, kStart, rate_limit(10, 60));
+  send(governor, kStart, rate_limit(20, 60));
   for (int i = 0; i < 5; ++i) REQUIRE_FALSE(governor.admit(Bucket::Api, kStart));
-  // The answer to the first of five: the other four may not be counted in its nine.
-  governor.heed(Bucket::Api, rate_limit(9, 60), kStart);
+  // The answer to the first of five: the other four may not be counted in its 19, and each may be
+  // redirected.
+  governor.heed(Bucket::Api, rate_limit(19, 60), kStart);
   governor.ended(Bucket::Api, true);
-  CHECK(governor.view(Bucket::Api).remaining == 5);
+  CHECK(governor.view(Bucket::Api).remaining == 11);
   // Somebody else uses the account, too.
   governor.heed(Bucket::Api, rate_limit(3, 60), kStart);
   governor.ended(Bucket::Api, true);
   CHECK(governor.view(Bucket::Api).remaining == 0);
+}
+
+TEST_CASE(
+    "mirror/governor: a redirect that did not come gives its share back, a broken request not") {
+  Governor governor;
+  send(governor, kStart, rate_limit(4, 60));
+  REQUIRE_FALSE(governor.admit(Bucket::Api, kStart));
+  CHECK(governor.view(Bucket::Api).remaining == 2);
+  governor.heed(Bucket::Api, rate_limit(3, 60), kStart);
+  governor.ended(Bucket::Api, true);
+  CHECK(governor.view(Bucket::Api).remaining == 3);
+  REQUIRE_FALSE(governor.admit(Bucket::Api, kStart));
+  governor.ended(Bucket::Api, false);
+  CHECK(governor.view(Bucket::Api).remaining == 1);
+  CHECK(governor.admit(Bucket::Api, kStart) == kStart + seconds(61));
 }
 
 TEST_CASE("mirror/governor: a window's end opens the next one, with one request first") {
