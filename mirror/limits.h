@@ -26,7 +26,8 @@ inline constexpr std::size_t kEvidenceRawMax = 32 << 20;  // raw answers kept wi
 
 // Mirroring by rule.
 inline constexpr std::size_t kEventsKept = 100;     // of a repository, the newest
-inline constexpr int kUnavailableInARowMax = 3;     // repositories; then the rest is not asked
+inline constexpr unsigned kRepositoriesAtOnce = 4;  // of a rule
+inline constexpr int kUnavailableInARowMax = 3;     // repositories; then the list is asked for
 inline constexpr std::size_t kCommitPagesMax = 20;  // read to see whether history was rewritten
 
 // git: what comes beside the files themselves.
@@ -40,6 +41,8 @@ inline constexpr std::uint64_t kGitObjectBytesMax = 256ULL << 20;  // kept in me
 inline constexpr std::uint64_t kPartBytes = 32ULL << 20;    // one ranged request, at most
 inline constexpr std::uint64_t kPartBytesMin = 4ULL << 20;  // near the end of a file
 inline constexpr std::uint64_t kPartSeconds = 8;  // of one connection, as far as it is measured
+// Without a byte, or at a tenth of the former rate: then the next upstream is asked too.
+inline constexpr std::chrono::milliseconds kRacePatience{15'000};
 inline constexpr std::uint64_t kBatchFileMax = 256ULL << 10;  // stored many at a time
 inline constexpr std::uint64_t kBatchBytes = 4ULL << 20;      // what a crash may lose of those
 inline constexpr std::size_t kBatchFiles = 64;
@@ -67,6 +70,7 @@ inline constexpr std::chrono::minutes kPollLook{1};           // at the clock, w
 // Webhooks out.
 inline constexpr int kWebhookAttempts = 5;
 inline constexpr std::chrono::milliseconds kWebhookTimeout{10'000};
+inline constexpr std::chrono::milliseconds kFailingWebhookTimeout{2'000};
 
 // Folders taken in as they lie: above this a file is LFS, as on the hub.
 inline constexpr std::uint64_t kLfsThreshold = 10ULL << 20;

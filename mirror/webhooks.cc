@@ -55,14 +55,14 @@ HttpRequest request_for(const Webhook& hook, const Json::Object& parameters) {
   return request;
 }
 
-HttpConfig config_for(const Webhook& hook, const DeliveryOptions& options) {
+HttpConfig config_for(const Webhook& hook, const DeliveryOptions& options, bool failing) {
   HttpConfig config;
   config.endpoint = parse_url(hook.url);
   config.redirect_hosts = {};
   config.offline = options.offline;
   config.outbound = options.outbound;
-  config.connect_timeout = kWebhookTimeout;
-  config.stall_window = kWebhookTimeout;
+  config.connect_timeout = failing ? kFailingWebhookTimeout : kWebhookTimeout;
+  config.stall_window = config.connect_timeout;
   return config;
 }
 
@@ -99,6 +99,17 @@ void WebhookSink::emit(const Event& event) noexcept {
   }
 }
 
+bool WebhookHealth::is_failing(const std::string& hook) { return failing_.lock()->contains(hook); }
+
+void WebhookHealth::note(const std::string& hook, bool delivered) {
+  auto failing = failing_.lock();
+  if (delivered) {
+    failing->erase(hook);
+  } else {
+    failing->insert(hook);
+  }
+}
+
 Json::Object deliver_webhook(const Json::Object& parameters, const DeliveryOptions& options,
                              storage::JobContext& context) {
   const std::string& name = text_at(parameters, "hook");
@@ -106,7 +117,12 @@ Json::Object deliver_webhook(const Json::Object& parameters, const DeliveryOptio
   if (hook == options.hooks.end()) {
     fail(ErrorKind::Denied, "webhook " + name + ": configured no more");
   }
-  HttpClient client(config_for(*hook, options));
+  const bool failing = options.health != nullptr && options.health->is_failing(name);
+  const int attempts_max = failing ? 1 : kWebhookAttempts;
+  const auto note = [&](bool delivered) {
+    if (options.health != nullptr) options.health->note(name, delivered);
+  };
+  HttpClient client(config_for(*hook, options, failing));
   const HttpRequest request = request_for(*hook, parameters);
   Milliseconds wait{1'000};
   for (int attempt = 1;; ++attempt, wait *= 2) {
@@ -117,6 +133,7 @@ Json::Object deliver_webhook(const Json::Object& parameters, const DeliveryOptio
       outcome = "status " + std::to_string(response.status);
       context.log("attempt " + std::to_string(attempt) + ": " + outcome);
       if (response.status >= 200 && response.status < 300) {
+        note(true);
         return {{"status", response.status}, {"attempts", attempt}};
       }
     } catch (const Error& error) {
@@ -125,7 +142,8 @@ Json::Object deliver_webhook(const Json::Object& parameters, const DeliveryOptio
       context.log("attempt " + std::to_string(attempt) + ": " + outcome);
       if (!is_retryable(error.kind())) fail(error.kind(), "webhook " + name + ": " + outcome);
     }
-    if (attempt == kWebhookAttempts) {
+    if (attempt == attempts_max) {
+      note(false);
       fail(ErrorKind::Unavailable, "webhook " + name + ": " + outcome + " (gave up after " +
                                        std::to_string(attempt) + " attempts)");
     }

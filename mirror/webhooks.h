@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "mirror/events.h"
 #include "mirror/outbound.h"
 #include "mirror/retry.h"
+#include "storage/base/sync.h"
 #include "storage/jobs.h"
 
 namespace holdfast::mirror {
@@ -45,15 +47,28 @@ class WebhookSink final : public EventSink {
   std::function<void(std::string_view)> on_failure_;
 };
 
+// Which hooks failed their last delivery. Until one gets through they have one short attempt at
+// each, so that a dead hook holds up no other. Thread-safe.
+class WebhookHealth {
+ public:
+  bool is_failing(const std::string& hook);
+  void note(const std::string& hook, bool delivered);
+
+ private:
+  Sync<std::set<std::string>> failing_{};
+};
+
 struct DeliveryOptions {
   std::vector<Webhook> hooks;  // as configured now: secrets never stand in job rows
   bool offline = false;
   std::shared_ptr<Outbound> outbound;  // shared by the whole process
   Pauser* pauser = &real_pauser();     // borrowed
+  WebhookHealth* health = nullptr;     // borrowed; nullptr: every hook is taken for well
 };
 
-// The body of a `webhook` job {"hook", "event", "body"}. Result {status, attempts}. Denied
-// (offline, or a hook that is configured no more), Unavailable or Timeout after the last attempt.
+// The body of a `webhook` job {"hook", "event", "body"}: five attempts within about a minute, or
+// one of seconds at a hook that is failing. Result {status, attempts}. Denied (offline, or a hook
+// that is configured no more), Unavailable or Timeout after the last attempt.
 Json::Object deliver_webhook(const Json::Object& parameters, const DeliveryOptions& options,
                              storage::JobContext& context);
 

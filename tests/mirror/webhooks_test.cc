@@ -65,7 +65,8 @@ struct HookSite {
     sink.emit(kEvent);
     const auto jobs = fixture.store->jobs().list(10);
     if (jobs.empty()) return {};
-    DeliveryOptions options{.hooks = hooks, .offline = offline, .pauser = &fixture.pauser};
+    DeliveryOptions options{
+        .hooks = hooks, .offline = offline, .pauser = &fixture.pauser, .health = &health};
     fixture.store->jobs().run_one(jobs.front().id,
                                   [&](const storage::Job& job, storage::JobContext& context) {
                                     return deliver_webhook(job.parameters, options, context);
@@ -78,6 +79,7 @@ struct HookSite {
   Receiver receiver;
   std::vector<Webhook> hooks;
   bool offline = false;
+  WebhookHealth health;
 };
 
 }  // namespace
@@ -121,6 +123,18 @@ TEST_CASE("mirror/webhooks: a hook that stays broken fails the job without namin
   CHECK(said.find("alarm") != std::string::npos);
   CHECK(said.find("hook?") == std::string::npos);
   CHECK(said.find("127.0.0.1") == std::string::npos);
+}
+
+TEST_CASE("mirror/webhooks: a dead hook is tried once for each event until one gets through") {
+  HookSite site({500, 500, 500, 500, 500, 500, 200, 500, 200});
+  CHECK(site.deliver().state == storage::JobState::Failed);
+  CHECK(site.receiver.got().size() == 5);
+  CHECK(site.deliver().state == storage::JobState::Failed);
+  CHECK(site.receiver.got().size() == 6);
+  CHECK(site.deliver().state == storage::JobState::Done);
+  const storage::Job well = site.deliver();  // patient again
+  CHECK(well.state == storage::JobState::Done);
+  CHECK(number_of(well.result, "attempts") == 2);
 }
 
 TEST_CASE("mirror/webhooks: redirects lead nowhere else") {
