@@ -69,6 +69,7 @@ Daemon::~Daemon() {
 }
 
 void Daemon::start() {
+  close_stale_holes(options_.rules, store_, *options_.events);
   thread_ = std::thread([this] { loop(); });
 }
 

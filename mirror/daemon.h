@@ -45,6 +45,7 @@ class Daemon {
     std::vector<MirrorRule> rules;
     std::filesystem::path state_file;
     MakeRequest make_request;
+    EventSink* events = &no_events();      // borrowed
     const Clock* clock = &system_clock();  // borrowed
   };
 
@@ -53,7 +54,8 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
   ~Daemon();  // ends the thread of start()
 
-  // Queues jobs when they are due, in a thread of its own.
+  // Closes the holes of what the rules do not mean any more; then queues jobs when they are due, in
+  // a thread of its own.
   void start();
 
   // One look at the clock: queues what is due and says when to look again.

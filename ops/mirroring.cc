@@ -165,9 +165,9 @@ Mirroring::Mirroring(storage::Store& store, const Config& config, const Environm
       pulls_(store, [this](const storage::RepoId& repo) { return pull_source(repo); }),
       daemon_(store, {.rules = config.mirrors,
                       .state_file = store.directory() / "mirrors.json",
-                      .make_request = [this](const mirror::MirrorRule& rule) {
-                        return mirror_request(rule);
-                      }}) {}
+                      .make_request =
+                          [this](const mirror::MirrorRule& rule) { return mirror_request(rule); },
+                      .events = sinks_.get()}) {}
 
 Mirroring::~Mirroring() = default;
 
@@ -214,10 +214,12 @@ mirror::MirrorRequest Mirroring::mirror_request(const mirror::MirrorRule& rule) 
 
 Json::Object Mirroring::deliver_webhook(const Json::Object& parameters,
                                         storage::JobContext& context) {
-  return mirror::deliver_webhook(
-      parameters,
-      {.hooks = read_webhooks(config_), .offline = config_.offline, .outbound = outbound_},
-      context);
+  return mirror::deliver_webhook(parameters,
+                                 {.hooks = read_webhooks(config_),
+                                  .offline = config_.offline,
+                                  .outbound = outbound_,
+                                  .health = &webhook_health_},
+                                 context);
 }
 
 Json::Object Mirroring::status() {

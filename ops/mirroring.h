@@ -60,6 +60,7 @@ class Mirroring {
   std::shared_ptr<mirror::Outbound> outbound_;  // shared with all clients of upstreams
   Upstreams upstreams_;
   std::unique_ptr<Sinks> sinks_;
+  mirror::WebhookHealth webhook_health_;
   mirror::PullThrough pulls_;
   mirror::Daemon daemon_;
 };

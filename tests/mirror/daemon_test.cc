@@ -126,6 +126,18 @@ TEST_CASE("mirror/daemon: a due rule is queued once, run, and due again later") 
   CHECK(site.fixture.hub.file_bytes_sent() == 0);
 }
 
+TEST_CASE("mirror/daemon: holes of what no rule means any more close when it starts") {
+  DaemonSite site;
+  storage::Catalog& catalog = site.fixture.store->catalog();
+  const std::array<storage::Hole, 2> holes = {
+      {{.repo = {.owner = "org", .name = "m"}, .commit = {}, .path = "", .reason = "down"},
+       {.repo = {.owner = "org", .name = "dropped"}, .commit = {}, .path = "", .reason = "down"}}};
+  catalog.put_holes(holes);
+  site.daemon->start();
+  REQUIRE(catalog.holes().size() == 1);
+  CHECK(catalog.holes()[0].repo.name == "m");
+}
+
 TEST_CASE("mirror/daemon: a job that was cancelled before it ran is queued again") {
   DaemonSite site;
   site.daemon->enqueue_due();
