@@ -30,6 +30,10 @@ std::chrono::minutes local_time_of_day() {
 Bandwidth::Bandwidth(BandwidthPlan plan, Pauser& pauser, TimeOfDay time_of_day)
     : plan_(std::move(plan)), pauser_(pauser), time_of_day_(std::move(time_of_day)) {}
 
+bool Bandwidth::limits() const noexcept {
+  return plan_.bytes_per_second != 0 || !plan_.windows.empty();
+}
+
 void Bandwidth::took(std::uint64_t bytes, const std::stop_token& stop) {
   const std::uint64_t rate = rate_at(plan_, time_of_day_());
   if (rate == 0) return;

@@ -41,6 +41,9 @@ class Bandwidth {
   explicit Bandwidth(BandwidthPlan plan, Pauser& pauser = real_pauser(),
                      TimeOfDay time_of_day = local_time_of_day);
 
+  // Whether there is any limit, at whatever time.
+  bool limits() const noexcept;
+
   // `bytes` came: returns when their time is over, so that over any second (and the burst of one
   // buffer) no more came than allowed. Error(Cancelled) on stop.
   void took(std::uint64_t bytes, const std::stop_token& stop);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -21,6 +22,9 @@
 
 namespace holdfast::mirror {
 
+class Rivals;
+class Staging;
+
 struct DownloadOptions {
   storage::RepoId repo;
   GitOid commit;
@@ -33,13 +37,17 @@ struct DownloadOptions {
   std::stop_source stop;
   // Called in the caller's thread, several times a second.
   std::function<void(const storage::Progress&)> report;
-  ArrivalWatch* arrival = nullptr;  // borrowed; nullptr: nobody reads along
+  ArrivalWatch* arrival = nullptr;   // borrowed; nullptr: nobody reads along
+  std::shared_ptr<Staging> staging;  // shared by the process; nullptr: others wait to the end
+  Rivals* rivals = nullptr;          // borrowed; who is asked too when the upstream stalls
+  Milliseconds race_patience = kRacePatience;
+  bool race_by_rate = true;  // false: somebody slows the upstream down on purpose
 };
 
 struct DownloadResult {
   std::vector<Digest> objects;      // in the order of the files
   std::vector<std::string> leases;  // to drop once the objects are referenced
-  std::uint64_t fetched_bytes = 0;
+  std::uint64_t fetched_bytes = 0;  // with those that came twice
 };
 
 // `files` are distinct by content; `object` is set for LFS files only. Throws the first error that

@@ -1,7 +1,6 @@
 #include "mirror/http_client.h"
 
 #include <atomic>
-#include <semaphore>
 #include <string_view>
 #include <utility>
 
@@ -68,6 +67,7 @@ struct HttpClient::State {
       if (!range) fail(ErrorKind::Invalid, "allow_private: \"" + text + "\" is no address range");
       policy.allow_private.push_back(*range);
     }
+    if (!config.slots) config.slots = std::make_shared<RequestSlots>(kRequestsMax);
     ca_file = config.ca_file;
     if (ca_file.empty()) ca_file = config.environment("SSL_CERT_FILE").value_or("");
   }
@@ -87,7 +87,6 @@ struct HttpClient::State {
   HttpConfig config;
   RedirectPolicy policy;
   std::string ca_file;
-  std::counting_semaphore<kRequestsMax> slots{kRequestsMax};
   std::atomic<std::uint64_t> requests = 0;
   std::atomic<bool> answered = false;
   CurlLoop loop;
@@ -188,12 +187,12 @@ HttpResponse HttpClient::get(const HttpRequest& request, BodySink& sink,
     if (state_->config.outbound) state_->config.outbound->refuse(without_query(request.url));
     fail(ErrorKind::Denied, without_query(request.url) + ": offline = true, no request is made");
   }
-  state_->slots.acquire();
+  state_->config.slots->acquire();
 
   struct Slot {
     State& state;
 
-    ~Slot() { state.slots.release(); }
+    ~Slot() { state.config.slots->release(); }
   } const slot{*state_};
 
   return state_->follow(request, sink, stop);

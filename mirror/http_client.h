@@ -1,9 +1,9 @@
 // Requests to one upstream: values go in, bodies stream out to a sink in the caller's thread.
 //
 // One background thread owns all sockets; any number of threads may call get(), of which
-// kRequestsMax run at once and the others wait. Redirects are followed here, by redirect_policy.h.
-// The token goes to the endpoint's own scheme, host and port and nowhere else. No retries: see
-// hub_upstream.h.
+// kRequestsMax run at once, with those of other clients that share the slots, and the others wait.
+// Redirects are followed here, by redirect_policy.h. The token goes to the endpoint's own scheme,
+// host and port and nowhere else. No retries: see hub_upstream.h.
 //
 // Errors: Denied (offline, refused redirect or address, untrusted certificate), Unavailable (no
 // connection, reset, cut short), Timeout (silent), Corrupt (not HTTP, redirect loop), LimitExceeded
@@ -40,7 +40,8 @@ struct HttpConfig {
   std::vector<std::string> allow_private = {};     // address ranges (redirect_policy.h)
   std::shared_ptr<Bandwidth> bandwidth = nullptr;  // shared by all clients of the upstream
   bool offline = false;
-  std::shared_ptr<Outbound> outbound = nullptr;  // shared by all clients of the process
+  std::shared_ptr<Outbound> outbound = nullptr;   // shared by all clients of the process
+  std::shared_ptr<RequestSlots> slots = nullptr;  // shared with other clients; nullptr: own ones
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds stall_window{30'000};
   std::uint64_t stall_bytes = 1024;

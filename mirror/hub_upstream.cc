@@ -109,7 +109,8 @@ class HubUpstream final : public Upstream {
   std::vector<RemoteEntry> tree(const storage::RepoId& repo, const GitOid& commit) override;
   std::optional<RemoteGit> git(const storage::RepoId& repo, const GitOid& commit, GitDepth depth,
                                std::string& why_not) override;
-  void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink) override;
+  void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink,
+             const std::stop_token& stop) override;
 
   Json::Object evidence() const override { return trail_.to_json(); }
 
@@ -149,7 +150,17 @@ class HubUpstream final : public Upstream {
               std::string(tail));
   }
 
-  RetryBudget new_budget() { return {options_.retry, next_seed_++}; }
+  // One question, however often it is put.
+  struct Asking {
+    RetryBudget budget;
+    std::stop_token stop;
+  };
+
+  Asking new_asking(const std::stop_token& stop) {
+    return {.budget = RetryBudget(options_.retry, next_seed_++), .stop = stop};
+  }
+
+  Asking new_asking() { return new_asking(options_.stop); }
 
   Text get_text(const Url& url, std::string_view what);
   // Follows the links from page to page until `take` returns false.
@@ -158,11 +169,16 @@ class HubUpstream final : public Upstream {
   GitServer ask_git_server(const storage::RepoId& repo);
   RemoteGit fetch_git(const storage::RepoId& repo, const GitFetchRequest& fetch);
   // Nothing for a bucket: no account pays for the request.
-  HttpResponse with_retries(std::optional<Bucket> bucket, RetryBudget& budget,
+  HttpResponse with_retries(std::optional<Bucket> bucket, Asking& asking,
                             const std::function<HttpResponse(Permit&)>& attempt);
-  void wait_for_admission(Bucket bucket);
-  void wait(Milliseconds time, const std::string& reason);
-  bool fetch_once(const RemoteFile& file, FileBody& body, RetryBudget& budget);
+  void wait_for_admission(Bucket bucket, const std::stop_token& stop);
+  void wait(Milliseconds time, const std::string& reason, const std::stop_token& stop);
+  bool fetch_once(const RemoteFile& file, FileBody& body, Asking& asking);
+
+  static std::string link_key(const RemoteFile& file) {
+    return to_hex(file.commit) + "/" + file.path;
+  }
+
   std::optional<Url> location(const RemoteFile& file);
 
   HubOptions options_;
@@ -172,16 +188,16 @@ class HubUpstream final : public Upstream {
   Sync<std::map<std::string, Url>> locations_;  // where files really lie, until the link expires
 };
 
-void HubUpstream::wait(Milliseconds time, const std::string& reason) {
+void HubUpstream::wait(Milliseconds time, const std::string& reason, const std::stop_token& stop) {
   if (options_.note) options_.note(reason + ", waiting " + seconds_text(time));
-  options_.pauser->pause(options_.pauser->now() + time, options_.stop);
+  options_.pauser->pause(options_.pauser->now() + time, stop);
   if (options_.note) options_.note("");
 }
 
-void HubUpstream::wait_for_admission(Bucket bucket) {
+void HubUpstream::wait_for_admission(Bucket bucket, const std::stop_token& stop) {
   constexpr Milliseconds kLook{100};
   while (const auto until = options_.governor->admit(bucket, options_.pauser->now())) {
-    if (options_.stop.stop_requested()) fail(ErrorKind::Cancelled, "stopped");
+    if (stop.stop_requested()) fail(ErrorKind::Cancelled, "stopped");
     if (*until == SteadyTime::max()) {
       options_.governor->wait_for_answer(kLook);
       continue;
@@ -190,14 +206,14 @@ void HubUpstream::wait_for_admission(Bucket bucket) {
     if (left > options_.retry.announced_max) {
       fail(ErrorKind::Unavailable, "upstream's rate limit asks to wait " + seconds_text(left));
     }
-    wait(left, "upstream's rate limit is used up");
+    wait(left, "upstream's rate limit is used up", stop);
   }
 }
 
-HttpResponse HubUpstream::with_retries(std::optional<Bucket> bucket, RetryBudget& budget,
+HttpResponse HubUpstream::with_retries(std::optional<Bucket> bucket, Asking& asking,
                                        const std::function<HttpResponse(Permit&)>& attempt) {
   for (int attempts = 1;; ++attempts) {
-    if (bucket) wait_for_admission(*bucket);
+    if (bucket) wait_for_admission(*bucket, asking.stop);
     std::optional<Error> error;
     std::optional<Milliseconds> announced;
     bool unreached = false;
@@ -216,24 +232,27 @@ HttpResponse HubUpstream::with_retries(std::optional<Bucket> bucket, RetryBudget
       unreached = !client_.answered() && dynamic_cast<const ConnectError*>(&caught) != nullptr;
     }
     const SteadyTime now = options_.pauser->now();
-    const auto time = unreached ? budget.next_contact(now) : budget.next_wait(now, announced);
+    const auto time =
+        unreached ? asking.budget.next_contact(now) : asking.budget.next_wait(now, announced);
     if (!time) {
       fail(error->kind(), std::string(error->what()) + " (gave up after " +
                               std::to_string(attempts) + " attempts)");
     }
     if (unreached) {  // too short for a note
-      options_.pauser->pause(now + *time, options_.stop);
+      options_.pauser->pause(now + *time, asking.stop);
       continue;
     }
-    wait(*time, announced ? "upstream asks to wait " + seconds_text(*announced)
-                          : std::string(error->what()));
+    wait(*time,
+         announced ? "upstream asks to wait " + seconds_text(*announced)
+                   : std::string(error->what()),
+         asking.stop);
   }
 }
 
 HubUpstream::Text HubUpstream::get_text(const Url& url, std::string_view what) {
-  RetryBudget budget = new_budget();
+  Asking asking = new_asking();
   Text out;
-  out.response = with_retries(Bucket::Api, budget, [&](Permit& permit) {
+  out.response = with_retries(Bucket::Api, asking, [&](Permit& permit) {
     TextBody body;
     HttpResponse response = permit.get(
         client_, {.url = url, .compressed = true, .body_max = kApiBodyMax}, body, options_.stop);
@@ -322,9 +341,9 @@ void HubUpstream::repositories(storage::RepoKind kind, std::string_view owner,
 }
 
 GitServer HubUpstream::ask_git_server(const storage::RepoId& repo) {
-  RetryBudget budget = new_budget();
+  Asking asking = new_asking();
   TextBody body;
-  const HttpResponse response = with_retries(Bucket::Api, budget, [&](Permit& permit) {
+  const HttpResponse response = with_retries(Bucket::Api, asking, [&](Permit& permit) {
     HttpRequest request{.url = git_url(repo, "/info/refs?service=git-upload-pack")};
     request.body_max = kApiBodyMax;
     request.header_lines = {"Git-Protocol: version=2"};
@@ -336,7 +355,7 @@ GitServer HubUpstream::ask_git_server(const storage::RepoId& repo) {
 }
 
 RemoteGit HubUpstream::fetch_git(const storage::RepoId& repo, const GitFetchRequest& fetch) {
-  RetryBudget budget = new_budget();
+  Asking asking = new_asking();
   HttpRequest request{.url = git_url(repo, "/git-upload-pack")};
   request.body_max = kGitPackMax;
   request.header_lines = {"Git-Protocol: version=2",
@@ -345,7 +364,7 @@ RemoteGit HubUpstream::fetch_git(const storage::RepoId& repo, const GitFetchRequ
   request.post = git_fetch_request(fetch);
   request.token_as_password = true;
   std::optional<PackBody> body;
-  with_retries(Bucket::Api, budget, [&](Permit& permit) {
+  with_retries(Bucket::Api, asking, [&](Permit& permit) {
     body.emplace();
     HttpResponse response = permit.get(client_, request, *body, options_.stop);
     if (response.status >= 200 && response.status < 300) body->finish();
@@ -376,19 +395,19 @@ std::optional<RemoteGit> HubUpstream::git(const storage::RepoId& repo, const Git
 
 std::optional<Url> HubUpstream::location(const RemoteFile& file) {
   auto locations = locations_.lock();
-  const auto found = locations->find(file.path);
+  const auto found = locations->find(link_key(file));
   if (found == locations->end()) return std::nullopt;
   return found->second;
 }
 
 // One round of attempts; false when a remembered link had expired and must be asked for again.
-bool HubUpstream::fetch_once(const RemoteFile& file, FileBody& body, RetryBudget& budget) {
+bool HubUpstream::fetch_once(const RemoteFile& file, FileBody& body, Asking& asking) {
   const std::optional<Url> known = location(file);
   const Url url = known.value_or(file_url(file));
   bool expired = false;
   // A remembered link leads past the hub, which does not count it.
   const auto bucket = known ? std::nullopt : std::optional(Bucket::Resolvers);
-  const HttpResponse response = with_retries(bucket, budget, [&](Permit& permit) {
+  const HttpResponse response = with_retries(bucket, asking, [&](Permit& permit) {
     const std::uint64_t before = body.delivered_bytes();
     struct Progress {
       FileBody& body;
@@ -398,8 +417,8 @@ bool HubUpstream::fetch_once(const RemoteFile& file, FileBody& body, RetryBudget
       ~Progress() {
         if (body.delivered_bytes() >= enough) budget.progressed();
       }
-    } const progress{body, budget, before + options_.http.stall_bytes};
-    HttpResponse answer = permit.get(client_, body.next_request(url), body, options_.stop);
+    } const progress{body, asking.budget, before + options_.http.stall_bytes};
+    HttpResponse answer = permit.get(client_, body.next_request(url), body, asking.stop);
     const bool linked = !same_origin(answer.url, options_.http.endpoint);
     expired = linked && answer.status >= 400 && answer.status < 500 && answer.status != 408 &&
               answer.status != 429;
@@ -411,31 +430,35 @@ bool HubUpstream::fetch_once(const RemoteFile& file, FileBody& body, RetryBudget
     return answer;
   });
   if (expired) {
-    locations_.lock()->erase(file.path);
+    locations_.lock()->erase(link_key(file));
     return false;
   }
   if (!same_origin(response.url, options_.http.endpoint)) {
-    locations_.lock()->insert_or_assign(file.path, response.url);
+    locations_.lock()->insert_or_assign(link_key(file), response.url);
   }
   trail_.add_file(file.path, response);
   return true;
 }
 
-void HubUpstream::fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink) {
+void HubUpstream::fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink,
+                        const std::stop_token& stop) {
   constexpr int kWrongAnswersMax = 3;  // links expired at once, error pages instead of bytes
-  RetryBudget budget = new_budget();
+  std::stop_source either;
+  const auto end = [&either] { either.request_stop(); };
+  const std::stop_callback on_stop(stop, end), on_own_stop(options_.stop, end);
+  Asking asking = new_asking(either.get_token());
   FileBody body(file, range, sink);
   std::uint64_t delivered = 0;
   for (int wrong = 0; range.length > 0;) {
     std::string reason = file.path + ": the download link was refused";
     ErrorKind kind = ErrorKind::Denied;
     try {
-      if (fetch_once(file, body, budget)) return;
+      if (fetch_once(file, body, asking)) return;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::Corrupt && error.kind() != ErrorKind::LimitExceeded) throw;
       reason = error.what();
       kind = ErrorKind::Corrupt;
-      locations_.lock()->erase(file.path);
+      locations_.lock()->erase(link_key(file));
     }
     if (body.delivered_bytes() == range.length) fail(kind, reason);  // and more came
     if (body.delivered_bytes() > delivered) wrong = 0;
@@ -443,9 +466,9 @@ void HubUpstream::fetch(const RemoteFile& file, storage::ByteRange range, const 
     if (++wrong > kWrongAnswersMax) fail(kind, reason);
     // The first renewal is the ordinary end of a link and costs no wait.
     if (wrong == 1 && kind == ErrorKind::Denied) continue;
-    const auto time = budget.next_wait(options_.pauser->now(), std::nullopt);
+    const auto time = asking.budget.next_wait(options_.pauser->now(), std::nullopt);
     if (!time) fail(kind, reason);
-    wait(*time, reason);
+    wait(*time, reason, asking.stop);
   }
 }
 

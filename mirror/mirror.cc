@@ -1,75 +1,76 @@
 #include "mirror/mirror.h"
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <utility>
 
 #include "mirror/internal/failover.h"
 #include "mirror/internal/holes.h"
 #include "mirror/internal/repository_mirror.h"
+#include "mirror/internal/side_by_side.h"
 #include "mirror/url.h"
 #include "storage/base/error.h"
+#include "storage/base/sync.h"
 
 namespace holdfast::mirror {
 namespace {
 
 constexpr std::size_t kHeldPage = 1000;
 
-// Tells people which of many repositories is at work.
-class ItemContext final : public storage::JobContext {
- public:
-  explicit ItemContext(storage::JobContext& context) : context_(context) {}
-
-  void begin(std::string name, std::size_t index, std::size_t count) {
-    place_ = std::to_string(index + 1) + "/" + std::to_string(count) + " " + std::move(name);
-  }
-
-  void report(const storage::Progress& progress) override {
-    storage::Progress shown = progress;
-    shown.note =
-        shown.note.empty() || place_.empty() ? place_ + shown.note : place_ + ": " + shown.note;
-    context_.report(shown);
-  }
-
-  void log(std::string_view line) override {
-    context_.log(place_.empty() ? std::string(line) : place_ + ": " + std::string(line));
-  }
-
-  std::stop_token stop() const override { return context_.stop(); }
-
- private:
-  storage::JobContext& context_;
-  std::string place_;
+// A repository of the rule, and the commit that the list gave its default branch.
+struct Item {
+  storage::RepoId repo;
+  std::optional<GitOid> listed;
 };
+
+// Together the repositories of a rule keep to one account's limits.
+MirrorRequest with_shared_limits(MirrorRequest request) {
+  for (UpstreamConfig& upstream : request.upstreams) {
+    if (!upstream.governor) upstream.governor = std::make_shared<Governor>();
+    if (!upstream.slots) upstream.slots = std::make_shared<RequestSlots>(kRequestsMax);
+  }
+  return request;
+}
 
 class RuleMirror {
  public:
   RuleMirror(const MirrorRequest& request, storage::Store& store, storage::JobContext& context)
-      : request_(request),
+      : request_(with_shared_limits(request)),
         pattern_(parse_repo_pattern(request.rule.repo)),
         store_(store),
         context_(context),
-        sessions_(request.upstreams, store, context_) {}
+        sessions_(request_.upstreams, store, context_) {}
 
   Json::Object run(std::optional<Time> since);
 
  private:
+  // Of all workers.
+  struct Tally {
+    std::vector<std::optional<Json::Object>> news;  // by item
+    std::uint64_t current = 0, holes = 0, bytes_fetched = 0, bytes_to_fetch = 0;
+    int unavailable_in_a_row = 0;
+    bool is_down = false;
+  };
+
   std::vector<ListedRepository> list(std::optional<Time> since);
+  std::vector<Item> items(std::span<const ListedRepository> listed, bool all) const;
   bool is_ours(const storage::RepoId& repo) const;
   std::vector<storage::RepoId> held() const;
   bool comes_from_here(const std::string& known_origin) const;
-  void mirror(const storage::RepoId& repo);
-  void add(Json::Object result);
+  void mirror_all(std::span<const Item> items);
+  Json::Object mirror(const Item& item, Sessions& sessions, storage::JobContext& context);
+  void count_unavailable(bool unavailable, Sessions& sessions);
+  bool can_list(Sessions& sessions) const;
+  void add(std::size_t index, Json::Object result);
 
-  const MirrorRequest& request_;
+  const MirrorRequest request_;
   RepoPattern pattern_;
   storage::Store& store_;
-  ItemContext context_;
-  Sessions sessions_;
-
-  Json::Array news_;
-  std::uint64_t current_ = 0, holes_ = 0, bytes_fetched_ = 0, bytes_to_fetch_ = 0;
-  int unavailable_in_a_row_ = 0;
+  storage::JobContext& context_;
+  Sessions sessions_;  // the listing's
+  std::uint64_t requests_ = 0;
+  Sync<Tally> tally_{};
 };
 
 std::vector<ListedRepository> RuleMirror::list(std::optional<Time> since) {
@@ -113,58 +114,110 @@ std::vector<storage::RepoId> RuleMirror::held() const {
   }
 }
 
-void RuleMirror::mirror(const storage::RepoId& repo) {
-  RepositoryMirror one(request_, repo, sessions_, store_, context_);
-  if (unavailable_in_a_row_ >= kUnavailableInARowMax) {
-    return add(one.give_up("not asked for: upstream was down for the repositories before"));
+// Whether anybody answers, and not for one repository alone.
+bool RuleMirror::can_list(Sessions& sessions) const {
+  const std::string owner =
+      pattern_.owner.find_first_of("*?[") == std::string::npos ? pattern_.owner : "";
+  const auto first_page = [&](std::size_t i) {
+    sessions.at(i).upstream().repositories(pattern_.kind, owner,
+                                           [](std::span<const ListedRepository>) { return false; });
+    return true;
+  };
+  try {
+    return with_failover(request_.upstreams, first_page, [](const Json::Object&) {});
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Cancelled) throw;
+    return !is_retryable(error.kind());
   }
-  Json::Object result = one.run();
-  unavailable_in_a_row_ = one.was_unavailable() ? unavailable_in_a_row_ + 1 : 0;
-  add(std::move(result));
 }
 
-void RuleMirror::add(Json::Object result) {
+// A few repositories that cannot be had must not cost the rest; an upstream that is down need not
+// be asked for each.
+void RuleMirror::count_unavailable(bool unavailable, Sessions& sessions) {
+  {
+    auto tally = tally_.lock();
+    tally->unavailable_in_a_row = unavailable ? tally->unavailable_in_a_row + 1 : 0;
+    if (tally->unavailable_in_a_row < kUnavailableInARowMax) return;
+    tally->unavailable_in_a_row = 0;
+  }
+  if (!can_list(sessions)) tally_.lock()->is_down = true;
+}
+
+Json::Object RuleMirror::mirror(const Item& item, Sessions& sessions,
+                                storage::JobContext& context) {
+  RepositoryMirror one(request_, item.repo, item.listed, sessions, store_, context);
+  if (tally_.lock()->is_down) {
+    return one.give_up("not asked for: upstream was down for the repositories before");
+  }
+  Json::Object result = one.run();
+  count_unavailable(one.was_unavailable(), sessions);
+  return result;
+}
+
+void RuleMirror::add(std::size_t index, Json::Object result) {
   const auto size = [&](std::string_view key) { return result.find(key)->as_array().size(); };
   bool news = size("skipped") + size("holes") + size("expired") > 0 || !result["gone"].is_null();
   for (const Json& revision : result["revisions"].as_array()) {
     news = news || !revision.find("already_current")->as_bool();
   }
-  holes_ += size("holes");
-  bytes_fetched_ += result["bytes_fetched"].as_uint();
-  bytes_to_fetch_ += result["bytes_to_fetch"].as_uint();
+  auto tally = tally_.lock();
+  tally->holes += size("holes");
+  tally->bytes_fetched += result["bytes_fetched"].as_uint();
+  tally->bytes_to_fetch += result["bytes_to_fetch"].as_uint();
   if (news) {
-    news_.emplace_back(std::move(result));
+    tally->news[index] = std::move(result);
   } else {
-    ++current_;
+    ++tally->current;
   }
+}
+
+std::vector<Item> RuleMirror::items(std::span<const ListedRepository> listed, bool all) const {
+  std::vector<Item> out;
+  std::set<storage::RepoId> seen;
+  const auto add_once = [&](const storage::RepoId& repo, std::optional<GitOid> commit) {
+    if (is_ours(repo) && seen.insert(repo).second) out.push_back({.repo = repo, .listed = commit});
+  };
+  for (const ListedRepository& row : listed) add_once(row.repo, row.commit);
+  for (const storage::Hole& hole : store_.catalog().holes()) add_once(hole.repo, std::nullopt);
+  if (!all || pattern_.exact) return out;
+  for (const storage::RepoId& repo : held()) add_once(repo, std::nullopt);
+  return out;
+}
+
+void RuleMirror::mirror_all(std::span<const Item> items) {
+  tally_.lock()->news.resize(items.size());
+  const unsigned at_once =
+      std::clamp(request_.upstreams.front().tuning.repositories, 1U, kRequestsMax);
+  std::vector<std::unique_ptr<Sessions>> sessions(at_once);  // each worker has its own
+  std::vector<std::string> names;
+  for (const Item& item : items) names.push_back(item.repo.full_name());
+  side_by_side(names, at_once, context_, [&](std::size_t index, const Worker& worker) {
+    auto& own = sessions[worker.number];
+    if (!own) own = std::make_unique<Sessions>(request_.upstreams, store_, worker.context);
+    add(index, mirror(items[index], *own, worker.context));
+  });
+  for (const auto& own : sessions) requests_ += own ? own->requests() : 0;
 }
 
 Json::Object RuleMirror::run(std::optional<Time> since) {
   const std::vector<ListedRepository> listed = list(since);
   std::optional<Time> changed;
-  std::vector<storage::RepoId> todo;
-  std::set<storage::RepoId> seen;
-  const auto add_once = [&](const storage::RepoId& repo) {
-    if (is_ours(repo) && seen.insert(repo).second) todo.push_back(repo);
-  };
-  for (const ListedRepository& row : listed) {
-    changed = std::max(changed, row.changed);
-    add_once(row.repo);
-  }
-  for (const storage::Hole& hole : store_.catalog().holes()) add_once(hole.repo);
-  if (!since && !pattern_.exact) std::ranges::for_each(held(), add_once);
-  for (std::size_t i = 0; i < todo.size(); ++i) {
-    context_.begin(todo[i].full_name(), i, todo.size());
-    mirror(todo[i]);
+  for (const ListedRepository& row : listed) changed = std::max(changed, row.changed);
+  const std::vector<Item> todo = items(listed, !since);
+  mirror_all(todo);
+  auto tally = tally_.lock();
+  Json::Array news;
+  for (std::optional<Json::Object>& result : tally->news) {
+    if (result) news.emplace_back(*std::move(result));
   }
   return {{"pattern", request_.rule.repo},
           {"listed", todo.size()},
-          {"current", current_},
-          {"repositories", std::move(news_)},
-          {"holes", holes_},
-          {"bytes_fetched", bytes_fetched_},
-          {"bytes_to_fetch", bytes_to_fetch_},
-          {"requests", sessions_.requests()},
+          {"current", tally->current},
+          {"repositories", std::move(news)},
+          {"holes", tally->holes},
+          {"bytes_fetched", tally->bytes_fetched},
+          {"bytes_to_fetch", tally->bytes_to_fetch},
+          {"requests", sessions_.requests() + requests_},
           {"changed", changed ? Json(holdfast::to_text(*changed)) : Json()}};
 }
 
@@ -173,7 +226,7 @@ Json::Object RuleMirror::run(std::optional<Time> since) {
 Json::Object mirror_repository(const MirrorRequest& request, const storage::RepoId& repo,
                                storage::Store& store, storage::JobContext& context) {
   Sessions sessions(request.upstreams, store, context);
-  return RepositoryMirror(request, repo, sessions, store, context).run();
+  return RepositoryMirror(request, repo, std::nullopt, sessions, store, context).run();
 }
 
 Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since,

@@ -1,5 +1,6 @@
-// Mirrors what the configuration lists: repository by repository, with fail-over between upstreams,
-// holes instead of gaps, events for what changed upstream, and retention.
+// Mirrors what the configuration lists: repository by repository, several side by side, with
+// fail-over between upstreams, holes instead of gaps, events for what changed upstream, and
+// retention.
 //
 // A repository is passed only when everything that its rule selects is stored and verified, is left
 // out by the rule (too large, another licence), or is recorded as an open hole of the catalog. So a
@@ -39,11 +40,12 @@ struct MirrorRequest {
 Json::Object mirror_repository(const MirrorRequest& request, const storage::RepoId& repo,
                                storage::Store& store, storage::JobContext& context);
 
-// All repositories of the rule that changed since (`since` nothing: all of them, and those held
-// here that upstream does not list any more), and those with open holes. Result: {pattern, listed,
-// current, repositories: [result of mirror_repository() where there is news], holes,
-// bytes_fetched, bytes_to_fetch, requests, changed}. `changed` is the newest change that the
-// listing told, for the caller's watermark, or null.
+// All repositories of the rule, SyncTuning::repositories of the first upstream at once and within
+// one upstream's kRequestsMax together, that changed since (`since` nothing: all of them, and those
+// held here that upstream does not list any more), and those with open holes. Result: {pattern,
+// listed, current, repositories: [result of mirror_repository() where there is news], holes,
+// bytes_fetched, bytes_to_fetch, requests, changed}, in the order of the listing. `changed` is the
+// newest change that the listing told, for the caller's watermark, or null.
 Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since,
                          storage::Store& store, storage::JobContext& context);
 

@@ -5,10 +5,16 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <semaphore>
 #include <string_view>
 #include <utility>
 
+#include "mirror/limits.h"
+
 namespace holdfast::mirror {
+
+// The right to have a request under way, shared by the clients that keep to one limit together.
+using RequestSlots = std::counting_semaphore<kRequestsMax>;
 
 class Outbound {
  public:

@@ -283,6 +283,7 @@ Json::Object PullThrough::try_sources(const storage::RepoId& repo, const std::st
                         .selection = source.selection,
                         .upstream = source.upstreams[i],
                         .limits = source.limits,
+                        .closes = ClosesHoles::OfCommit,
                         .events = source.events,
                         .arrival = &entry};
     request.upstream.tuning.part_bytes =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -29,12 +30,19 @@ Json::Object sync_from(const SyncRequest& request, bool fallback, SyncSession& s
       session, watch);
 }
 
-// What the sync brought is no hole any more.
-void close_holes_of(const SyncRequest& request, const Json::Object& result,
-                    storage::Catalog& catalog, UpstreamWatch& watch) {
+// What the sync brought is no hole any more, nor is it dropped by retention when it was asked for
+// by its commit (a client's pull is no such wish).
+void note_result(const SyncRequest& request, const Json::Object& result, storage::Catalog& catalog,
+                 UpstreamWatch& watch) {
   const auto commit = parse_git_oid(result.find("commit")->as_string("commit"));
+  const bool by_commit =
+      !request.revision.empty() && commit && to_hex(*commit).starts_with(request.revision);
+  if (by_commit && request.arrival == nullptr) watch.pin(*commit);
+  if (request.closes == ClosesHoles::None) return;
+  const bool of_repository = request.closes == ClosesHoles::OfRepository;
   close_holes(catalog, watch, holes_of(catalog, request.repo), [&](const storage::Hole& hole) {
-    return hole.commit == commit || (hole.commit == GitOid{} && request.revision.empty());
+    return hole.commit == commit ||
+           (of_repository && hole.commit == GitOid{} && request.revision.empty());
   });
 }
 
@@ -48,7 +56,7 @@ Json::Object sync(const SyncRequest& request, storage::Store& store, storage::Jo
   std::ranges::copy(request.fallbacks, std::back_inserter(upstreams));
   const auto attempt = [&](std::size_t i) {
     watch.listen_to(upstreams, i);
-    SyncSession session(upstreams[i], store, context);
+    SyncSession session(upstreams[i], std::span(upstreams).subspan(i + 1), store, context);
     return sync_from(request, i > 0, session, watch);
   };
   const auto changed = [&](Json::Object details) {
@@ -59,7 +67,7 @@ Json::Object sync(const SyncRequest& request, storage::Store& store, storage::Jo
   if (request.dry_run) return with_failover(upstreams, attempt, changed);
   try {
     Json::Object result = with_failover(upstreams, attempt, changed);
-    close_holes_of(request, result, store.catalog(), watch);
+    note_result(request, result, store.catalog(), watch);
     watch.save();
     return result;
   } catch (const Error&) {

@@ -5,6 +5,9 @@
 // ref, its git objects and its evidence become visible in one atomic write, and a `scan` job is
 // queued. A call that fails, is cancelled or dies leaves what it fetched for the next one.
 //
+// A download that stalls is raced: the next upstream is asked for the bytes that are missing,
+// whoever has them first delivers them, and the evidence lists both (`raced`).
+//
 // Errors: Invalid (endpoint, revision), NotFound (repository, revision), Denied (gating, token,
 // redirect, offline), Corrupt (upstream contradicts its own hashes), NoSpace, Conflict (the
 // repository here is not a mirror), Unavailable and Timeout (after all retries), Cancelled.
@@ -29,6 +32,8 @@
 
 namespace holdfast::mirror {
 
+class Staging;
+
 // How hard and how patiently to ask. The defaults are the promises; tests shrink them.
 struct SyncTuning {
   RetryLimits retry;
@@ -38,6 +43,8 @@ struct SyncTuning {
   Milliseconds checkpoint_every{5'000};
   unsigned workers = kWorkers;
   std::uint64_t part_bytes = kPartBytes;
+  Milliseconds race_patience = kRacePatience;  // then the next upstream is asked for the same bytes
+  unsigned repositories = kRepositoriesAtOnce;  // of a rule, side by side
 };
 
 struct UpstreamConfig {
@@ -52,6 +59,10 @@ struct UpstreamConfig {
   std::shared_ptr<Bandwidth> bandwidth;  // shared by all who use the upstream; nullptr: no limit
   std::shared_ptr<Governor> governor;    // shared by all who use the account; nullptr: an own one
   std::shared_ptr<Outbound> outbound;    // shared by the whole process; nullptr: nobody counts
+  std::shared_ptr<Staging> staging = nullptr;  // shared by the whole process (staging.h)
+  // Shared by the syncs that keep to one number of requests; nullptr: each has its own
+  // kRequestsMax.
+  std::shared_ptr<RequestSlots> slots = nullptr;
   SyncTuning tuning;
 };
 
@@ -61,15 +72,24 @@ struct SyncLimits {
   std::vector<std::string> licenses;  // globs, in any case; empty: any, and none stated
 };
 
+// Which open holes a sync by hand mends when it succeeds.
+enum class ClosesHoles {
+  None,          // less is selected than the configuration wants
+  OfCommit,      // the commit is whole now; other revisions are wanted besides
+  OfRepository,  // for the default branch: those too of which no commit is known
+};
+
 struct SyncRequest {
   storage::RepoId repo;
   std::string revision;  // branch, tag, refs/…, commit; "" = the default branch
   storage::Selection selection;
   UpstreamConfig upstream;
-  std::vector<UpstreamConfig> fallbacks;  // asked in turn while those before are down
+  // Asked in turn while those before are down, and for the bytes of a transfer that stalls.
+  std::vector<UpstreamConfig> fallbacks;
   SyncLimits limits;
   bool git = true;  // false: files and listing alone, upstream's git objects are not asked for
   bool full_history = false;  // every commit before it, too, where upstream offers git
+  ClosesHoles closes = ClosesHoles::OfRepository;
   bool dry_run = false;
   bool force =
       false;  // ask and list again even when the commit is stored; mirror over a local repo

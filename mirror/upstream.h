@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -110,7 +111,9 @@ class Upstream {
 
   // Gives the bytes of `range` to `sink` in order, each exactly once, whatever happens on the way.
   // Unsupported, before any byte, when upstream cannot give a part of this file: then ask for all.
-  virtual void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink) = 0;
+  // Cancelled soon after `stop` is requested.
+  virtual void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink,
+                     const std::stop_token& stop) = 0;
 
   // What was asked and answered since start_evidence(): requests, headers that mattered, raw
   // listings. No secrets.

@@ -31,9 +31,9 @@ constexpr Key<mirror::BandwidthWindow> kWindowKeys[] = {
                  mirror::BandwidthWindow& w) { w.bytes_per_second = read_size(p, n, true); }},
 };
 
-unsigned read_concurrency(const Place& place, const toml::node& node) {
+unsigned read_at_once(const Place& place, const toml::node& node) {
   const unsigned value = read_unsigned(place, node, mirror::kRequestsMax);
-  if (value == 0) reject(place, node, "0 requests at once are none");
+  if (value == 0) reject(place, node, "0 at once are none");
   return value;
 }
 
@@ -64,7 +64,9 @@ constexpr Key<UpstreamSettings> kUpstreamKeys[] = {
     {"allow_private", [](const Place& p, const toml::node& n,
                          UpstreamSettings& u) { u.allow_private = read_address_ranges(p, n); }},
     {"concurrency", [](const Place& p, const toml::node& n,
-                       UpstreamSettings& u) { u.concurrency = read_concurrency(p, n); }},
+                       UpstreamSettings& u) { u.concurrency = read_at_once(p, n); }},
+    {"repositories", [](const Place& p, const toml::node& n,
+                        UpstreamSettings& u) { u.repositories = read_at_once(p, n); }},
     {"bandwidth",
      [](const Place& p, const toml::node& n, UpstreamSettings& u) {
        u.bandwidth.bytes_per_second = read_size(p, n, true);
@@ -306,6 +308,7 @@ toml::table to_table(const UpstreamSettings& upstream) {
     table.insert("allow_private", to_array(upstream.allow_private));
   }
   table.insert("concurrency", static_cast<std::int64_t>(upstream.concurrency));
+  table.insert("repositories", static_cast<std::int64_t>(upstream.repositories));
   if (bandwidth.bytes_per_second != 0) {
     table.insert("bandwidth", size_text(bandwidth.bytes_per_second, true));
   }

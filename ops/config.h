@@ -28,7 +28,8 @@ struct UpstreamSettings {
   std::vector<std::string> redirect_hosts = {"huggingface.co", "hf.co"};
   std::vector<std::string>
       allow_private;  // address ranges that a redirect may lead to all the same
-  unsigned concurrency = mirror::kWorkers;  // files fetched at once
+  unsigned concurrency = mirror::kWorkers;  // files of a repository fetched at once
+  unsigned repositories = mirror::kRepositoriesAtOnce;  // of a [[mirror]], side by side
   mirror::BandwidthPlan bandwidth;
   bool pull_through = false;  // fetch what clients ask for and is not here
 };

@@ -17,8 +17,10 @@ mirror::UpstreamConfig Upstreams::make(const UpstreamSettings& settings) {
                                   .redirect_hosts = settings.redirect_hosts,
                                   .allow_private = settings.allow_private,
                                   .offline = config_.offline,
-                                  .outbound = outbound_};
+                                  .outbound = outbound_,
+                                  .staging = staging_};
   upstream.tuning.workers = settings.concurrency;
+  upstream.tuning.repositories = settings.repositories;
   auto shared = shared_.lock();
   Shared& own = (*shared)[settings.name + " " + settings.endpoint];
   if (!own.governor) {

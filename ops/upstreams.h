@@ -12,6 +12,7 @@
 #include "mirror/governor.h"
 #include "mirror/outbound.h"
 #include "mirror/plan_mirrors.h"
+#include "mirror/staging.h"
 #include "mirror/sync.h"
 #include "ops/config.h"
 #include "storage/base/sync.h"
@@ -48,6 +49,7 @@ class Upstreams {
   const Config& config_;
   const Environment& environment_;
   std::shared_ptr<mirror::Outbound> outbound_;  // shared with what was made
+  std::shared_ptr<mirror::Staging> staging_ = std::make_shared<mirror::Staging>();  // likewise
   Sync<std::map<std::string, Shared>> shared_;  // by name and endpoint
 };
 

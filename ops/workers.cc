@@ -79,6 +79,12 @@ Json::Object run_sync_all(const Job& job, const WorkerContext& context, JobConte
   return {{"rules", std::move(rules)}, {"bytes_free", free_bytes(context.store.directory())}};
 }
 
+// A sync that takes less than the rule leaves the rule's holes open.
+mirror::ClosesHoles closes_holes(const storage::Selection& asked, const mirror::MirrorRule& rule) {
+  if (!asked.include.empty() || !asked.exclude.empty()) return mirror::ClosesHoles::None;
+  return rule.revisions.empty() ? mirror::ClosesHoles::OfRepository : mirror::ClosesHoles::OfCommit;
+}
+
 // One repository by hand; what the command line leaves open, its [[mirror]] says.
 mirror::SyncRequest sync_request(const Job& job, const storage::RepoId& repo,
                                  const WorkerContext& context) {
@@ -87,6 +93,7 @@ mirror::SyncRequest sync_request(const Job& job, const storage::RepoId& repo,
   std::vector<mirror::UpstreamConfig> upstreams;
   if (const auto* rule = mirror::find_rule(context.config.mirrors, repo)) {
     const storage::Selection selected = mirror::selection_of(*rule);
+    request.closes = closes_holes(request.selection, *rule);
     if (request.selection.include.empty()) request.selection.include = selected.include;
     if (request.selection.exclude.empty()) request.selection.exclude = selected.exclude;
     request.limits = {.size_bytes_max = rule->size_bytes_max, .licenses = rule->licenses};

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "mirror/internal/blob_id.h"
+#include "mirror/internal/race.h"
+#include "mirror/internal/rivals.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 
@@ -134,110 +136,6 @@ DownloadResult Downloader::run() {
   return result;
 }
 
-void Downloader::work(Role role) {
-  while (const std::optional<Work> item = take(role)) {
-    std::exception_ptr failure;
-    try {
-      run_step(*item);
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    {
-      auto queue = queue_.lock();
-      --queue->busy;
-      if (failure && !queue->failure) queue->failure = failure;
-    }
-    queue_.notify_all();
-  }
-  --queue_.lock()->workers;
-  queue_.notify_all();
-}
-
-bool Downloader::is_wanted_in_batch() {
-  const std::vector<ArrivalWatch::Wanted> wants = wanted();
-  auto batch = batch_.lock();
-  return std::ranges::any_of(wants, [&](const ArrivalWatch::Wanted& want) {
-    return std::ranges::any_of(
-        batch->files, [&](const auto& file) { return files_[file.first].blob == want.blob; });
-  });
-}
-
-// Nobody tells when a reader comes, so this looks now and then.
-std::optional<Downloader::Work> Downloader::wait_for_urgent() {
-  constexpr Milliseconds kLook{50};
-  while (true) {
-    const bool flush = is_wanted_in_batch();
-    auto queue = queue_.lock();
-    if (queue->failure) return std::nullopt;
-    if (flush) {
-      ++queue->busy;
-      return Work{.step = Step::Flush};
-    }
-    if (auto urgent = take_urgent(*queue)) return urgent;
-    const bool is_over = queue.wait_for(kLook, [](const Queue& q) {
-      return q.failure || (q.busy == 0 && q.large.empty() && q.small.empty());
-    });
-    if (is_over) return std::nullopt;
-  }
-}
-
-std::optional<Downloader::Work> Downloader::take(Role role) {
-  if (role == Role::Urgent) return wait_for_urgent();
-  auto queue = queue_.lock();
-  queue.wait([](const Queue& q) {
-    return q.failure || q.busy == 0 || !q.large.empty() || !q.small.empty();
-  });
-  if (queue->failure) return std::nullopt;
-  if (auto urgent = take_urgent(*queue)) return urgent;
-  const bool small = queue->large.empty() || (role == Role::Small && !queue->small.empty());
-  std::deque<Work>& source = small ? queue->small : queue->large;
-  if (source.empty()) return std::nullopt;
-  const Work item = source.front();
-  source.pop_front();
-  ++queue->busy;
-  return item;
-}
-
-std::vector<ArrivalWatch::Wanted> Downloader::wanted() const {
-  if (options_.arrival == nullptr) return {};
-  return options_.arrival->wanted();
-}
-
-// What somebody waits for goes first: the part that has the next missing byte, else whatever is to
-// be done with the file.
-std::optional<Downloader::Work> Downloader::take_urgent(Queue& queue) {
-  for (const ArrivalWatch::Wanted& wanted : wanted()) {
-    const auto file = by_blob_.find(wanted.blob);
-    if (file == by_blob_.end()) continue;
-    for (std::deque<Work>* source : {&queue.large, &queue.small}) {
-      const auto is_next = [&](const Work& work) {
-        return work.file == file->second &&
-               (work.step != Step::Part || work.range.offset + work.range.length > wanted.offset);
-      };
-      const auto found = std::ranges::find_if(*source, is_next);
-      if (found == source->end()) continue;
-      Work item = *found;
-      source->erase(found);
-      if (item.step == Step::Part && wanted.offset > item.range.offset) {
-        // What lies before it can wait.
-        Work before = item;
-        before.range.length = wanted.offset - item.range.offset;
-        item.range = {.offset = wanted.offset, .length = item.range.length - before.range.length};
-        ++states_[item.file].open_parts;
-        source->push_back(before);
-      }
-      ++queue.busy;
-      return item;
-    }
-  }
-  return std::nullopt;
-}
-
-void Downloader::put_back(Work item) {
-  queue_.lock()->large.push_back(item);
-  queue_.notify_all();
-}
-
 void Downloader::run_step(const Work& item) {
   switch (item.step) {
     case Step::Small:
@@ -253,15 +151,30 @@ void Downloader::run_step(const Work& item) {
   }
 }
 
+// Of whoever has the bytes first. A file that turned out wrong is asked for where its listing came
+// from, and nowhere else: nobody knows whose the wrong bytes were.
+void Downloader::bring(std::size_t file, storage::ByteRange range, const ByteSink& sink) {
+  const std::stop_token stop = options_.stop.get_token();
+  const bool alone = options_.rivals == nullptr || options_.rivals->count() == 0;
+  if (alone || states_[file].wrong > 0) return upstream_.fetch(remote(file), range, sink, stop);
+  race({.first = upstream_,
+        .rivals = *options_.rivals,
+        .pauser = *options_.pauser,
+        .pace = {.patience = options_.race_patience,
+                 .earlier_bytes_per_second = part_size_.bytes_per_second(),
+                 .judges_rate = options_.race_by_rate},
+        .wasted = [this](std::uint64_t bytes) { fetched_bytes_ += bytes; }},
+       remote(file), range, sink, stop);
+}
+
 void Downloader::fetch_small(std::size_t file) {
   const storage::FileRecord& record = files_[file];
   std::string bytes;
   bytes.reserve(static_cast<std::size_t>(record.size_bytes));
-  upstream_.fetch(remote(file), {.offset = 0, .length = record.size_bytes},
-                  [&](std::span<const std::byte> part) {
-                    bytes += as_text(part);
-                    count(part.size());
-                  });
+  bring(file, {.offset = 0, .length = record.size_bytes}, [&](std::span<const std::byte> part) {
+    bytes += as_text(part);
+    count(part.size());
+  });
   const bool right = record.lfs ? sha256(as_bytes(bytes)) == *record.object
                                 : git_object_id("blob", as_bytes(bytes)) == record.blob;
   if (!right) {
@@ -321,6 +234,7 @@ void Downloader::open(std::size_t file) {
     if (error.kind() != ErrorKind::Conflict) throw;
     // Another sync of this process fetches the same bytes: let it.
     if (is_stored(file)) return;
+    follow(file);
     options_.pauser->pause(options_.pauser->now() + Milliseconds(200), options_.stop.get_token());
     return put_back({.step = Step::Open, .file = file});
   }
@@ -344,11 +258,25 @@ void Downloader::open(std::size_t file) {
   queue_.notify_all();
 }
 
+// To readers of this download, and to other downloads that wait for the same bytes.
 void Downloader::show(std::size_t file) {
-  if (options_.arrival == nullptr) return;
-  if (auto bytes = states_[file].writer->peek()) {
+  State& state = states_[file];
+  auto bytes = state.writer->peek();
+  if (!bytes) return;
+  if (options_.staging) state.shown = options_.staging->show(lease_key(file), bytes);
+  if (options_.arrival != nullptr) options_.arrival->staged(files_[file].blob, std::move(bytes));
+}
+
+// Somebody else has the file: readers of this download follow that one.
+void Downloader::follow(std::size_t file) {
+  if (options_.arrival == nullptr || !options_.staging) return;
+  State& state = states_[file];
+  Staging::Bytes bytes = options_.staging->find(lease_key(file));
+  if (bytes && bytes != state.followed) {
+    state.followed = bytes;
     options_.arrival->staged(files_[file].blob, std::move(bytes));
   }
+  options_.arrival->advanced();
 }
 
 void Downloader::count(std::size_t bytes) {
@@ -393,7 +321,7 @@ void Downloader::fetch_part(const Work& item) {
   const SteadyTime start = options_.pauser->now();
   try {
     if (!state.in_one_piece) {
-      upstream_.fetch(remote(item.file), range, [&](std::span<const std::byte> part) {
+      bring(item.file, range, [&](std::span<const std::byte> part) {
         keep(item.file, offset, part);
         offset += part.size();
       });
@@ -420,11 +348,10 @@ void Downloader::fetch_stream(std::size_t file) {
     show(file);
   }
   std::uint64_t offset = 0;
-  upstream_.fetch(remote(file), {.offset = 0, .length = record.size_bytes},
-                  [&](std::span<const std::byte> part) {
-                    keep(file, offset, part);
-                    offset += part.size();
-                  });
+  bring(file, {.offset = 0, .length = record.size_bytes}, [&](std::span<const std::byte> part) {
+    keep(file, offset, part);
+    offset += part.size();
+  });
   commit(file);
 }
 
@@ -436,6 +363,7 @@ void Downloader::commit(std::size_t file) {
     const Digest object =
         state.writer->commit(record.lfs ? record.object : std::optional<Digest>());
     state.writer.reset();
+    state.shown.reset();
     if (record.lfs) return finished(file, object);
     // Git's hash has no state that survives a restart, so it is taken from the stored bytes. Wrong
     // ones stay an object that nothing names, and go with their lease.
@@ -451,6 +379,7 @@ void Downloader::commit(std::size_t file) {
     wrong = error.what();
   }
   state.writer.reset();
+  state.shown.reset();
   count_wrong(file, wrong);
   put_back({.step = Step::Open, .file = file});
 }

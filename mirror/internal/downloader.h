@@ -14,6 +14,7 @@
 
 #include "mirror/download.h"
 #include "mirror/internal/part_size.h"
+#include "mirror/staging.h"
 #include "storage/base/sync.h"
 
 namespace holdfast::mirror {
@@ -48,11 +49,13 @@ class Downloader {
   // What is known of one file while it is fetched. Parts touch only the atomics and the writer.
   struct State {
     std::unique_ptr<storage::BlobWriter> writer;
+    std::shared_ptr<const void> shown;  // what `staging` holds of it
+    Staging::Bytes followed;            // another download's
     std::atomic<std::size_t> open_parts = 0;
     std::atomic<std::uint64_t> unasked_bytes = 0;  // of the parts that are queued
     std::atomic<bool> in_one_piece = false;        // upstream cannot give parts of it
     std::atomic<SteadyTime> save_due{SteadyTime{}};
-    int wrong = 0;
+    std::atomic<int> wrong = 0;
   };
 
   struct Batch {
@@ -73,8 +76,10 @@ class Downloader {
   bool is_wanted_in_batch();
   std::vector<ArrivalWatch::Wanted> wanted() const;
   void show(std::size_t file);
+  void follow(std::size_t file);
   void put_back(Work item);
   void run_step(const Work& item);
+  void bring(std::size_t file, storage::ByteRange range, const ByteSink& sink);
   void fetch_small(std::size_t file);
   void open(std::size_t file);
   storage::ByteRange first_part(const Work& item);

@@ -40,7 +40,7 @@ std::vector<storage::Hole> holes_of(const storage::Catalog& catalog, const stora
 }
 
 void settle_holes(storage::Catalog& catalog, UpstreamWatch& watch,
-                  std::span<const Failure> failures) {
+                  std::span<const Failure> failures, bool all_asked) {
   const std::vector<storage::Hole> before = holes_of(catalog, watch.repo());
   std::vector<storage::Hole> now = holes_for(watch.repo(), failures);
   for (storage::Hole& hole : now) {
@@ -53,6 +53,7 @@ void settle_holes(storage::Catalog& catalog, UpstreamWatch& watch,
         {{"commit", commit_json(hole.commit)}, {"path", hole.path}, {"reason", hole.reason}});
   }
   if (!now.empty()) catalog.put_holes(now);
+  if (!all_asked) return;
   close_holes(catalog, watch, before, [&](const storage::Hole& old) {
     return std::ranges::none_of(now,
                                 [&](const storage::Hole& hole) { return same_place(old, hole); });

@@ -24,9 +24,10 @@ struct Failure {
 std::vector<storage::Hole> holes_of(const storage::Catalog& catalog, const storage::RepoId& repo);
 
 // Makes `failures` the open holes of the watch's repository: what was open stays open with its
-// time, what is new opens, the rest closes.
+// time, what is new opens, and the rest closes if `all_asked`: without an answer from upstream
+// nothing is known of other holes.
 void settle_holes(storage::Catalog& catalog, UpstreamWatch& watch,
-                  std::span<const Failure> failures);
+                  std::span<const Failure> failures, bool all_asked);
 
 // Closes those of `holes` that are `closed`.
 void close_holes(storage::Catalog& catalog, UpstreamWatch& watch,

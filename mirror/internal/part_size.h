@@ -24,6 +24,9 @@ class PartSize {
   // A request brought so much in so long.
   void measured(std::uint64_t bytes, Milliseconds time) noexcept;
 
+  // Of one connection, as far as it is measured; 0: not known.
+  std::uint64_t bytes_per_second() const noexcept { return bytes_per_second_; }
+
   // The next part of a file of which `left_bytes` are not asked for yet.
   std::uint64_t next(std::uint64_t left_bytes) const noexcept;
 

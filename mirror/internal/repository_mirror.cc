@@ -1,9 +1,11 @@
 #include "mirror/internal/repository_mirror.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "mirror/internal/failover.h"
+#include "mirror/internal/left_out.h"
 #include "mirror/internal/revision_choice.h"
 #include "storage/base/error.h"
 
@@ -36,26 +38,30 @@ Sessions::Sessions(std::span<const UpstreamConfig> upstreams, storage::Store& st
 SyncSession& Sessions::at(std::size_t upstream) {
   std::unique_ptr<SyncSession>& session = sessions_.at(upstream);
   if (session && session->is_spent()) {
-    spent_requests_ += session->upstream().requests();
+    spent_requests_ += session->requests();
     session.reset();
   }
-  if (!session) session = std::make_unique<SyncSession>(upstreams_[upstream], store_, context_);
+  if (!session) {
+    session = std::make_unique<SyncSession>(upstreams_[upstream], upstreams_.subspan(upstream + 1),
+                                            store_, context_);
+  }
   return *session;
 }
 
 std::uint64_t Sessions::requests() const {
   std::uint64_t sum = spent_requests_;
   for (const auto& session : sessions_) {
-    if (session) sum += session->upstream().requests();
+    if (session) sum += session->requests();
   }
   return sum;
 }
 
 RepositoryMirror::RepositoryMirror(const MirrorRequest& request, const storage::RepoId& repo,
-                                   Sessions& sessions, storage::Store& store,
-                                   storage::JobContext& context)
+                                   std::optional<GitOid> listed, Sessions& sessions,
+                                   storage::Store& store, storage::JobContext& context)
     : request_(request),
       repo_(repo),
+      listed_(listed),
       sessions_(sessions),
       store_(store),
       context_(context),
@@ -69,7 +75,10 @@ Json::Object RepositoryMirror::run() {
         request_.upstreams, [this](std::size_t i) { mirror_from(i); },
         [this](Json::Object details) { watch_.emit(EventKind::FailedOver, std::move(details)); });
   } catch (const Error& error) {
-    if (is_ours(error.kind())) throw;
+    if (is_ours(error.kind())) {
+      if (!request_.dry_run) watch_.save();  // what was seen of upstream is true even so
+      throw;
+    }
     unavailable_ = is_retryable(error.kind());
     failures_.push_back({.reason = error.what()});
   }
@@ -87,20 +96,38 @@ void RepositoryMirror::mirror_from(std::size_t upstream) {
   synced_.clear();
   skipped_.clear();
   failures_.clear();
+  choices_.clear();
+  is_asked_ = false;
   watch_.listen_to(request_.upstreams, upstream);
   SyncSession& session = sessions_.at(upstream);
-  session.upstream().start_evidence(false);
+  session.start_evidence(false);
   session.reporter().phase("listing");
   const std::vector<storage::Ref> refs = ask_refs(session, upstream > 0);
-  if (!gone_.empty()) return;
-  const std::vector<RevisionChoice> choices = choose(session, refs);
-  for (std::size_t i = 0; i < choices.size(); ++i) {
-    if (mirror_revision(upstream, choices[i])) continue;
-    for (std::size_t rest = i + 1; rest < choices.size(); ++rest) {
-      add_failure(choices[rest], "not asked for: upstream is down");
+  if (gone_.empty()) choose(session, refs);
+  is_asked_ = true;
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    // What is asked for from here on is evidence of this revision alone.
+    if (i > 0) sessions_.at(upstream).start_evidence(true);
+    if (mirror_revision(upstream, choices_[i])) continue;
+    for (std::size_t rest = i + 1; rest < choices_.size(); ++rest) {
+      add_failure(choices_[rest], "not asked for: upstream is down");
     }
     return;
   }
+  check_listed(upstream);
+}
+
+// A fallback may be behind the upstream whose list told that there is news. That is not passed by.
+void RepositoryMirror::check_listed(std::size_t upstream) {
+  if (upstream == 0 || !listed_) return;
+  const bool is_wanted = std::ranges::any_of(choices_, [&](const RevisionChoice& choice) {
+    return choice.ref && choice.ref == default_ref_ && choice.commit != *listed_;
+  });
+  if (!is_wanted || store_.catalog().find_revision(repo_, *listed_)) return;
+  failures_.push_back({.revision = default_ref_->name,
+                       .commit = listed_,
+                       .reason = request_.upstreams.front().name + " listed it and is down, " +
+                                 request_.upstreams[upstream].name + " does not have it"});
 }
 
 // What we hold of a repository that upstream has no more is no hole: there is nothing to fetch.
@@ -121,25 +148,23 @@ std::vector<storage::Ref> RepositoryMirror::ask_refs(SyncSession& session, bool 
   }
 }
 
-std::vector<RevisionChoice> RepositoryMirror::choose(SyncSession& session,
-                                                     std::span<const storage::Ref> refs) {
+void RepositoryMirror::choose(SyncSession& session, std::span<const storage::Ref> refs) {
   if (const auto choice = choose_revision(refs, "")) default_ref_ = choice->ref;
   if (request_.rule.revisions.empty()) {
     const RevisionChoice choice = ask_choice(sync_request({}), session, refs);
     default_ref_ = choice.ref;
-    return {choice};
+    choices_ = {choice};
+    return;
   }
   const ChosenRefs chosen = choose_refs(refs, request_.rule.revisions);
   for (const std::string& word : chosen.missing) {
     failures_.push_back({.revision = word, .reason = "no branch or tag '" + word + "' upstream"});
   }
-  std::vector<RevisionChoice> out;
   for (const storage::Ref& ref : chosen.refs) {
     RevisionChoice choice{.commit = ref.commit, .ref = {}};
     if (!ref.name.empty()) choice.ref = ref;
-    out.push_back(std::move(choice));
+    choices_.push_back(std::move(choice));
   }
-  return out;
 }
 
 SyncRequest RepositoryMirror::sync_request(const RevisionChoice& choice) const {
@@ -158,14 +183,13 @@ SyncRequest RepositoryMirror::sync_request(const RevisionChoice& choice) const {
 bool RepositoryMirror::mirror_revision(std::size_t upstream, const RevisionChoice& choice) {
   const bool last = upstream + 1 == request_.upstreams.size();
   SyncSession& session = sessions_.at(upstream);
-  if (!synced_.empty() || !skipped_.empty()) session.upstream().start_evidence(true);
   SyncRequest request = sync_request(choice);
   request.upstream = session.config();
   try {
     synced_.emplace_back(sync_revision({.request = request,
                                         .choice = choice,
                                         .fallback = upstream > 0,
-                                        .requests_before = session.upstream().requests()},
+                                        .requests_before = session.requests()},
                                        session, watch_));
   } catch (const LeftOut& left_out) {
     watch_.skipped(name_of(choice), choice.commit, left_out.what());
@@ -191,8 +215,11 @@ void RepositoryMirror::settle() {
   for (const Failure& failure : failures_) {
     context_.log("hole: " + to_text(repo_) + " " + failure.revision + ": " + failure.reason);
   }
-  settle_holes(store_.catalog(), watch_, failures_);
-  for (const GitOid& commit : watch_.beyond(request_.rule.keep)) {
+  settle_holes(store_.catalog(), watch_, failures_, is_asked_);
+  // A commit that the rule itself names stays, whatever the branches do.
+  std::set<GitOid> named;
+  for (const RevisionChoice& choice : choices_) named.insert(choice.commit);
+  for (const GitOid& commit : watch_.beyond(request_.rule.keep, named)) {
     if (store_.catalog().expire(repo_, commit)) {
       expired_.push_back(commit);
       watch_.emit(EventKind::RevisionExpired, {{"commit", to_hex(commit)}});

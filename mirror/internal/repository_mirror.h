@@ -39,9 +39,10 @@ class Sessions {
 
 class RepositoryMirror {
  public:
-  // Borrows all.
-  RepositoryMirror(const MirrorRequest& request, const storage::RepoId& repo, Sessions& sessions,
-                   storage::Store& store, storage::JobContext& context);
+  // Borrows all. `listed`: what the list of the first upstream gave the default branch, if it did.
+  RepositoryMirror(const MirrorRequest& request, const storage::RepoId& repo,
+                   std::optional<GitOid> listed, Sessions& sessions, storage::Store& store,
+                   storage::JobContext& context);
 
   Json::Object run();
   // Records a hole without asking anybody.
@@ -53,9 +54,10 @@ class RepositoryMirror {
  private:
   void mirror_from(std::size_t upstream);
   std::vector<storage::Ref> ask_refs(SyncSession& session, bool fallback);
-  std::vector<RevisionChoice> choose(SyncSession& session, std::span<const storage::Ref> refs);
+  void choose(SyncSession& session, std::span<const storage::Ref> refs);
   // False when the upstream is down and nobody else is left to ask.
   bool mirror_revision(std::size_t upstream, const RevisionChoice& choice);
+  void check_listed(std::size_t upstream);
   SyncRequest sync_request(const RevisionChoice& choice) const;
   void add_failure(const RevisionChoice& choice, const std::string& reason);
   void settle();
@@ -63,6 +65,7 @@ class RepositoryMirror {
 
   const MirrorRequest& request_;
   storage::RepoId repo_;
+  std::optional<GitOid> listed_;
   Sessions& sessions_;
   storage::Store& store_;
   storage::JobContext& context_;
@@ -70,6 +73,8 @@ class RepositoryMirror {
   std::uint64_t requests_before_;
 
   std::optional<storage::Ref> default_ref_;
+  std::vector<RevisionChoice> choices_;
+  bool is_asked_ = false;  // upstream said what there is
   Json::Array synced_, skipped_;
   std::vector<Failure> failures_;
   std::vector<GitOid> expired_;

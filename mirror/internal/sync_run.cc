@@ -9,21 +9,15 @@
 #include "mirror/download.h"
 #include "mirror/git_history.h"
 #include "mirror/history.h"
+#include "mirror/internal/history_held.h"
+#include "mirror/internal/left_out.h"
 #include "mirror/sync_plan.h"
 #include "mirror/url.h"
 #include "storage/base/error.h"
-#include "storage/base/glob.h"
 #include "storage/git/objects.h"
 
 namespace holdfast::mirror {
 namespace {
-
-std::string lower_case(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
 
 class SyncRun {
  public:
@@ -52,9 +46,8 @@ class SyncRun {
 
  private:
   void settle_ref();
+  bool is_behind();
   bool is_rewritten();
-  void check_license() const;
-  void check_size() const;
   bool is_current();
   bool can_upgrade();
   void ask_git();
@@ -69,6 +62,7 @@ class SyncRun {
   ArrivingListing arriving() const;
   void fetch();
   History history_from_listing(Json::Object& evidence);
+  History make_history(Json::Object& evidence);
   void publish();
   storage::RepositoryRecord repository() const;
   storage::Selection selection() const;
@@ -98,17 +92,31 @@ class SyncRun {
   bool already_current_ = false;
 };
 
-// What the ref will do. A fallback that is behind moves nothing back.
+// Whether a fallback's commit is behind the one that the ref names here. Conflict when it is newer
+// and nothing proves that it follows: the first upstream may have rewritten the ref since.
+bool SyncRun::is_behind() {
+  const storage::Catalog& catalog = store_.catalog();
+  if (catalog.find_revision(request_.repo, choice_.commit)) return true;
+  const std::string commit = to_hex(choice_.commit);
+  const auto known = catalog.find_revision(request_.repo, *before_);
+  if (known && upstream_.revision(request_.repo, commit).time <= known->time) return true;
+  if (request_.force) return false;
+  if (upstream_.follows(request_.repo, choice_.commit, *before_) == true) return false;
+  fail(ErrorKind::Conflict, session_.config().name + " has " + choice_.ref->name + " at " + commit +
+                                ", which is not known to follow " + to_hex(*before_) +
+                                "; the first upstream will tell, or --force");
+}
+
+// What the ref will do. A fallback moves nothing back.
 void SyncRun::settle_ref() {
   if (!choice_.ref) return;
   for (const storage::Ref& ref : store_.catalog().refs(request_.repo)) {
     if (ref.name == choice_.ref->name) before_ = ref.commit;
   }
-  if (!fallback_ || !before_ || *before_ == choice_.commit) return;
-  if (!store_.catalog().find_revision(request_.repo, choice_.commit)) return;
+  if (!fallback_ || !before_ || *before_ == choice_.commit || !is_behind()) return;
   context_.log(session_.config().name + " has " + choice_.ref->name + " at " +
-               to_hex(choice_.commit) + ", which is held already: it stays at " + to_hex(*before_));
-  choice_.ref.reset();
+               to_hex(choice_.commit) + " still: it stays at " + to_hex(*before_));
+  choice_ = {.commit = *before_, .ref = {}};
 }
 
 // Whether upstream's new commit does not follow from the one that the ref names here.
@@ -122,27 +130,6 @@ bool SyncRun::is_rewritten() {
   }
   if (std::ranges::find(parents, *before_) != parents.end()) return false;
   return upstream_.follows(request_.repo, choice_.commit, *before_) == false;
-}
-
-void SyncRun::check_license() const {
-  const std::vector<std::string>& allowed = request_.limits.licenses;
-  if (allowed.empty() || request_.force) return;
-  const std::string license = license_of(revision_.info);
-  const bool listed = std::ranges::any_of(allowed, [&](const std::string& glob) {
-    return !license.empty() && glob_match(lower_case(glob), lower_case(license));
-  });
-  if (listed) return;
-  throw LeftOut(choice_.commit, to_text(request_.repo) + ": licence " +
-                                    (license.empty() ? "not stated" : "'" + license + "'") +
-                                    ", which is not among `licenses`");
-}
-
-void SyncRun::check_size() const {
-  const std::uint64_t bytes_max = request_.limits.size_bytes_max;
-  if (bytes_max == 0 || plan_.selected_bytes <= bytes_max || request_.force) return;
-  throw LeftOut(choice_.commit,
-                to_text(request_.repo) + ": " + std::to_string(plan_.selected_bytes) +
-                    " bytes are selected, `max_size` is " + std::to_string(bytes_max));
 }
 
 bool SyncRun::is_current() {
@@ -233,10 +220,10 @@ void SyncRun::list() {
     context_.log("upstream calls the repository " + revision_.name);
   }
   watch_.saw_info(revision_);
-  check_license();
+  check_license(request_, choice_.commit, revision_.info);
   listing_ = upstream_.tree(request_.repo, choice_.commit);
   plan_ = make_sync_plan(listing_, request_.selection, stored_objects());
-  check_size();
+  check_size(request_, choice_.commit, plan_.selected_bytes);
   if (request_.dry_run) return;
   take_git();
   // git brought the small files.
@@ -311,7 +298,8 @@ void SyncRun::fetch() {
   for (const PlannedFile& planned : plan_.files) {
     if (planned.fate == Fate::Fetch) wanted.push_back(planned.file);
   }
-  const SyncTuning& tuning = request_.upstream.tuning;
+  const SyncTuning& tuning = session_.config().tuning;
+  const auto& bandwidth = session_.config().bandwidth;
   downloaded_ =
       download(wanted, upstream_, store_,
                {.repo = request_.repo,
@@ -322,7 +310,11 @@ void SyncRun::fetch() {
                 .pauser = tuning.pauser,
                 .stop = session_.stop(),
                 .report = [&](const storage::Progress& p) { session_.reporter().report(p); },
-                .arrival = request_.arrival});
+                .arrival = request_.arrival,
+                .staging = session_.config().staging,
+                .rivals = &session_.rivals(),
+                .race_patience = tuning.race_patience,
+                .race_by_rate = !bandwidth || !bandwidth->limits()});
   files_.clear();
   std::unordered_map<GitOid, Digest> by_blob;
   for (std::size_t i = 0; i < wanted.size(); ++i) by_blob[wanted[i].blob] = downloaded_.objects[i];
@@ -364,9 +356,23 @@ History SyncRun::history_from_listing(Json::Object& evidence) {
   for (const std::string& path : unexplained) {
     context_.log("tree id of '" + path + "' does not follow from the listing");
   }
-  evidence.set("git_not_fetched", why_no_git_);
   evidence.set("trees_unexplained", Json::Array(unexplained.begin(), unexplained.end()));
   return rebuild_history(files_, revision_, commit_);
+}
+
+History SyncRun::make_history(Json::Object& evidence) {
+  if (git_) {
+    evidence.set("git_objects", "fetched");
+    return history_from_git(*git_, choice_.commit, files_);
+  }
+  evidence.set("git_not_fetched", why_no_git_);
+  if (auto held = history_held(store_.catalog(), request_.repo, choice_.commit, files_)) {
+    evidence.set("git_objects", "kept");
+    return *std::move(held);
+  }
+  History history = history_from_listing(evidence);
+  evidence.set("git_objects", history.genuine ? "genuine" : "rebuilt");
+  return history;
 }
 
 // A history with a gap is none: the revision is then published as a shallow one.
@@ -390,12 +396,10 @@ void SyncRun::take_past(storage::Publication& publication, History& history) {
 
 void SyncRun::publish() {
   Json::Object git_evidence;
-  History history =
-      git_ ? history_from_git(*git_, choice_.commit, files_) : history_from_listing(git_evidence);
-  Json::Object evidence = upstream_.evidence();
+  History history = make_history(git_evidence);
+  Json::Object evidence = session_.evidence();
   evidence.set("commit", to_hex(choice_.commit));
-  evidence.set("git_objects", git_ ? "fetched" : history.genuine ? "genuine" : "rebuilt");
-  for (auto& [key, value] : git_evidence) evidence.set(key, std::move(value));
+  for (const auto& [key, value] : git_evidence) evidence.set(key, value);
   storage::Publication publication;
   take_past(publication, history);
   publication.repository = repository();
@@ -419,6 +423,7 @@ void SyncRun::publish() {
                                     {"bytes_fetched", downloaded_.fetched_bytes}});
   const std::string repo = to_text(request_.repo), commit = to_hex(choice_.commit);
   store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
+  watch_.save();  // whatever becomes of the other revisions
 }
 
 Json::Object SyncRun::result() const {
@@ -434,7 +439,7 @@ Json::Object SyncRun::result() const {
           {"files", files},
           {"bytes_total", bytes},
           {"bytes_fetched", downloaded_.fetched_bytes},
-          {"requests", upstream_.requests() - requests_before_},
+          {"requests", session_.requests() - requests_before_},
           {"upstream", session_.config().name},
           {"already_current", already_current_}};
 }

@@ -8,21 +8,8 @@
 #include "mirror/internal/sync_session.h"
 #include "mirror/internal/upstream_watch.h"
 #include "mirror/sync.h"
-#include "storage/base/error.h"
 
 namespace holdfast::mirror {
-
-// The request's limits say no. Nothing was fetched.
-class LeftOut : public Error {
- public:
-  LeftOut(const GitOid& commit, const std::string& text)
-      : Error(ErrorKind::Denied, text), commit_(commit) {}
-
-  const GitOid& commit() const noexcept { return commit_; }
-
- private:
-  GitOid commit_;
-};
 
 // Conflict where something lies here under this name that did not come from an upstream: it is not
 // replaced in passing.

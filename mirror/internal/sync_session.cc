@@ -20,6 +20,7 @@ HubOptions hub_options(const UpstreamConfig& config, const std::stop_token& stop
                   .bandwidth = config.bandwidth,
                   .offline = config.offline,
                   .outbound = config.outbound,
+                  .slots = config.slots,
                   .connect_timeout = config.tuning.connect_timeout,
                   .stall_window = config.tuning.stall_window};
   options.retry = config.tuning.retry;
@@ -28,6 +29,17 @@ HubOptions hub_options(const UpstreamConfig& config, const std::stop_token& stop
   options.stop = stop;
   options.note = [&reporter](std::string_view text) { reporter.note(text); };
   return options;
+}
+
+std::vector<Rivals::Rival> rivals_of(std::span<const UpstreamConfig> others,
+                                     const std::stop_token& stop, Reporter& reporter) {
+  std::vector<Rivals::Rival> rivals;
+  for (const UpstreamConfig& other : others) {
+    rivals.push_back({.name = other.name, .connect = [config = other, stop, &reporter] {
+                        return make_hub_upstream(hub_options(config, stop, reporter));
+                      }});
+  }
+  return rivals;
 }
 
 }  // namespace
@@ -56,12 +68,30 @@ void Reporter::send() {
   logged_ = progress_.note;
 }
 
-SyncSession::SyncSession(UpstreamConfig config, storage::Store& store, storage::JobContext& context)
+SyncSession::SyncSession(UpstreamConfig config, std::span<const UpstreamConfig> others,
+                         storage::Store& store, storage::JobContext& context)
     : config_(std::move(config)),
       store_(store),
       context_(context),
       on_stop_(context.stop(), [this] { stop_.request_stop(); }),
       reporter_(context),
-      upstream_(make_hub_upstream(hub_options(config_, stop_.get_token(), reporter_))) {}
+      upstream_(make_hub_upstream(hub_options(config_, stop_.get_token(), reporter_))),
+      rivals_(rivals_of(others, stop_.get_token(), reporter_), [this](const std::string& name) {
+        reporter_.note(config_.name + " stalls, asking " + name + " too");
+      }) {}
+
+void SyncSession::start_evidence(bool same_repository) {
+  upstream_->start_evidence(same_repository);
+  rivals_.start_evidence(same_repository);
+}
+
+Json::Object SyncSession::evidence() {
+  Json::Object evidence = upstream_->evidence();
+  Json::Array raced = rivals_.evidence();
+  if (!raced.empty()) evidence.set("raced", std::move(raced));
+  return evidence;
+}
+
+std::uint64_t SyncSession::requests() { return upstream_->requests() + rivals_.requests(); }
 
 }  // namespace holdfast::mirror

@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
 
+#include "mirror/internal/rivals.h"
 #include "mirror/sync.h"
 #include "mirror/upstream.h"
 #include "storage/base/sync.h"
@@ -37,8 +39,10 @@ class Reporter {
 
 class SyncSession {
  public:
-  // Borrows store and context.
-  SyncSession(UpstreamConfig config, storage::Store& store, storage::JobContext& context);
+  // Borrows store and context. `others` stand behind this one in fail-over order, and are asked for
+  // files while this one stalls.
+  SyncSession(UpstreamConfig config, std::span<const UpstreamConfig> others, storage::Store& store,
+              storage::JobContext& context);
   SyncSession(const SyncSession&) = delete;
   SyncSession& operator=(const SyncSession&) = delete;
 
@@ -51,6 +55,15 @@ class SyncSession {
   Reporter& reporter() noexcept { return reporter_; }
 
   Upstream& upstream() noexcept { return *upstream_; }
+
+  Rivals& rivals() noexcept { return rivals_; }
+
+  // The next revision begins, as Upstream::start_evidence().
+  void start_evidence(bool same_repository);
+  // Upstream::evidence(), with what rivals said as `raced`.
+  Json::Object evidence();
+  // Of the upstream and its rivals.
+  std::uint64_t requests();
 
   // Ends every request of the session, for good: a download that failed asks for it too.
   const std::stop_source& stop() const noexcept { return stop_; }
@@ -65,6 +78,7 @@ class SyncSession {
   std::stop_callback<std::function<void()>> on_stop_;
   Reporter reporter_;
   std::unique_ptr<Upstream> upstream_;
+  Rivals rivals_;
 };
 
 }  // namespace holdfast::mirror

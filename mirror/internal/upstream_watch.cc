@@ -51,68 +51,82 @@ std::string license_of(const Json::Object& info) {
 }
 
 UpstreamWatch::UpstreamWatch(storage::Catalog& catalog, storage::RepoId repo, EventSink& events)
-    : catalog_(catalog), repo_(std::move(repo)), events_(events) {
-  load();
-}
-
-void UpstreamWatch::load() {
+    : catalog_(catalog), repo_(std::move(repo)), events_(events), memory_(load()) {
   if (const auto known = catalog_.find_repository(repo_)) {
     held_ = true;
     origin_ = known->origin;
-    gated_ = known->gated;
-    license_ = license_of(known->upstream_info);
   }
-  name_ = repo_.full_name();
+}
+
+UpstreamWatch::Memory UpstreamWatch::load() const {
+  Memory memory;
+  memory.name = repo_.full_name();
   const auto record = catalog_.find_fact(repo_, GitOid{}, kFact);
-  if (!record) return;
-  stored_ = to_text(*record);
-  name_ = text_of(*record, "name");
-  gated_ = text_of(*record, "gated");
-  license_ = text_of(*record, "license");
-  if (const Json* const gone = record->find("gone")) gone_ = gone->as_bool(kWhere);
+  if (!record) {
+    if (const auto known = catalog_.find_repository(repo_)) {
+      memory.gated = known->gated;
+      memory.license = license_of(known->upstream_info);
+    }
+    return memory;
+  }
+  memory.name = text_of(*record, "name");
+  memory.gated = text_of(*record, "gated");
+  memory.license = text_of(*record, "license");
+  if (const Json* const gone = record->find("gone")) memory.gone = gone->as_bool(kWhere);
   if (const Json* const refs = record->find("refs_gone")) {
-    for (const Json& ref : refs->as_array(kWhere)) refs_gone_.insert(ref.as_string(kWhere));
+    for (const Json& ref : refs->as_array(kWhere)) memory.refs_gone.insert(ref.as_string(kWhere));
   }
   if (const Json* const refs = record->find("history")) {
     for (const auto& [ref, commits] : refs->as_object(kWhere)) {
       for (const Json& commit : commits.as_array(kWhere)) {
-        history_[ref].push_back(parse_commit(commit));
+        memory.history[ref].push_back(parse_commit(commit));
       }
     }
   }
   if (const Json* const skipped = record->find("skipped")) {
     for (const auto& [revision, reason] : skipped->as_object(kWhere)) {
-      skipped_[revision] = reason.as_string(kWhere);
+      memory.skipped[revision] = reason.as_string(kWhere);
     }
   }
-  if (const Json* const log = record->find("events")) log_ = log->as_array(kWhere);
+  if (const Json* const pinned = record->find("pinned")) {
+    for (const Json& commit : pinned->as_array(kWhere)) memory.pinned.insert(parse_commit(commit));
+  }
+  if (const Json* const log = record->find("events")) memory.log = log->as_array(kWhere);
+  return memory;
 }
 
-Json::Object UpstreamWatch::to_json() const {
+Json::Object UpstreamWatch::to_json(const Memory& memory) {
   Json::Object history, skipped;
-  for (const auto& [ref, commits] : history_) {
+  for (const auto& [ref, commits] : memory.history) {
     Json::Array list;
     for (const GitOid& commit : commits) list.emplace_back(to_hex(commit));
     history.set(ref, std::move(list));
   }
-  for (const auto& [revision, reason] : skipped_) skipped.set(revision, reason);
-  return {{"name", optional_text(name_)},
-          {"gated", optional_text(gated_)},
-          {"license", optional_text(license_)},
-          {"gone", gone_},
-          {"refs_gone", Json::Array(refs_gone_.begin(), refs_gone_.end())},
+  for (const auto& [revision, reason] : memory.skipped) skipped.set(revision, reason);
+  Json::Array pinned;
+  for (const GitOid& commit : memory.pinned) pinned.emplace_back(to_hex(commit));
+  return {{"name", optional_text(memory.name)},
+          {"gated", optional_text(memory.gated)},
+          {"license", optional_text(memory.license)},
+          {"gone", memory.gone},
+          {"refs_gone", Json::Array(memory.refs_gone.begin(), memory.refs_gone.end())},
           {"history", std::move(history)},
           {"skipped", std::move(skipped)},
-          {"events", log_}};
+          {"pinned", std::move(pinned)},
+          {"events", memory.log}};
+}
+
+void UpstreamWatch::change(Change what) {
+  what(memory_);
+  changes_.push_back(std::move(what));
 }
 
 void UpstreamWatch::save() {
-  const Json record = to_json();
-  std::string text = to_text(record);
-  if (text == stored_) return;
-  const std::pair<std::string, Json> fact(kFact, record);
+  if (changes_.empty()) return;
+  memory_ = load();
+  for (const Change& what : std::exchange(changes_, {})) what(memory_);
+  const std::pair<std::string, Json> fact(kFact, to_json(memory_));
   catalog_.put_facts(repo_, GitOid{}, {&fact, 1});
-  stored_ = std::move(text);
 }
 
 void UpstreamWatch::emit(EventKind kind, Json::Object details) {
@@ -120,18 +134,21 @@ void UpstreamWatch::emit(EventKind kind, Json::Object details) {
                     .repo = repo_,
                     .details = std::move(details),
                     .time = std::chrono::system_clock::now()};
-  log_.emplace_back(Json::Object{{"time", holdfast::to_text(event.time)},
-                                 {"kind", to_text(kind)},
-                                 {"details", event.details}});
-  if (log_.size() > kEventsKept) log_.erase(log_.begin());
+  change([row = Json(Json::Object{{"time", holdfast::to_text(event.time)},
+                                  {"kind", to_text(kind)},
+                                  {"details", event.details}})](Memory& memory) {
+    memory.log.push_back(row);
+    if (memory.log.size() > kEventsKept) memory.log.erase(memory.log.begin());
+  });
   events_.emit(event);
 }
 
-void UpstreamWatch::note_change(std::optional<std::string>& value, const std::string& now,
+void UpstreamWatch::note_change(std::optional<std::string> Memory::* value, const std::string& now,
                                 EventKind kind) {
-  if (value == now) return;
-  if (value) emit(kind, {{"before", *value}, {"after", now}});
-  value = now;
+  const std::optional<std::string> before = memory_.*value;
+  if (before == now) return;
+  if (before) emit(kind, {{"before", *before}, {"after", now}});
+  change([value, now](Memory& memory) { memory.*value = now; });
 }
 
 void UpstreamWatch::listen_to(std::span<const UpstreamConfig> upstreams, std::size_t speaker) {
@@ -144,38 +161,54 @@ void UpstreamWatch::listen_to(std::span<const UpstreamConfig> upstreams, std::si
 
 void UpstreamWatch::saw_refs(std::span<const storage::Ref> refs) {
   if (!heeded_) return;
-  if (std::exchange(gone_, false)) emit(EventKind::RepositoryBack, {});
+  if (memory_.gone) {
+    change([](Memory& memory) { memory.gone = false; });
+    emit(EventKind::RepositoryBack, {});
+  }
   for (const storage::Ref& held : catalog_.refs(repo_)) {
     // Pull requests are listed only when they are asked for.
     if (is_pull_request(held)) continue;
     const auto now = std::ranges::find(refs, held.name, &storage::Ref::name);
-    if (now == refs.end() && refs_gone_.insert(held.name).second) {
+    const bool was_gone = memory_.refs_gone.contains(held.name);
+    if (now == refs.end() && !was_gone) {
+      change([name = held.name](Memory& memory) { memory.refs_gone.insert(name); });
       emit(EventKind::RefDeleted, {{"ref", held.name}, {"before", to_hex(held.commit)}});
-    } else if (now != refs.end() && refs_gone_.erase(held.name) != 0) {
+    } else if (now != refs.end() && was_gone) {
+      change([name = held.name](Memory& memory) { memory.refs_gone.erase(name); });
       emit(EventKind::RefRestored, {{"ref", held.name}, {"after", to_hex(now->commit)}});
     }
   }
 }
 
 void UpstreamWatch::saw_nothing(std::string_view reason) {
-  if (!heeded_ || !held_ || std::exchange(gone_, true)) return;
+  if (!heeded_ || !held_ || memory_.gone) return;
+  change([](Memory& memory) { memory.gone = true; });
   emit(EventKind::RepositoryGone, {{"reason", reason}});
 }
 
 void UpstreamWatch::saw_info(const RemoteRevision& revision) {
   if (!heeded_) return;
-  if (!revision.name.empty()) note_change(name_, revision.name, EventKind::RepositoryRenamed);
-  note_change(gated_, revision.gated, EventKind::GatingChanged);
-  note_change(license_, license_of(revision.info), EventKind::LicenseChanged);
+  if (!revision.name.empty()) {
+    note_change(&Memory::name, revision.name, EventKind::RepositoryRenamed);
+  }
+  note_change(&Memory::gated, revision.gated, EventKind::GatingChanged);
+  note_change(&Memory::license, license_of(revision.info), EventKind::LicenseChanged);
 }
 
 void UpstreamWatch::ref_moved(const storage::Ref& ref, const std::optional<GitOid>& before,
                               bool rewritten) {
-  skipped_.erase(ref.name);
-  std::vector<GitOid>& commits = history_[ref.name];
-  if (commits.empty() && before) commits.push_back(*before);
-  std::erase(commits, ref.commit);
-  commits.insert(commits.begin(), ref.commit);
+  const auto known = memory_.history.find(ref.name);
+  const bool is_newest = known != memory_.history.end() && !known->second.empty() &&
+                         known->second.front() == ref.commit;
+  if (!is_newest || memory_.skipped.contains(ref.name)) {
+    change([ref, before](Memory& memory) {
+      memory.skipped.erase(ref.name);
+      std::vector<GitOid>& commits = memory.history[ref.name];
+      if (commits.empty() && before) commits.push_back(*before);
+      std::erase(commits, ref.commit);
+      commits.insert(commits.begin(), ref.commit);
+    });
+  }
   if (!rewritten || !before) return;
   emit(EventKind::RefRewritten,
        {{"ref", ref.name}, {"before", to_hex(*before)}, {"after", to_hex(ref.commit)}});
@@ -184,24 +217,33 @@ void UpstreamWatch::ref_moved(const storage::Ref& ref, const std::optional<GitOi
 void UpstreamWatch::skipped(std::string_view revision, const GitOid& commit,
                             const std::string& reason) {
   const std::string text = to_hex(commit) + " " + reason;
-  if (std::exchange(skipped_[std::string(revision)], text) == text) return;
+  const std::string name(revision);
+  const auto known = memory_.skipped.find(name);
+  if (known != memory_.skipped.end() && known->second == text) return;
+  change([name, text](Memory& memory) { memory.skipped[name] = text; });
   emit(EventKind::SyncSkipped,
        {{"revision", revision}, {"commit", to_hex(commit)}, {"reason", reason}});
 }
 
 bool UpstreamWatch::was_left(const std::string& ref, const GitOid& commit) const {
-  const auto found = history_.find(ref);
-  if (found == history_.end()) return false;
+  const auto found = memory_.history.find(ref);
+  if (found == memory_.history.end()) return false;
   const std::vector<GitOid>& commits = found->second;
   const auto at = std::ranges::find(commits, commit);
   return at != commits.end() && at != commits.begin();
 }
 
-std::vector<GitOid> UpstreamWatch::beyond(unsigned keep) const {
+void UpstreamWatch::pin(const GitOid& commit) {
+  if (memory_.pinned.contains(commit)) return;
+  change([commit](Memory& memory) { memory.pinned.insert(commit); });
+}
+
+std::vector<GitOid> UpstreamWatch::beyond(unsigned keep, const std::set<GitOid>& named) const {
   if (keep == 0) return {};
-  std::set<GitOid> kept, rest;
+  std::set<GitOid> kept = memory_.pinned, rest;
+  kept.insert(named.begin(), named.end());
   for (const storage::Ref& ref : catalog_.refs(repo_)) kept.insert(ref.commit);
-  for (const auto& [ref, commits] : history_) {
+  for (const auto& [ref, commits] : memory_.history) {
     for (std::size_t i = 0; i < commits.size(); ++i) (i < keep ? kept : rest).insert(commits[i]);
   }
   std::vector<GitOid> out;
@@ -210,7 +252,9 @@ std::vector<GitOid> UpstreamWatch::beyond(unsigned keep) const {
 }
 
 void UpstreamWatch::forget(const GitOid& commit) {
-  for (auto& [ref, commits] : history_) std::erase(commits, commit);
+  change([commit](Memory& memory) {
+    for (auto& [ref, commits] : memory.history) std::erase(commits, commit);
+  });
 }
 
 }  // namespace holdfast::mirror

@@ -2,10 +2,12 @@
 // commits a ref named here, for retention. Kept as the fact "mirror" of the repository's commit of
 // zeros, whose "events" are shown to people.
 //
-// One sync at a time uses one watch; not thread-safe. Nothing is written before save().
+// One sync uses one watch; not thread-safe. Nothing is written before save(), which makes the same
+// changes to what stands there by then: a sync of hours takes nothing from one of seconds.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -49,17 +51,35 @@ class UpstreamWatch {
 
   // True when `ref` named `commit` here before it named what it names now.
   bool was_left(const std::string& ref, const GitOid& commit) const;
-  // Commits that refs named here, beyond the newest `keep` of each; none that a held ref names.
-  std::vector<GitOid> beyond(unsigned keep) const;
+  // Somebody asked for this very commit: retention leaves it alone.
+  void pin(const GitOid& commit);
+  // Commits that refs named here, beyond the newest `keep` of each; none that a held ref names, nor
+  // one that is pinned or `named`.
+  std::vector<GitOid> beyond(unsigned keep, const std::set<GitOid>& named) const;
   void forget(const GitOid& commit);
 
   // Writes what changed, if anything did.
   void save();
 
  private:
-  void load();
-  void note_change(std::optional<std::string>& value, const std::string& now, EventKind kind);
-  Json::Object to_json() const;
+  // What the fact says.
+  struct Memory {
+    std::optional<std::string> name, gated, license;
+    bool gone = false;
+    std::set<std::string> refs_gone;
+    std::map<std::string, std::vector<GitOid>> history;  // per ref, newest first
+    std::map<std::string, std::string> skipped;          // revision -> commit and reason
+    std::set<GitOid> pinned;
+    Json::Array log;  // the newest events, oldest first
+  };
+
+  using Change = std::function<void(Memory&)>;
+
+  Memory load() const;
+  static Json::Object to_json(const Memory& memory);
+  void change(Change what);
+  void note_change(std::optional<std::string> Memory::* value, const std::string& now,
+                   EventKind kind);
 
   storage::Catalog& catalog_;
   storage::RepoId repo_;
@@ -68,13 +88,8 @@ class UpstreamWatch {
   bool held_ = false;   // something of the repository is here …
   std::string origin_;  // … and came from there
   bool heeded_ = true;
-  std::optional<std::string> name_, gated_, license_;
-  bool gone_ = false;
-  std::set<std::string> refs_gone_;
-  std::map<std::string, std::vector<GitOid>> history_;  // per ref, newest first
-  std::map<std::string, std::string> skipped_;          // revision -> commit and reason
-  Json::Array log_;                                     // the newest events, oldest first
-  std::string stored_;                                  // as it was read
+  Memory memory_;
+  std::vector<Change> changes_;  // since save()
 };
 
 }  // namespace holdfast::mirror

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "mirror/internal/upstream_watch.h"
 #include "mirror/mirror.h"
 #include "storage/base/error.h"
 #include "tests/mirror/mirror_fixture.h"
@@ -251,6 +252,132 @@ TEST_CASE(
     CHECK_FALSE(event.starts_with("gating-changed"));
     CHECK_FALSE(event.starts_with("repository-gone"));
   }
+}
+
+TEST_CASE("mirror/mirror: what the first listed and a fallback has not is a hole, not passed by") {
+  MirrorFixture fixture({.genuine_commits = false, .history = true});
+  fakes::HubImposter second({.genuine_commits = false, .history = true});
+  const GitOid old = fixture.add("org/m", "one");
+  second.add_revision("org/m", MirrorFixture::files_of("one"));
+  MirrorRequest request = fixture.request({.repo = "org/*"});
+  request.upstreams.push_back(fixture.upstream(second, "second"));
+  fixture.run(request);
+  REQUIRE(fixture.resolve("org/m") == old);
+  const GitOid next = fixture.add("org/m", "two");
+  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .count = -1});
+  CHECK(number_of(fixture.run(request), "holes") == 1);
+  const auto holes = fixture.store->catalog().holes();
+  REQUIRE(holes.size() == 1);
+  CHECK(holes[0].commit == next);
+  CHECK(fixture.resolve("org/m") == old);
+  fixture.hub.clear_scripts();
+  // Long after the change, for its hole alone.
+  CHECK(number_of(fixture.run(request, std::chrono::system_clock::now()), "holes") == 0);
+  CHECK(fixture.resolve("org/m") == next);
+}
+
+TEST_CASE("mirror/mirror: a fallback moves a ref forward, and back not even to what is new here") {
+  MirrorFixture fixture({.genuine_commits = false, .history = true});
+  fakes::HubImposter behind({.genuine_commits = false, .history = true});
+  fakes::HubImposter ahead({.genuine_commits = false, .history = true});
+  for (const char* const word : {"one", "two"}) {
+    fixture.add("org/m", word);
+    ahead.add_revision("org/m", MirrorFixture::files_of(word));
+  }
+  const GitOid old = behind.add_revision("org/m", MirrorFixture::files_of("one"));
+  const GitOid next = ahead.add_revision("org/m", MirrorFixture::files_of("three"));
+  MirrorRequest request = fixture.request({.repo = "org/m", .keep = 1});
+  fixture.run(request);
+  const auto held = fixture.resolve("org/m");
+  REQUIRE(held);
+  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .count = -1});
+  request.upstreams.push_back(fixture.upstream(behind, "behind"));
+  CHECK(number_of(fixture.run(request), "holes") == 0);
+  CHECK(fixture.resolve("org/m") == held);
+  CHECK(is_held(fixture, *held));
+  CHECK_FALSE(is_held(fixture, old));
+  request.upstreams[1] = fixture.upstream(ahead, "ahead");
+  CHECK(number_of(fixture.run(request), "holes") == 0);
+  CHECK(fixture.resolve("org/m") == next);
+}
+
+TEST_CASE("mirror/mirror: what a fallback has and nobody can place is a hole") {
+  MirrorFixture fixture({.genuine_commits = false, .history = true});
+  fakes::HubImposter other({.genuine_commits = false, .history = true});
+  const GitOid held = fixture.add("org/m", "one");
+  for (const char* const word : {"x", "y"})
+    other.add_revision("org/m", MirrorFixture::files_of(word));
+  const GitOid stray = other.add_revision("org/m", MirrorFixture::files_of("z"));
+  MirrorRequest request = fixture.request({.repo = "org/m"});
+  fixture.run(request);
+  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .count = -1});
+  request.upstreams.push_back(fixture.upstream(other, "other"));
+  CHECK(number_of(fixture.run(request), "holes") == 1);
+  CHECK(fixture.store->catalog().holes()[0].commit == stray);
+  CHECK(fixture.resolve("org/m") == held);
+  request.force = true;
+  CHECK(number_of(fixture.run(request), "holes") == 0);
+  CHECK(fixture.resolve("org/m") == stray);
+}
+
+TEST_CASE("mirror/mirror: retention leaves alone what is wanted by its commit") {
+  struct Case {
+    const char* name;
+    bool by_rule;
+  };
+
+  for (const Case& c : {Case{"the rule names it", true}, Case{"asked for by hand", false}}) {
+    CAPTURE(c.name);
+    MirrorFixture fixture;
+    const GitOid first = fixture.add("org/m", "one");
+    MirrorRule rule{.repo = "org/m", .revisions = {"main"}, .keep = 1};
+    if (c.by_rule) rule.revisions.push_back(to_hex(first));
+    fixture.run(rule);
+    if (!c.by_rule) {
+      SyncRequest by_hand{.repo = kRepo, .revision = to_hex(first)};
+      by_hand.upstream = fixture.upstream(fixture.hub);
+      sync(by_hand, *fixture.store, fixture.context);
+    }
+    const GitOid second = fixture.add("org/m", "two");
+    fixture.run(rule);
+    fixture.add("org/m", "three");
+    fixture.run(rule);
+    CHECK(is_held(fixture, first));
+    CHECK_FALSE(is_held(fixture, second));
+  }
+}
+
+TEST_CASE("mirror/watch: two syncs of one repository take nothing from each other's memory") {
+  MirrorFixture fixture;
+  UpstreamWatch slow(fixture.store->catalog(), kRepo, fixture.events);
+  UpstreamWatch quick(fixture.store->catalog(), kRepo, fixture.events);
+  const GitOid first = fixture.add("org/m", "one"), second = fixture.add("org/m", "two");
+  slow.skipped("v1", first, "too large");
+  quick.ref_moved({.name = "refs/heads/main", .commit = first}, std::nullopt, false);
+  quick.ref_moved({.name = "refs/heads/main", .commit = second}, first, true);
+  quick.save();
+  slow.save();
+  CHECK(events_shown(fixture) == std::vector<std::string>{"ref-rewritten", "sync-skipped"});
+  const UpstreamWatch both(fixture.store->catalog(), kRepo, fixture.events);
+  CHECK(both.was_left("refs/heads/main", first));
+  CHECK(both.beyond(1, {}) == std::vector<GitOid>{first});
+  CHECK(both.beyond(1, {first}).empty());
+}
+
+TEST_CASE("mirror/mirror: what was published before a stop is remembered") {
+  MirrorFixture fixture({.genuine_commits = false, .history = true});
+  const MirrorRule rule{.repo = "org/m", .revisions = {"main", "v1"}};
+  const GitOid first = fixture.add("org/m", "one");
+  fixture.add("org/m", "tagged", "refs/tags/v1");
+  fixture.run(rule);
+  fixture.add("org/m", "two");
+  const GitOid tag = fixture.add("org/m", "moved", "refs/tags/v1");
+  fixture.hub.script({.fault = Fault::Act, .match = "/tree/" + to_hex(tag), .action = [&] {
+                        fixture.context.source.request_stop();
+                      }});
+  CHECK_THROWS_AS(fixture.run(rule), Error);
+  const UpstreamWatch watch(fixture.store->catalog(), kRepo, fixture.events);
+  CHECK(watch.was_left("refs/heads/main", first));
 }
 
 TEST_CASE("mirror/sync: by hand the next upstream is asked too, and the result says who answered") {

@@ -1,5 +1,8 @@
 #include "mirror/mirror.h"
 
+#include <algorithm>
+#include <atomic>
+
 #include <doctest/doctest.h>
 
 #include "storage/base/error.h"
@@ -120,8 +123,9 @@ TEST_CASE("mirror/mirror: what the limits leave out is shown once, and is no hol
   CHECK_FALSE(fixture.resolve("org/closed"));
   CHECK_FALSE(fixture.resolve("org/silent"));
   CHECK(fixture.hub.file_bytes_sent() == distinct_bytes(MirrorFixture::files_of("one")));
-  const auto skipped = fixture.events.take("sync-skipped");
+  auto skipped = fixture.events.take("sync-skipped");
   REQUIRE(skipped.size() == 2);
+  std::ranges::sort(skipped);
   CHECK(skipped[1].find("not stated") != skipped[1].npos);
   CHECK(skipped[0].find("'research'") != skipped[0].npos);
   fixture.run(rule);
@@ -254,14 +258,150 @@ TEST_CASE("mirror/mirror: a dry run asks and changes nothing") {
 
 TEST_CASE("mirror/mirror: an upstream that stays down is given up for the rest") {
   MirrorFixture fixture;
-  for (int i = 0; i < 6; ++i) fixture.add("org/m" + std::to_string(i), "one");
-  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .count = -1});
+  constexpr int kRepositories = 12;
+  for (int i = 0; i < kRepositories; ++i) fixture.add("org/m" + std::to_string(i), "one");
+  // Once it has listed them.
+  fixture.hub.script({.fault = Fault::Busy, .match = "/api/models", .first = 2, .count = -1});
   const Json::Object result = fixture.run({.repo = "org/*"});
-  CHECK(number_of(result, "holes") == 6);
-  CHECK(fixture.store->catalog().holes().size() == 6);
-  CHECK(fixture.hub.requests("/m2/refs") == 0);
+  CHECK(number_of(result, "holes") == kRepositories);
+  CHECK(fixture.store->catalog().holes().size() == kRepositories);
+  int asked = 0;
+  for (int i = 0; i < kRepositories; ++i) {
+    asked += fixture.hub.requests("/m" + std::to_string(i) + "/refs") > 0;
+  }
+  CHECK(asked >= 3);
+  CHECK(asked < kRepositories);
   fixture.hub.clear_scripts();
   CHECK(number_of(fixture.run({.repo = "org/*"}), "holes") == 0);
+}
+
+TEST_CASE("mirror/mirror: repositories that are broken upstream cost no other") {
+  MirrorFixture fixture;
+  for (int i = 0; i < 9; ++i) fixture.add("org/m" + std::to_string(i), "one");
+  // The newest are listed first.
+  for (const char* const name : {"m4", "m5", "m6", "m7", "m8"}) {
+    fixture.hub.script(
+        {.fault = Fault::ServerError, .match = std::string(name) + "/refs", .count = -1});
+  }
+  MirrorRequest request = fixture.request({.repo = "org/*"});
+  request.upstreams[0].tuning.repositories = 1;
+  CHECK(number_of(fixture.run(request), "holes") == 5);
+  for (int i = 0; i < 4; ++i) CHECK(fixture.resolve("org/m" + std::to_string(i)));
+}
+
+TEST_CASE("mirror/mirror: repositories come side by side, within one limit of requests") {
+  MirrorFixture fixture;
+  constexpr int kRepositories = 12;
+  for (int i = 0; i < kRepositories; ++i) {
+    auto files = MirrorFixture::files_of(std::to_string(i));
+    for (int file = 0; file < 10; ++file) {
+      const auto seed = static_cast<std::uint64_t>(100 + 10 * i + file);
+      files.push_back({.path = std::to_string(file) + ".bin",
+                       .content = fakes::content_of(noise(300'000, seed)),
+                       .lfs = true});
+    }
+    fixture.hub.add_revision("org/m" + std::to_string(i), files);
+  }
+  // The first goes on when the fourth has begun.
+  Sync<bool> fourth_begun{false};
+  std::atomic<bool> together = false;
+  fixture.hub.script({.fault = Fault::Act, .match = "/m11/refs", .action = [&] {
+                        auto begun = fourth_begun.lock();
+                        together =
+                            begun.wait_for(std::chrono::seconds(60), [](bool is) { return is; });
+                      }});
+  fixture.hub.script({.fault = Fault::Act, .match = "/m8/refs", .action = [&] {
+                        *fourth_begun.lock() = true;
+                        fourth_begun.notify_all();
+                      }});
+  const Json::Object result = fixture.run({.repo = "org/*"});
+  CHECK(together);
+  CHECK(number_of(result, "holes") == 0);
+  CHECK(number_of(result, "requests") == fixture.hub.requests());
+  // In the order of the listing, whoever was through first.
+  const Json::Array& repositories = list_of(result, "repositories");
+  REQUIRE(repositories.size() == kRepositories);
+  for (int i = 0; i < kRepositories; ++i) {
+    CHECK(repositories[static_cast<std::size_t>(i)].find("repo")->as_string() ==
+          "model/org/m" + std::to_string(kRepositories - 1 - i));
+  }
+  CHECK(fixture.hub.concurrent_max() <= kRequestsMax);
+}
+
+TEST_CASE(
+    "mirror/mirror: what stops one repository for good stops the run, and nothing has passed") {
+  MirrorFixture fixture;
+  for (int i = 0; i < 8; ++i) fixture.add("org/m" + std::to_string(i), "one");
+  fixture.hub.script({.fault = Fault::Act, .match = "/m3/refs", .action = [&] {
+                        fixture.context.source.request_stop();
+                      }});
+  CHECK_THROWS_AS(fixture.run({.repo = "org/*"}), Error);
+  CHECK(fixture.store->catalog().holes().empty());
+}
+
+TEST_CASE("mirror/mirror: the links of a revision that failed are not the next one's") {
+  MirrorFixture fixture;
+  fixture.add("org/m", "one", "refs/tags/v1");
+  const GitOid second = fixture.hub.add_revision(
+      "org/m",
+      {{.path = "model.safetensors", .content = fakes::content_of(noise(30'000, 9)), .lfs = true}},
+      "refs/tags/v2");
+  const std::string broken =
+      to_hex(sha256(as_bytes(MirrorFixture::files_of("one")[2].content.bytes)));
+  fixture.hub.script({.fault = Fault::WrongBytes, .match = broken, .count = -1});
+  CHECK(number_of(fixture.run({.repo = "org/m", .revisions = {"v1", "v2"}}), "holes") == 1);
+  CHECK(fixture.resolve("org/m", "v2") == second);
+  const auto evidence =
+      fixture.store->catalog().find_evidence({.owner = "org", .name = "m"}, second);
+  REQUIRE(evidence);
+  CHECK(to_text(Json(evidence->record)).find(broken) == std::string::npos);
+}
+
+TEST_CASE("mirror/mirror: by hand a hole closes only with all that is wanted") {
+  MirrorFixture fixture;
+  fixture.add("org/m", "one");
+  fixture.hub.script({.fault = Fault::WrongBytes, .match = "/objects/", .count = -1});
+  fixture.run({.repo = "org/m"});
+  REQUIRE(fixture.store->catalog().holes().size() == 1);
+  fixture.hub.clear_scripts();
+  SyncRequest by_hand{.repo = {.owner = "org", .name = "m"}};
+  by_hand.upstream = fixture.upstream(fixture.hub);
+  by_hand.selection = {.include = {"README.md"}};
+  by_hand.closes = ClosesHoles::None;
+  sync(by_hand, *fixture.store, fixture.context);
+  CHECK(fixture.store->catalog().holes().size() == 1);
+  by_hand.selection = {};
+  by_hand.closes = ClosesHoles::OfCommit;
+  sync(by_hand, *fixture.store, fixture.context);
+  CHECK(fixture.store->catalog().holes().empty());
+  // "No such tag" is not mended by the default branch.
+  fixture.run({.repo = "org/m", .revisions = {"v9"}});
+  sync(by_hand, *fixture.store, fixture.context);
+  CHECK(fixture.store->catalog().holes().size() == 1);
+  by_hand.closes = ClosesHoles::OfRepository;
+  sync(by_hand, *fixture.store, fixture.context);
+  CHECK(fixture.store->catalog().holes().empty());
+}
+
+TEST_CASE("mirror/mirror: an outage closes no hole") {
+  MirrorFixture fixture;
+  const GitOid commit = fixture.add("org/m", "one");
+  fixture.hub.script({.fault = Fault::WrongBytes, .match = "/objects/", .count = -1});
+  fixture.run({.repo = "org/m"});
+  const auto before = fixture.store->catalog().holes();
+  REQUIRE(before.size() == 1);
+  fixture.events.take();
+  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .count = -1});
+  fixture.run({.repo = "org/m"});
+  CHECK(fixture.store->catalog().holes().size() == 2);  // the outage is one of its own
+  CHECK(fixture.events.take("hole-closed").empty());
+  fixture.hub.clear_scripts();
+  fixture.hub.script({.fault = Fault::WrongBytes, .match = "/objects/", .count = -1});
+  fixture.run({.repo = "org/m"});
+  const auto after = fixture.store->catalog().holes();
+  REQUIRE(after.size() == 1);
+  CHECK(after[0].commit == commit);
+  CHECK(after[0].since == before[0].since);
 }
 
 TEST_CASE("mirror/mirror: a list that fails is thrown, for then nothing has passed") {

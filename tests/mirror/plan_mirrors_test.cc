@@ -188,7 +188,8 @@ class ShuffledUpstream final : public Upstream {
     return std::nullopt;
   }
 
-  void fetch(const RemoteFile&, storage::ByteRange, const ByteSink&) override {}
+  void fetch(const RemoteFile&, storage::ByteRange, const ByteSink&,
+             const std::stop_token&) override {}
 
   Json::Object evidence() const override { return {}; }
 

@@ -63,6 +63,22 @@ TEST_CASE("mirror/sync_git: upstream's own commit, trees and small files come by
   CHECK(fixture.hub.requests("git-upload-pack") == 2);
 }
 
+TEST_CASE("mirror/sync_git: a git that is gone for a moment changes no commit that is held") {
+  if (!have_git()) return;
+  GitSite site;
+  SyncFixture& fixture = site.fixture;
+  fixture.run();
+  site.fixture.hub.offer_git(false);
+  SyncRequest again = fixture.request();
+  again.force = true;
+  fixture.run(again);
+  const auto revision = fixture.store->catalog().find_revision(kRepo, fixture.commit);
+  REQUIRE(revision);
+  CHECK(revision->git_commit == fixture.commit);
+  CHECK(git_objects(fixture) == "kept");
+  CHECK(objects_for_clone(fixture) == 12);
+}
+
 TEST_CASE("mirror/sync_git: a clone is whole even where the selection is not") {
   if (!have_git()) return;
   GitSite site;

@@ -62,6 +62,7 @@ token_file = "/etc/holdfast/hf.token"
 redirect_hosts = ["hf.co"]
 allow_private = ["10.0.0.0/8", "fd00::1"]
 concurrency = 3
+repositories = 2
 bandwidth = "20MB/s"
 bandwidth_windows = [{ from = "22:30", to = "06:00", limit = "0B/s" }]
 [[upstream]]
@@ -94,6 +95,7 @@ cards_only = true
   CHECK(hub.redirect_hosts == std::vector<std::string>{"hf.co"});
   CHECK(hub.allow_private == std::vector<std::string>{"10.0.0.0/8", "fd00::1"});
   CHECK(hub.concurrency == 3);
+  CHECK(hub.repositories == 2);
   CHECK(hub.bandwidth.bytes_per_second == 20'000'000);
   const mirror::BandwidthWindow night{.from = std::chrono::minutes(22 * 60 + 30),
                                       .to = std::chrono::hours(6)};
@@ -175,6 +177,7 @@ TEST_CASE("ops/config: a mistake is named with its file, line and key") {
        ":3:", "time of day"},
       {"range", "[[upstream]]\nallow_private = [\"10.0.0.1/8\"]\n", ":2:", "10.0.0.1/8"},
       {"concurrency", "[[upstream]]\nconcurrency = 0\n", ":2:", "none"},
+      {"no repositories", "[[upstream]]\nrepositories = 0\n", ":2:", "none"},
       {"too much concurrency", "[[upstream]]\nconcurrency = 17\n", ":2:", "outside"},
   };
   for (const Case& c : cases) {
