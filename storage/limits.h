@@ -48,4 +48,11 @@ inline constexpr std::size_t kJobLogLineMax = 4096;   // bytes
 inline constexpr std::chrono::seconds kJobProgressPeriod{
     1};  // progress reaches the disk this often
 
+// The access book.
+inline constexpr std::size_t kTokensMax = 100'000;
+inline constexpr std::size_t kUsersMax = 100'000;
+inline constexpr std::size_t kPatternsMax = 256;  // of one token, or one user
+inline constexpr std::size_t kPatternBytesMax = 256;
+inline constexpr std::size_t kAnswersBytesMax = 4096;  // of one access request
+
 }  // namespace holdfast::storage

@@ -8,6 +8,7 @@
 #include "storage/internal/blob_rows.h"
 #include "storage/internal/database.h"
 #include "storage/internal/leases.h"
+#include "storage/internal/local_access.h"
 #include "storage/internal/local_blob_store.h"
 #include "storage/internal/local_care.h"
 #include "storage/internal/local_catalog.h"
@@ -53,6 +54,7 @@ class LocalStore final : public Store {
     if (fresh) write_format(disk);
     blobs_.drop_expired();
     jobs_ = make_local_jobs(database_, *options.clock);
+    access_ = make_local_access(database_);
   }
 
   BlobStore& blobs() override { return blobs_; }
@@ -62,6 +64,8 @@ class LocalStore final : public Store {
   JobQueue& jobs() override { return *jobs_; }
 
   Care& care() override { return *care_; }
+
+  AccessBook* access() noexcept override { return access_.get(); }
 
   const std::filesystem::path& directory() const override { return layout_.root; }
 
@@ -100,6 +104,7 @@ class LocalStore final : public Store {
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<Care> care_;
   std::unique_ptr<JobQueue> jobs_;
+  std::unique_ptr<AccessBook> access_;
 };
 
 }  // namespace

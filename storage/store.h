@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "storage/access.h"
 #include "storage/base/clock.h"
 #include "storage/blob_store.h"
 #include "storage/care.h"
@@ -33,6 +34,8 @@ class Store {
   virtual JobQueue& jobs() = 0;
   // Unsupported where a store is only looked at.
   virtual Care& care();
+  // nullptr where a store keeps none; owned by the store.
+  virtual AccessBook* access() noexcept { return nullptr; }
   virtual const std::filesystem::path& directory() const = 0;
 
   // Grows after every change that makes something untrue which a reader may remember of
