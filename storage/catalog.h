@@ -95,6 +95,9 @@ struct Publication {
   std::optional<Evidence> evidence;
   std::vector<std::pair<std::string, Json>> facts;  // as put_facts() takes them
   std::vector<std::string> leases;                  // lease keys to drop in the same batch
+  // Refs as whoever made this saw them, zeros for one that is not there: Conflict, and nothing is
+  // written, when they are no longer so.
+  std::vector<Ref> expected_refs = {};
 };
 
 // What a removal took away.
@@ -160,15 +163,23 @@ class Catalog {
 
   void publish(const Publication& publication) { publish_all({&publication, 1}); }
 
-  // The same for many at once, each of a repository of its own: all of them become visible in one
-  // atomic, synced write, or none. This is how a catalog of cards without weights comes in: put the
-  // cards of a few hundred repositories with put_all(), then publish those repositories together,
-  // each with the selection that took its card and with what a scan would say as `facts` (no scan
-  // job is then needed). Invalid when two name one repository, LimitExceeded above
-  // kPublicationsMax.
+  // The same for many at once, each a revision of its own: all of them become visible in one
+  // atomic, synced write, or none. What they expect of refs is looked at before any is set. This is
+  // how a catalog of cards without weights comes in: put the cards of a few hundred repositories
+  // with put_all(), then publish those repositories together, each with the selection that took its
+  // card and with what a scan would say as `facts` (no scan job is then needed). Invalid when two
+  // name one revision, LimitExceeded above kPublicationsMax.
   virtual void publish_all(std::span<const Publication> publications) = 0;
   // Points refs at revisions that are visible already.
   virtual void set_refs(const RepoId& id, std::span<const Ref> refs) = 0;
+  // The same while `expected` holds, as in a Publication; a ref that shall be at zeros is removed.
+  // Conflict when it does not, NotFound when there is no such revision.
+  virtual void change_refs(const RepoId& id, std::span<const Ref> expected,
+                           std::span<const Ref> refs) = 0;
+  // Gives a repository another name of the same kind, with all that belongs to it, in one write.
+  // The old name's fact "moved" then says the new one. NotFound, or Conflict when the new name is
+  // taken.
+  virtual void rename(const RepoId& from, const RepoId& to) = 0;
   // Forgets a revision with the refs that point at it, or all of the repository without `commit` or
   // when that was its last revision. Objects stay until gc finds that nothing else names them.
   // NotFound when there is no such repository or revision.

@@ -11,6 +11,7 @@
 #include "storage/internal/local_care.h"
 #include "storage/internal/publish.h"
 #include "storage/internal/removal.h"
+#include "storage/internal/renaming.h"
 #include "storage/limits.h"
 
 namespace holdfast::storage {
@@ -51,7 +52,12 @@ class LocalCatalog final : public Catalog {
   std::optional<Digest> find_blob_object(const GitOid& blob) const override;
   void remember_blobs(std::span<const std::pair<GitOid, Digest>> blobs) override;
   void publish_all(std::span<const Publication> publications) override;
-  void set_refs(const RepoId& id, std::span<const Ref> refs) override;
+
+  void set_refs(const RepoId& id, std::span<const Ref> refs) override { change_refs(id, {}, refs); }
+
+  void change_refs(const RepoId& id, std::span<const Ref> expected,
+                   std::span<const Ref> refs) override;
+  void rename(const RepoId& from, const RepoId& to) override;
   Removal remove(const RepoId& id, const std::optional<GitOid>& commit) override;
   bool expire(const RepoId& id, const GitOid& commit) override;
   void put_facts(const RepoId& id, const GitOid& commit,
@@ -242,24 +248,28 @@ void LocalCatalog::publish_all(std::span<const Publication> publications) {
   ++parts_.generation;
 }
 
-void LocalCatalog::set_refs(const RepoId& id, std::span<const Ref> refs) {
+void LocalCatalog::change_refs(const RepoId& id, std::span<const Ref> expected,
+                               std::span<const Ref> refs) {
   const std::lock_guard lock(writing_);
-  check_refs(parts_, id, refs, nullptr);
+  check_expected(parts_, id, expected);
   Batch batch(parts_.database);
-  for (const Ref& ref : refs) {
-    batch.put(Family::Head, keys::ref(id, ref.name), encode_oid(ref.commit));
-    add_audit(batch, parts_,
-              {{"event", "set_ref"},
-               {"repo", to_text(id)},
-               {"ref", ref.name},
-               {"commit", to_hex(ref.commit)}});
-  }
+  for (const Ref& ref : refs) add_ref(batch, parts_, id, ref);
+  parts_.database.write(batch);
+  ++parts_.generation;
+}
+
+void LocalCatalog::rename(const RepoId& from, const RepoId& to) {
+  const std::lock_guard lock(writing_);
+  const std::shared_lock gate(parts_.gate);
+  Batch batch(parts_.database);
+  add_renaming(batch, parts_, from, to);
   parts_.database.write(batch);
   ++parts_.generation;
 }
 
 Removal LocalCatalog::remove(const RepoId& id, const std::optional<GitOid>& commit) {
   const std::lock_guard lock(writing_);
+  const std::shared_lock gate(parts_.gate);  // fsck mends the rows that go here
   Batch batch(parts_.database);
   const Removal removal = add_removal(batch, parts_, id, commit);
   parts_.database.write(batch);
@@ -273,6 +283,7 @@ bool LocalCatalog::expire(const RepoId& id, const GitOid& commit) {
   const auto names_it = [&](const Ref& ref) { return ref.commit == commit; };
   const bool held = std::ranges::find(all, commit, &RevisionRecord::commit) != all.end();
   if (!held || all.size() == 1 || std::ranges::any_of(refs(id), names_it)) return false;
+  const std::shared_lock gate(parts_.gate);
   Batch batch(parts_.database);
   add_removal(batch, parts_, id, commit);
   parts_.database.write(batch);

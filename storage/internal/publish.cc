@@ -126,7 +126,7 @@ void check_distinct(std::span<const Publication> publications) {
   if (publications.size() < 2) return;
   std::unordered_set<std::string> seen;
   for (const Publication& publication : publications) {
-    const std::string name = to_text(publication.repository.id);
+    const std::string name = where(publication);
     if (!seen.insert(name).second)
       fail(ErrorKind::Invalid, name + ": expected once in one call, found twice");
   }
@@ -135,6 +135,7 @@ void check_distinct(std::span<const Publication> publications) {
 void check_publication(const CatalogParts& parts, const Publication& publication) {
   for (const FileRecord& file : publication.files) check_file(parts, publication, file);
   check_refs(parts, publication.repository.id, publication.refs, &publication.revision.commit);
+  check_expected(parts, publication.repository.id, publication.expected_refs);
 }
 
 void add_publication(Batch& batch, const CatalogParts& parts, const Publication& publication) {
@@ -160,6 +161,16 @@ void add_publication(Batch& batch, const CatalogParts& parts, const Publication&
             {{"event", "publish"}, {"repo", to_text(repo)}, {"commit", to_hex(commit)}});
 }
 
+void check_expected(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> expected) {
+  for (const Ref& ref : expected) {
+    const auto row = parts.database.get(Family::Head, keys::ref(repo, ref.name));
+    const GitOid now = row ? decode_oid(*row) : GitOid{};
+    if (now == ref.commit) continue;
+    fail(ErrorKind::Conflict, to_text(repo) + ": ref \"" + ref.name + "\": expected " +
+                                  to_hex(ref.commit) + ", found " + to_hex(now));
+  }
+}
+
 void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs,
                 const GitOid* arriving) {
   for (const Ref& ref : refs) {
@@ -170,6 +181,22 @@ void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const R
     if (!parts.database.contains(Family::Head, keys::revision(repo, to_hex(ref.commit))))
       fail(ErrorKind::NotFound, named + ": commit " + to_hex(ref.commit) + ": not stored");
   }
+}
+
+void add_ref(Batch& batch, const CatalogParts& parts, const RepoId& repo, const Ref& ref) {
+  const std::string key = keys::ref(repo, ref.name);
+  const bool removed = ref.commit == GitOid{};
+  if (removed) {
+    batch.erase(Family::Head, key);
+  } else {
+    check_refs(parts, repo, {&ref, 1}, nullptr);
+    batch.put(Family::Head, key, encode_oid(ref.commit));
+  }
+  add_audit(batch, parts,
+            {{"event", removed ? "remove_ref" : "set_ref"},
+             {"repo", to_text(repo)},
+             {"ref", ref.name},
+             {"commit", to_hex(ref.commit)}});
 }
 
 void add_audit(Batch& batch, const CatalogParts& parts, const Json::Object& event) {

@@ -5,12 +5,12 @@
 
 namespace holdfast::storage {
 
-// What check_publication() sees is the catalog, not the batch: so one call takes each repository
+// What check_publication() sees is the catalog, not the batch: so one call takes each revision
 // once. Throws Invalid, LimitExceeded.
 void check_distinct(std::span<const Publication> publications);
 
-// Throws Invalid for a malformed record and NotFound for an object that is not stored or a ref that
-// points at no visible revision.
+// Throws Invalid for a malformed record, NotFound for an object that is not stored or a ref that
+// points at no visible revision, and Conflict where expected refs have moved.
 void check_publication(const CatalogParts& parts, const Publication& publication);
 
 void add_publication(Batch& batch, const CatalogParts& parts, const Publication& publication);
@@ -23,6 +23,12 @@ void put_git_alias(Batch& batch, const CatalogParts& parts, const GitOid& blob,
 // Refs may point at revisions that are visible, or at `arriving`.
 void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs,
                 const GitOid* arriving);
+
+// Conflict unless the refs are as they stand in `expected`.
+void check_expected(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> expected);
+
+// Checks and points a ref, or removes it when its commit is zeros.
+void add_ref(Batch& batch, const CatalogParts& parts, const RepoId& repo, const Ref& ref);
 
 // One line of the audit trail.
 void add_audit(Batch& batch, const CatalogParts& parts, const Json::Object& event);

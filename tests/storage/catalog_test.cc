@@ -250,6 +250,75 @@ TEST_CASE_FIXTURE(Fixture, "storage/catalog: refs move only to revisions that ar
   CHECK(catalog().resolve(repo, "a") == oid("c1"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: refs change only as somebody saw them") {
+  catalog().publish(publication("c1", {file("a.txt", "one")}));
+  const Ref main{"refs/heads/main", oid("c1")}, none{"refs/tags/v1", {}};
+  auto second = publication("c2", {file("a.txt", "two")});
+  second.expected_refs = {{"refs/heads/main", oid("other")}};
+  CHECK(kind_of([&] { catalog().publish(second); }) == ErrorKind::Conflict);
+  CHECK_FALSE(catalog().find_revision(repo, oid("c2")).has_value());
+  second.expected_refs = {main, none};
+  catalog().publish(second);
+  CHECK(catalog().resolve(repo, "main") == oid("c2"));
+  const Ref tag{"refs/tags/v1", oid("c1")};
+  catalog().change_refs(repo, {&none, 1}, {&tag, 1});
+  CHECK(catalog().resolve(repo, "v1") == oid("c1"));
+  CHECK(kind_of([&] { catalog().change_refs(repo, {&none, 1}, {&tag, 1}); }) ==
+        ErrorKind::Conflict);
+  catalog().change_refs(repo, {&tag, 1}, {&none, 1});
+  CHECK_FALSE(catalog().resolve(repo, "v1").has_value());
+  const Ref lost{"refs/tags/v1", oid("nothing")};
+  CHECK(kind_of([&] { catalog().change_refs(repo, {}, {&lost, 1}); }) == ErrorKind::NotFound);
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: several revisions of one repository come at once") {
+  auto first = publication("c1", {file("a.txt", "one")});
+  first.refs = {};
+  const auto second = publication("c2", {file("a.txt", "two")});
+  catalog().publish_all(std::vector{first, second});
+  CHECK(catalog().revisions(repo).size() == 2);
+  CHECK(catalog().resolve(repo, "main") == oid("c2"));
+  CHECK(kind_of([&] { catalog().publish_all(std::vector{second, second}); }) == ErrorKind::Invalid);
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: a repository takes everything along to a new name") {
+  auto made = publication("c1", {file("a.txt", "one"), file("w.bin", "large", true)});
+  made.evidence = Evidence{.record = {{"endpoint", "e"}}};
+  made.facts = {{"card", Json("c")}};
+  catalog().publish(made);
+  const std::pair<std::string, Json> about{"mirror", Json(1)};
+  catalog().put_facts(repo, GitOid{}, {&about, 1});
+  catalog().put_holes(std::vector{Hole{.repo = repo, .commit = oid("c1"), .reason = "r"}});
+  const RepoId to = parse_repo_id("other/name");
+  catalog().rename(repo, to);
+  reopen();
+  CHECK_FALSE(catalog().find_repository(repo).has_value());
+  CHECK(catalog().refs(repo).empty());
+  CHECK(catalog().revisions(repo).empty());
+  CHECK(catalog().files(repo, oid("c1"), "").empty());
+  CHECK(catalog().find_fact(repo, GitOid{}, "moved")->as_string() == "other/name");
+  CHECK(catalog().find_repository(to)->id == to);
+  CHECK(catalog().resolve(to, "main") == oid("c1"));
+  CHECK(catalog().files(to, oid("c1"), "").size() == 2);
+  CHECK(catalog().find_fact(to, oid("c1"), "card")->as_string() == "c");
+  CHECK(catalog().find_fact(to, GitOid{}, "mirror").has_value());
+  CHECK(catalog().find_evidence(to, oid("c1")).has_value());
+  CHECK(catalog().holes().front().repo == to);
+  const Digest object = *catalog().find_file(to, oid("c1"), "w.bin")->object;
+  CHECK(catalog().find_use(to, object).has_value());
+  CHECK_FALSE(catalog().find_use(repo, object).has_value());
+
+  CHECK(kind_of([&] { catalog().rename(repo, to); }) == ErrorKind::NotFound);
+  catalog().publish(publication("c1", {file("a.txt", "one")}));
+  CHECK(kind_of([&] { catalog().rename(repo, to); }) == ErrorKind::Conflict);
+  catalog().remove(to, std::nullopt);
+  catalog().rename(repo, to);  // and over a name that once moved
+  CHECK(catalog().find_fact(repo, GitOid{}, "moved").has_value());
+  catalog().rename(to, repo);
+  CHECK_FALSE(catalog().find_fact(repo, GitOid{}, "moved").has_value());
+  CHECK(catalog().find_repository(repo).has_value());
+}
+
 TEST_CASE_FIXTURE(Fixture, "storage/catalog: the generation grows with what readers may remember") {
   const auto grows = [&](const std::function<void()>& change) {
     const auto before = store->generation();

@@ -136,6 +136,13 @@ class ArrivingCatalog final : public storage::Catalog {
     base_.set_refs(id, refs);
   }
 
+  void change_refs(const RepoId& id, std::span<const storage::Ref> expected,
+                   std::span<const storage::Ref> refs) override {
+    base_.change_refs(id, expected, refs);
+  }
+
+  void rename(const RepoId& from, const RepoId& to) override { base_.rename(from, to); }
+
   storage::Removal remove(const RepoId& id, const std::optional<GitOid>& at) override {
     return base_.remove(id, at);
   }
