@@ -28,6 +28,7 @@ inline constexpr std::size_t kCopiedBytesMax = std::size_t{16} * 1024;
 inline constexpr std::chrono::milliseconds kLongPollMax{30'000};
 // Pull-through: until upstream says what there is, and between two runs of a file's bytes.
 inline constexpr std::chrono::milliseconds kPullWaitMax{60'000};
+inline constexpr std::chrono::minutes kPullWholeWaitMax{60};  // of who needs a revision whole
 inline constexpr std::chrono::minutes kArrivalTimeout{10};
 inline constexpr std::chrono::seconds kArrivalLook{1};  // without news
 // Changes that follow one another within this time are one piece of news.

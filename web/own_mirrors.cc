@@ -90,6 +90,16 @@ Html mirror_row(const Json& mirror) {
   return row;
 }
 
+// What a job that runs already has asked upstream may be older than the hint: another one follows.
+storage::JobId enqueue_hint(storage::JobQueue& jobs, const std::string& name) {
+  const auto enqueue = [&](std::string_view turn) {
+    return jobs.enqueue("mirror", std::string(turn) + name, {{"only", name}, {"repo", name}});
+  };
+  const storage::JobId id = enqueue("hint/");
+  const auto job = jobs.find(id);
+  return job && job->state == storage::JobState::Running ? enqueue("next-hint/") : id;
+}
+
 }  // namespace
 
 Response list_mirrors(const Call& call) {
@@ -127,9 +137,7 @@ Response receive_webhook(const Call& call) {
   }
   const auto repo = hinted_repository(read_payload(call.request));
   if (!repo) return json_response(Json::Object{{"queued", false}}, 202);
-  const std::string name = storage::to_text(*repo);
-  const auto id = call.services.store.jobs().enqueue("mirror", "hint/" + name,
-                                                     {{"only", name}, {"repo", name}});
+  const storage::JobId id = enqueue_hint(call.services.store.jobs(), storage::to_text(*repo));
   return json_response(Json::Object{{"queued", true}, {"job", id}}, 202);
 }
 

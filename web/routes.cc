@@ -62,22 +62,22 @@ constexpr std::array kRoutes{
     Route{"GET", "/-/static/{path}", "static", static_file, Where::Inline},
     Route{"ANY", "/-/{path}", "unknown-api", unknown_api, Where::Inline},
 
-    Route{"GET", "/{repo}/info/refs", "git-refs", git_refs},
+    Route{"GET", "/{repo}/info/refs", "git-refs", git_refs, Where::Pool, kPulls},
     Route{"POST", "/{repo}/git-upload-pack", "git-upload-pack", git_upload_pack},
     Route{"POST", "/{repo}/info/lfs/objects/batch", "lfs-batch", lfs_batch},
     Route{"GET", "/{repo}/info/lfs/objects/{path}", "lfs-object", lfs_object},
 
     Route{"GET", "/v2", "oci", oci_root, Where::Inline},
-    Route{"GET", "/v2/{repo}/manifests/{rev}", "oci-manifest", oci_manifest},
+    Route{"GET", "/v2/{repo}/manifests/{rev}", "oci-manifest", oci_manifest, Where::Pool, kPulls},
     Route{"GET", "/v2/{repo}/blobs/{rev}", "oci-blob", oci_blob},
     Route{"ANY", "/v2/{path}", "unknown-api", unknown_oci, Where::Inline},
 
     Route{"GET", "/", "catalog-page", catalog_page},
     Route{"GET", "/{repo}/raw/{rev}/{path}", "raw", raw_file, Where::Inline, kPulls},
-    Route{"GET", "/{repo}/tree/{rev}", "tree-page", tree_page},
-    Route{"GET", "/{repo}/tree/{rev}/{path}", "tree-page", tree_page},
-    Route{"GET", "/{repo}/blob/{rev}/{path}", "blob-page", blob_page},
-    Route{"GET", "/{repo}", "model-page", model_page},
+    Route{"GET", "/{repo}/tree/{rev}", "tree-page", tree_page, Where::Pool, kPulls},
+    Route{"GET", "/{repo}/tree/{rev}/{path}", "tree-page", tree_page, Where::Pool, kPulls},
+    Route{"GET", "/{repo}/blob/{rev}/{path}", "blob-page", blob_page, Where::Pool, kPulls},
+    Route{"GET", "/{repo}", "model-page", model_page, Where::Pool, kPulls},
 };
 
 using Parts = std::span<const std::string_view>;

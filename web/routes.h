@@ -53,7 +53,8 @@ Response handle(const Request& request, const Services& services,
                 const std::optional<Match>& found);
 
 // What to say where handle() answered with `upstream_may_have_it`: starts to fetch the revision, or
-// answers from what has come of it so far. Writes a job row: not for a socket's own thread.
+// answers from what has come of it so far, or, where that will not do (git, manifests, pages), that
+// it is coming. Writes a job row: not for a socket's own thread.
 Response answer_by_pull(const Request& request, const Services& services,
                         const std::optional<Match>& found);
 

@@ -1,3 +1,5 @@
+#include <array>
+
 #include <doctest/doctest.h>
 
 #include "tests/web/asking.h"
@@ -35,6 +37,25 @@ TEST_CASE("web/own_mirrors: a hint with the secret queues one check, whatever it
   REQUIRE(jobs.size() == 1);
   CHECK(jobs[0].kind == "mirror");
   CHECK(to_text(Json(jobs[0].parameters)) == R"({"only":"model/org/m","repo":"model/org/m"})");
+}
+
+TEST_CASE("web/own_mirrors: a hint that comes while one is followed is followed after it") {
+  Asking hub;
+  hub.services.webhook_secret = "s3cret";
+  storage::JobQueue& jobs = hub.sample.store->jobs();
+  hint(hub, "s3cret");
+  const std::array<std::string_view, 1> kinds = {"mirror"};
+  jobs.run_next(kinds,
+                [&](const storage::Job&, storage::JobContext&) {
+                  hint(hub, "s3cret");
+                  hint(hub, "s3cret");
+                  return Json::Object();
+                },
+                {});
+  const auto all = jobs.list(10);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].state == storage::JobState::Queued);
+  CHECK(all[0].parameters == all[1].parameters);
 }
 
 TEST_CASE("web/own_mirrors: hints without the secret, or about nothing, queue nothing") {

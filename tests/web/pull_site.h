@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mirror/pull_through.h"
+#include "mirror/staging.h"
 #include "storage/base/sync.h"
 #include "tests/mirror/sync_fixture.h"
 #include "tests/web/raw_client.h"
@@ -50,6 +51,7 @@ struct PullSite {
     upstream.token = token;
     upstream.offline = offline;
     upstream.outbound = outbound;
+    upstream.staging = staging;
     upstream.tuning.pauser = &pauser;
     upstream.tuning.part_bytes = 100'000;
     upstream.tuning.workers = workers;
@@ -85,6 +87,7 @@ struct PullSite {
   std::string token;
   bool offline = false;
   std::shared_ptr<mirror::Outbound> outbound = std::make_shared<mirror::Outbound>();
+  std::shared_ptr<mirror::Staging> staging = std::make_shared<mirror::Staging>();
   mirror::TempDir temp;
   fakes::HubImposter hub;
   unsigned workers;

@@ -120,6 +120,34 @@ TEST_CASE("web/pull: many clients at once cause one fetch, whatever they ask for
   CHECK(site.hub.requests("/m/refs") == 1);
 }
 
+TEST_CASE("web/pull: what another sync is fetching is read along, and fetched once") {
+  PullSite site({}, 1);
+  // As a rule of the daemon does, in the same process.
+  mirror::SyncRequest request{.repo = site.repo, .upstream = site.source().upstreams.front()};
+  request.upstream.tuning.workers = 1;
+  Sync<bool> begun{false};
+  mirror::FakeContext context;
+  std::jthread other;
+  Gate gate;
+  hold_shard(site, gate);
+  context.on_report = [&](const storage::Progress& progress) {
+    if (progress.done_bytes < 150'000) return;
+    *begun.lock() = true;
+    begun.notify_all();
+  };
+  other = std::jthread([&] { mirror::sync(request, *site.store, context); });
+  begun.lock().wait([](bool is) { return is; });
+  RawClient client = site.client();
+  REQUIRE(client.send("GET " + std::string(kShard) + " HTTP/1.1\r\nHost: t\r\n\r\n"));
+  while (client.received().size() < 100'000) REQUIRE(client.read_more());
+  CHECK_FALSE(site.is_published());
+  gate.open();
+  CHECK(client.next().body == site.body("model-1.safetensors"));
+  other.join();
+  CHECK(site.wait_for_pull().state == storage::JobState::Done);
+  CHECK(site.hub.requests("/objects/" + shard_link()) == 10);
+}
+
 TEST_CASE("web/pull: a wanted file comes before the others") {
   PullSite site({}, 1);
   const Gate gate;
@@ -277,6 +305,83 @@ TEST_CASE("web/pull: a history that was mirrored in full is cloned in full") {
       " && test $(git rev-parse HEAD) = " + to_hex(site.commit) +
       " && test ! -e .git/shallow && git show HEAD~2:README.md | grep -q 'Version 2'";
   CHECK(std::system(command.c_str()) == 0);
+}
+
+TEST_CASE("web/pull: a browser is told that a repository is coming, and gets it when it is here") {
+  PullSite site;
+  RawClient client = site.client();
+  constexpr std::string_view kBrowser = "Accept: text/html\r\n";
+  // What browsers ask for by themselves is no repository.
+  CHECK(client.ask("GET", "/favicon.ico", kBrowser).status == 404);
+  CHECK(site.hub.requests() == 0);
+  for (const std::string_view target :
+       {"/org/m", "/org/m/tree/main", "/org/m/blob/main/README.md"}) {
+    CAPTURE(std::string(target));
+    PullSite fresh;
+    RawClient browser = fresh.client();
+    const auto first = browser.ask("GET", target, kBrowser);
+    CHECK(first.status == 202);
+    CHECK(first.header("Refresh") == "2");
+    CHECK(first.body.find("org/m is being fetched") != std::string::npos);
+    REQUIRE(fresh.wait_for_pull().state == storage::JobState::Done);
+    const auto then = browser.ask("GET", target, kBrowser);
+    CHECK(then.status == 200);
+    CHECK(then.header("Refresh").empty());
+    CHECK(then.body.find("org") != std::string::npos);
+  }
+  client.ask("GET", "/org/none", kBrowser);
+  site.wait_for_pull();
+  const auto none = client.ask("GET", "/org/none", kBrowser);
+  CHECK(none.status == 404);
+  CHECK(none.header("Content-Type").find("text/html") != std::string::npos);
+  // A browser that opens a file of what is not here gets the file, like everybody.
+  CHECK(client.ask("GET", kConfig, kBrowser).body == site.body("config.json"));
+}
+
+TEST_CASE("web/pull: a clone of what is not here waits for it, or is told why not") {
+  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") != 0) {
+    std::cout << "SKIPPED: git does not run\n";
+    return;
+  }
+  const mirror::TempDir git;
+  PullSite site({.git_root = git.path()});
+  const auto clone = [&](const std::string& repo, const std::string& then) {
+    const std::string folder = (site.temp.path() / "clones" / repo).string();
+    const std::string command = "export HOME=" + site.temp.path().string() +
+                                " GIT_CONFIG_NOSYSTEM=1 GIT_LFS_SKIP_SMUDGE=1 "
+                                "GIT_TERMINAL_PROMPT=0 LC_ALL=C; git clone -q" +
+                                " http://" + site.server.address() + "/" + repo + " " + folder +
+                                " 2>" + (site.temp.path() / "said").string() + " && cd " + folder +
+                                " && " + then;
+    return std::system(command.c_str()) == 0;
+  };
+  const auto said = [&] { return read_file(site.temp.path() / "said", 10'000); };
+  CHECK(clone("org/m", "git fsck --full --strict 2>/dev/null && test $(git rev-parse HEAD) = " +
+                           to_hex(site.commit)));
+  CHECK(site.wait_for_pull().state == storage::JobState::Done);
+  CHECK_FALSE(clone("org/none", "true"));
+  CHECK(said().find("not found") != std::string::npos);
+  site.hub.script({.fault = Fault::Busy, .match = "/other/refs", .count = -1});
+  CHECK_FALSE(clone("org/other", "true"));
+  CHECK_MESSAGE(said().find("Upstream is down") != std::string::npos, said());
+}
+
+TEST_CASE("web/pull: a manifest of what is not here waits for it, or says that there is none") {
+  PullSite site;
+  const std::string model = mirror::noise(20'000, 5);
+  site.hub.add_revision(
+      "org/g", {{.path = "tiny-Q4_0.gguf", .content = fakes::content_of(model), .lfs = true}});
+  RawClient client = site.client();
+  const auto manifest = client.ask("GET", "/v2/org/g/manifests/Q4_0");
+  CHECK(manifest.status == 200);
+  const std::string digest = to_hex(sha256(as_bytes(model)));
+  CHECK(manifest.body.find("sha256:" + digest) != std::string::npos);
+  CHECK(client.ask("GET", "/v2/org/g/blobs/sha256:" + digest).body == model);
+  const auto none = client.ask("GET", "/v2/org/none/manifests/latest");
+  CHECK(none.status == 404);
+  CHECK(none.body.find("NAME_UNKNOWN") != std::string::npos);
+  site.hub.script({.fault = Fault::Busy, .match = "/other/refs", .count = -1});
+  CHECK(client.ask("GET", "/v2/org/other/manifests/latest").status == 502);
 }
 
 TEST_CASE("web/pull: offline nothing is asked, and the attempt is counted") {
