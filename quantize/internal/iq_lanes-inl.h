@@ -206,7 +206,7 @@ class GridLanes {
       };
       const Floats distance = error(0) + error(1) + error(2) + error(3);
       const auto better = hn::Lt(distance, least);
-      least = hn::Min(distance, least);  // not by `better`, which takes longer to come
+      least = hn::IfThenElse(better, distance, least);
       best = hn::IfThenElse(hn::RebindMask(kUint, better), hn::Set(kUint, code | kOffGrid), best);
     }
     return best;
