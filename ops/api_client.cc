@@ -12,6 +12,7 @@
 #include "ops/workers.h"
 #include "storage/base/error.h"
 #include "storage/store.h"
+#include "web/audit_log.h"
 #include "web/handler.h"
 
 namespace holdfast::ops {
@@ -59,7 +60,10 @@ class LocalClient final : public ApiClient {
       : config_(config),
         environment_(std::move(environment)),
         store_(open_store(config, use)),
-        services_{.store = *store_, .version = kVersion, .external_url = config.external_url} {}
+        services_{.store = *store_, .version = kVersion, .external_url = config.external_url} {
+    const auto& guards = config.guards;
+    if (!guards.audit_log.empty()) audit_log_.emplace(guards.audit_log, guards.audit_level);
+  }
 
   Json call(std::string_view method, const std::string& target, const Json& body) override {
     const std::string text = body.is_null() ? std::string() : to_text(body);
@@ -77,6 +81,7 @@ class LocalClient final : public ApiClient {
       std::this_thread::sleep_for(kLocalPoll);
       response = web::handle(request, services_);
     }
+    if (audit_log_) audit_log_->add(request, response);
     Json answer = to_answer(response.status, std::get<std::string>(response.body), target);
     if (method == "POST" && target == "/-/api/v1/jobs") run_in_background(answer);
     return answer;
@@ -100,6 +105,7 @@ class LocalClient final : public ApiClient {
   Environment environment_;
   std::unique_ptr<storage::Store> store_;
   web::Services services_;
+  std::optional<web::AuditLog> audit_log_;
   std::vector<std::jthread> threads_;  // last: joined before the store closes
 };
 

@@ -9,6 +9,7 @@
 #include "mirror/limits.h"
 #include "mirror/redirect_policy.h"
 #include "mirror/url.h"
+#include "ops/internal/access_settings.h"
 #include "ops/internal/toml_values.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -170,6 +171,12 @@ constexpr Key<Config> kWebKeys[] = {
      [](const Place& p, const toml::node& n, Config& c) { c.access_log = read_string(p, n); }},
     {"hub_webhook_secret_file",
      [](const Place& p, const toml::node& n, Config& c) { c.hub_secret_file = read_string(p, n); }},
+    {"tls_certificate",
+     [](const Place& p, const toml::node& n, Config& c) { c.tls.certificate = read_string(p, n); }},
+    {"tls_key",
+     [](const Place& p, const toml::node& n, Config& c) { c.tls.key = read_string(p, n); }},
+    {"tls_client_ca",
+     [](const Place& p, const toml::node& n, Config& c) { c.tls.client_ca = read_string(p, n); }},
     {"threads",
      [](const Place& p, const toml::node& n, Config& c) { c.threads = read_unsigned(p, n, 1024); }},
 };
@@ -181,6 +188,7 @@ constexpr Key<Config> kRootKeys[] = {
                  Config& c) { read_table<Config>(p.file, p.key, as_table(p, n), kStoreKeys, c); }},
     {"web", [](const Place& p, const toml::node& n,
                Config& c) { read_table<Config>(p.file, p.key, as_table(p, n), kWebKeys, c); }},
+    {"access", [](const Place& p, const toml::node& n, Config& c) { read_access(p, n, c.guards); }},
     {"upstream",
      [](const Place& p, const toml::node& n, Config& c) {
        c.upstreams = read_tables<UpstreamSettings>(p, n, kUpstreamKeys);
@@ -225,6 +233,16 @@ void check_mirrors(const Config& config) {
       fail(ErrorKind::Invalid, where + ": cards_only = true leaves nothing to include or exclude");
     }
   }
+}
+
+void check_tls(const Config& config) {
+  if (config.tls.certificate.empty() == config.tls.key.empty() &&
+      (config.tls.client_ca.empty() || !config.tls.key.empty())) {
+    return;
+  }
+  fail(ErrorKind::Invalid, config.source.string() +
+                               ": web: tls_certificate and tls_key belong together, and "
+                               "tls_client_ca needs both");
 }
 
 void check_webhooks(const Config& config) {
@@ -373,6 +391,7 @@ Config read_config(const std::filesystem::path& path) {
   check_upstreams(config);
   check_mirrors(config);
   check_webhooks(config);
+  check_tls(config);
   return config;
 }
 
@@ -400,7 +419,11 @@ std::string to_text(const Config& config) {
                           {"external_url", config.external_url},
                           {"access_log", config.access_log.string()},
                           {"hub_webhook_secret_file", config.hub_secret_file.string()},
-                          {"threads", static_cast<std::int64_t>(config.threads)}}}};
+                          {"tls_certificate", config.tls.certificate.string()},
+                          {"tls_key", config.tls.key.string()},
+                          {"tls_client_ca", config.tls.client_ca.string()},
+                          {"threads", static_cast<std::int64_t>(config.threads)}}},
+      {"access", access_table(config.guards)}};
   toml::array upstreams, mirrors;
   for (const UpstreamSettings& upstream : config.upstreams) upstreams.push_back(to_table(upstream));
   for (const MirrorRule& rule : config.mirrors) mirrors.push_back(to_table(rule));

@@ -16,6 +16,8 @@
 #include "mirror/events.h"
 #include "mirror/limits.h"
 #include "mirror/plan_mirrors.h"
+#include "web/guards.h"
+#include "web/tls.h"
 
 namespace holdfast::ops {
 
@@ -28,7 +30,7 @@ struct UpstreamSettings {
   std::vector<std::string> redirect_hosts = {"huggingface.co", "hf.co"};
   std::vector<std::string>
       allow_private;  // address ranges that a redirect may lead to all the same
-  unsigned concurrency = mirror::kWorkers;  // files of a repository fetched at once
+  unsigned concurrency = mirror::kWorkers;              // files of a repository fetched at once
   unsigned repositories = mirror::kRepositoriesAtOnce;  // of a [[mirror]], side by side
   mirror::BandwidthPlan bandwidth;
   bool pull_through = false;  // fetch what clients ask for and is not here
@@ -52,6 +54,8 @@ struct Config {
   std::string external_url;          // empty: as the request's Host says
   std::filesystem::path access_log;  // empty: none
   unsigned threads = 0;              // 0: one per CPU
+  web::GuardOptions guards;          // who gets in
+  web::TlsOptions tls;               // without a certificate: none
   std::vector<UpstreamSettings> upstreams;
   std::vector<mirror::MirrorRule> mirrors;
   std::vector<WebhookSettings> webhooks;

@@ -1,6 +1,8 @@
 // The composition root: reads the command line, builds what the verb needs, runs it.
 #include <exception>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -57,6 +59,9 @@ int main(int argc, char** argv) {
   ops::Invocation invocation;
   invocation.environment = ops::process_environment();
   invocation.stop = signals.stop();
+  invocation.on_hangup = [&signals](std::function<void()> handler) {
+    signals.on_hangup(std::move(handler));
+  };
   ops::Run run;
 
   CLI::App app("Holdfast: the model hub behind the wall", "holdfast");

@@ -1,75 +1,90 @@
-// Downloads of git-lfs: the batch API and the objects it points at (git-lfs docs/api/batch.md;
-// hub-protocol 2.11).
+// git-lfs: the batch API, and the objects that its downloads point at (git-lfs docs/api/batch.md;
+// hub-protocol 2.11, 3.4).
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "web/internal/answers.h"
 #include "web/internal/git_repository.h"
+#include "web/internal/lfs_upload.h"
+#include "web/internal/request_json.h"
+#include "web/internal/write_access.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
 namespace {
 
-constexpr std::string_view kMediaType = "application/vnd.git-lfs+json";
-
-struct Asked {
-  std::string oid;
-  std::uint64_t size_bytes = 0;
+struct Batch {
+  bool upload = false;
+  bool multipart = false;  // the client knows how to send parts
+  std::vector<LfsObject> objects;
 };
 
-std::vector<Asked> read_batch(std::string_view body) {
-  const Json json = parse_json(body, "request body", kBodyBytesMax);
-  const Json* operation = json.find("operation");
-  if (operation == nullptr || !operation->is_string() || operation->as_string() != "download") {
-    refuse(403, "", "operation: only download is served");
+LfsObject read_object(const Json& json) {
+  const Json* oid = json.find("oid");
+  const Json* size = json.find("size");
+  if (oid == nullptr || size == nullptr) refuse(422, "", "request body: objects[]: oid, size");
+  return {.oid = oid->as_string("request body: objects[].oid"),
+          .size_bytes = size->as_uint("request body: objects[].size")};
+}
+
+Batch read_batch(const Json& json) {
+  const std::string asked = text_member(json, "operation");
+  if (asked != "download" && asked != "upload") {
+    refuse(422, "", "operation: expected download or upload, found \"" + asked + "\"");
+  }
+  Batch batch{.upload = asked == "upload"};
+  if (const Json* transfers = json.find("transfers")) {
+    const auto& names = transfers->as_array("request body: transfers");
+    batch.multipart = std::ranges::find(names, Json("multipart")) != names.end();
   }
   const Json* objects = json.find("objects");
   if (objects == nullptr) refuse(422, "", "request body: objects: expected a list, found nothing");
-  std::vector<Asked> asked;
   for (const Json& object : objects->as_array("request body: objects")) {
-    if (asked.size() == kLfsBatchMax) refuse(413, "", "request body: objects: too many");
-    const Json* oid = object.find("oid");
-    const Json* size = object.find("size");
-    if (oid == nullptr || size == nullptr) refuse(422, "", "request body: objects[]: oid, size");
-    asked.push_back({oid->as_string("request body: objects[].oid"),
-                     static_cast<std::uint64_t>(size->as_int("request body: objects[].size"))});
+    if (batch.objects.size() == kLfsBatchMax) refuse(413, "", "request body: objects: too many");
+    batch.objects.push_back(read_object(object));
   }
-  return asked;
+  return batch;
 }
 
-Json lfs_error(int code, std::string_view message) {
-  return Json::Object{{"code", code}, {"message", std::string(message)}};
+Json download_entry(const Call& call, const storage::RepoId& repo, const LfsObject& object) {
+  Json::Object entry{{"oid", object.oid}, {"size", object.size_bytes}};
+  const auto digest = parse_digest(object.oid);
+  const auto use = digest ? call.services.store.catalog().find_use(repo, *digest) : std::nullopt;
+  if (!use) {
+    entry.set("error", lfs_error(404, "Object does not exist in this repository"));
+  } else if (use->second.size_bytes != object.size_bytes) {
+    entry.set("error", lfs_error(422, "size: expected " + std::to_string(use->second.size_bytes)));
+  } else {
+    // Not "authenticated": git-lfs then brings its token to the address, where it is asked for one.
+    entry.set("actions",
+              Json::Object{{"download",
+                            Json::Object{{"href", lfs_url(call, repo, "objects/" + object.oid)}}}});
+  }
+  return entry;
 }
 
 }  // namespace
 
 Response lfs_batch(const Call& call) {
   const auto repository = find_git_repository(call);
-  const auto asked = read_batch(call.request.body);
-  const auto& catalog = call.services.store.catalog();
-  const std::string page = page_path(call.services, repository.id);
-  const std::string prefix =
-      base_url(call) + page.substr(base_path(call.services).size()) + "/info/lfs/objects/";
+  const Batch batch = read_body(call, read_batch);
+  if (batch.upload) find_writable_repository(call);
   Json::Array objects;
-  for (const Asked& object : asked) {
-    Json::Object entry{{"oid", object.oid}, {"size", object.size_bytes}};
-    const auto digest = parse_digest(object.oid);
-    const auto use = digest ? catalog.find_use(repository.id, *digest) : std::nullopt;
-    if (!use) {
-      entry.set("error", lfs_error(404, "Object does not exist in this repository"));
-    } else if (use->second.size_bytes != object.size_bytes) {
-      entry.set("error",
-                lfs_error(422, "size: expected " + std::to_string(use->second.size_bytes)));
-    } else {
-      entry.set("authenticated", true);
-      entry.set("actions", Json::Object{{"download", Json::Object{{"href", prefix + object.oid}}}});
+  bool multipart = false;
+  for (const LfsObject& object : batch.objects) {
+    if (!batch.upload) {
+      objects.push_back(download_entry(call, repository.id, object));
+      continue;
     }
-    objects.emplace_back(std::move(entry));
+    objects.push_back(upload_entry(call, repository.id, object, batch.multipart));
+    multipart = multipart || is_multipart(object, batch.multipart);
   }
-  Response response = json_response(Json::Object{
-      {"transfer", "basic"}, {"hash_algo", "sha256"}, {"objects", std::move(objects)}});
+  Response response = json_response(Json::Object{{"transfer", multipart ? "multipart" : "basic"},
+                                                 {"hash_algo", "sha256"},
+                                                 {"objects", std::move(objects)}});
   for (auto& [name, value] : response.headers) {
-    if (name == "Content-Type") value = kMediaType;
+    if (name == "Content-Type") value = kLfsMediaType;
   }
   return response;
 }

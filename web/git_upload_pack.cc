@@ -251,8 +251,9 @@ std::string request_body(const Call& call) {
 
 Response git_refs(const Call& call) {
   const std::string* service = call.query.find("service");
+  if (service != nullptr && *service == "git-receive-pack") return git_push_refs(call);
   if (service == nullptr || *service != "git-upload-pack") {
-    refuse(403, "", "service: only git-upload-pack (clone and fetch) is served");
+    refuse(403, "", "service: expected git-upload-pack or git-receive-pack");
   }
   const GitRepository repository = open_git_repository(call);
   if (git_protocol(call.request.header("Git-Protocol")) == GitProtocol::V2) {

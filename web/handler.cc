@@ -3,20 +3,13 @@
 #include <algorithm>
 
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/log.h"
 #include "web/internal/page.h"
 #include "web/routes.h"
 
 namespace holdfast::web {
 namespace {
-
-// Header names are ASCII: no locale has a say in them.
-bool same_name(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 std::string_view find_line(std::string_view lines, std::string_view name) noexcept {
   while (!lines.empty()) {
@@ -40,7 +33,7 @@ Response preflight() {
 
 Response wrong_method(const Match& match) {
   Response response = error_response(405, "", "Method not allowed");
-  response.set("Allow", std::string(match.allow));
+  response.set("Allow", match.allow);
   return response;
 }
 
@@ -64,28 +57,20 @@ Response dress_error(const Call& call, Response response) {
 bool may_be_pulled(const Call& call, const Response& refused) {
   if (call.services.pull == nullptr || !call.match.route->pulls || call.request.trusted)
     return false;
+  const auto repo = storage::find_repo_id(call.match.kind, call.match.repo);
+  if (!repo || !may_see(call, *repo)) return false;
   const std::string_view code = refused.header("X-Error-Code");
-  return code == "RepoNotFound" || code == "RevisionNotFound";
+  // Whoever brings another hub's token is told of that before all else.
+  const bool absent = code == "RepoNotFound" || refused.status == 401;
+  return absent || code == "RevisionNotFound";
 }
 
 Response run(const Call& call) {
   try {
+    check_access(call);
     return call.match.route->handler(call);
-  } catch (const Refusal& refusal) {
-    Response response = refusal.response();
-    response.upstream_may_have_it = may_be_pulled(call, response);
-    return response;
-  } catch (const Error& error) {
-    const int status = status_of(error.kind());
-    if (status >= 500) {
-      log()->error("request_failed id={} route={} kind={} error=\"{}\"", call.request.id,
-                   call.match.route->name, to_text(error.kind()), error.what());
-    }
-    return error_response(status, "", error.what());
-  } catch (const std::exception& error) {
-    log()->error("request_failed id={} route={} error=\"{}\"", call.request.id,
-                 call.match.route->name, error.what());
-    return error_response(500, "", "Internal error");
+  } catch (...) {
+    return failure_response(call);
   }
 }
 
@@ -107,6 +92,35 @@ Response answer(const Request& request, const Services& services,
 }
 
 }  // namespace
+
+// ASCII: no locale has a say in it.
+bool same_name(std::string_view a, std::string_view b) noexcept {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+Response failure_response(const Call& call) {
+  try {
+    throw;
+  } catch (const Refusal& refusal) {
+    Response response = refusal.response();
+    response.upstream_may_have_it = may_be_pulled(call, response);
+    return response;
+  } catch (const Error& error) {
+    const int status = status_of(error.kind());
+    if (status >= 500) {
+      log()->error("request_failed id={} route={} kind={} error=\"{}\"", call.request.id,
+                   call.match.route->name, to_text(error.kind()), error.what());
+    }
+    return error_response(status, "", error.what());
+  } catch (const std::exception& error) {
+    log()->error("request_failed id={} route={} error=\"{}\"", call.request.id,
+                 call.match.route->name, error.what());
+    return error_response(500, "", "Internal error");
+  }
+}
 
 std::string_view Request::header(std::string_view name) const noexcept {
   const auto found =
@@ -136,8 +150,13 @@ Response handle(const Request& request, const Services& services) {
   return handle(request, services, match(request.method, request.target));
 }
 
-Response handle(const Request& request, const Services& services,
-                const std::optional<Match>& found) {
+Response handle(const Request& asked, const Services& services, const std::optional<Match>& found) {
+  Request request = asked;
+  Caller caller;
+  if (request.caller == nullptr && services.access != nullptr) {
+    caller = services.access->identify(request);
+    request.caller = &caller;
+  }
   Response response = answer(request, services, found);
   if (!request.id.empty()) response.set("X-Request-Id", std::string(request.id));
   make_header_safe(response);

@@ -31,6 +31,12 @@ namespace holdfast::web {
 class Metrics;
 class NameIndex;
 class HotFiles;
+class Uploads;
+class Access;
+struct Caller;
+
+// Whether two names of headers, or other words of HTTP, are the same in any case.
+bool same_name(std::string_view a, std::string_view b) noexcept;
 
 struct Header {
   std::string_view name;
@@ -45,6 +51,10 @@ struct Request {
   std::string_view scheme = "http";  // of the connection
   std::string_view id;               // X-Request-Id of the answer; "" sends none
   bool trusted = false;              // came by the Unix socket, or from this process
+  bool loopback = false;             // came by TCP from this machine
+  std::string_view client;           // its address; "" when nobody knows
+  std::chrono::seconds limited{0};   // not zero: too many requests, and for how long yet
+  const Caller* caller = nullptr;    // who asks (access.h); nullptr: handle() finds out
 
   // The first header of that name, whatever its case; "" when absent.
   std::string_view header(std::string_view name) const noexcept;
@@ -70,6 +80,8 @@ struct Response {
   std::chrono::milliseconds wait_max{0};
   // Not here, but answer_by_pull() may know more.
   bool upstream_may_have_it = false;
+  // Whom or what a change of rights was about, for the audit trail: "token ci", "user ann".
+  std::string subject;
   std::string_view route = "none";  // the row that answered, for metrics; static storage
 
   void set(std::string name, std::string value) {
@@ -92,6 +104,8 @@ struct Services {
   Metrics* metrics = nullptr;            // borrowed; nullptr: /-/metrics is empty
   NameIndex* names = nullptr;            // borrowed; nullptr: no redirects for ids in wrong case
   HotFiles* hot_files = nullptr;         // borrowed; nullptr: every request opens its object
+  Uploads* uploads = nullptr;            // borrowed; nullptr: large files are not taken in
+  Access* access = nullptr;              // borrowed; nullptr: everyone may read everything
   storage::PullThrough* pull = nullptr;  // borrowed; nullptr: what is not here is not found
   std::function<Json::Object()> mirrors = {};      // what /-/api/v1/mirrors shows
   std::function<std::string()> more_metrics = {};  // of other parts, in the exposition format

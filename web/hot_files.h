@@ -14,6 +14,7 @@
 
 #include "storage/base/sync.h"
 #include "storage/blob_store.h"
+#include "storage/repo_id.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -31,6 +32,8 @@ struct HotFile {
   FileVersion version;
   std::shared_ptr<const storage::BlobReader> reader;  // shared by the answers under way
   std::string_view route;                             // of the row that answered; static storage
+  storage::RepoId repo;                               // whose file it is
+  std::string gated;                                  // as upstream has it
 };
 
 class HotFiles {

@@ -2,6 +2,7 @@
 #include "web/hot_files.h"
 #include "web/internal/answers.h"
 #include "web/internal/file_answer.h"
+#include "web/internal/gate.h"
 #include "web/internal/media_type.h"
 
 namespace holdfast::web {
@@ -55,6 +56,11 @@ Response resolve_file(const Call& call) {
   file->reader = call.services.store.blobs().open(*record->object);
   file->version = file_version(call, at, record->etag(), file->reader->size_bytes());
   file->route = call.match.route->name;
+  file->repo = at.id;
+  if (call.services.access != nullptr) {
+    const auto repository = call.services.store.catalog().find_repository(at.id);
+    if (repository) file->gated = repository->gated;
+  }
   if (call.services.hot_files != nullptr) {
     call.services.hot_files->put(call.request.target, generation, file);
   }
@@ -79,7 +85,9 @@ std::optional<Response> answer_hot_file(const Request& request, const Services& 
   if (services.hot_files == nullptr) return std::nullopt;
   if (request.method != "GET" && request.method != "HEAD") return std::nullopt;
   const auto file = services.hot_files->find(request.target, services.store.generation());
-  if (file == nullptr) return std::nullopt;
+  if (file == nullptr || !may_have_files(request, services, file->repo, file->gated)) {
+    return std::nullopt;
+  }
   Response response = answer_file(request, file);
   response.route = file->route;
   return response;

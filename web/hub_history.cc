@@ -107,11 +107,6 @@ Response list_commits(const Call& call) {
   return response;
 }
 
-// There are no accounts yet: whatever token a client brought, it is nobody's.
-Response who_am_i(const Call&) {
-  return error_response(401, "", "Invalid credentials in Authorization header");
-}
-
 Response agent_harnesses(const Call&) {
   return json_response(
       Json::Object{{"standardEnvVars", Json::Array{}}, {"harnesses", Json::Object{}}});

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/repository_facts.h"
 #include "web/internal/repository_json.h"
 #include "web/limits.h"
@@ -160,7 +161,7 @@ void visit_repositories(const Call& call, const std::string& after, Visit visit)
     const bool last = records.size() < query.limit;
     if (!last) query.after = records.back().id.full_name();
     for (auto& record : records) {
-      if (!filter.names(record.id)) continue;
+      if (!filter.names(record.id) || !may_see(call, record.id)) continue;
       const RepositoryFacts facts = read_facts(catalog, std::move(record), std::nullopt);
       if (filter.takes(facts) && !visit(facts)) return;
     }
@@ -216,7 +217,8 @@ class PageWriter {
   }
 
   Json entry(const RepositoryFacts& facts) const {
-    const FieldSource source{.facts = facts, .catalog = call_.services.store.catalog()};
+    const FieldSource source{
+        .facts = facts, .catalog = call_.services.store.catalog(), .call = call_};
     return repository_json(source, expand_, shown_);
   }
 

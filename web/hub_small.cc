@@ -5,6 +5,7 @@
 #include <map>
 
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/repository_facts.h"
 #include "web/limits.h"
 
@@ -69,18 +70,15 @@ Response tags_of(const Call& call, storage::RepoKind kind) {
     auto page = catalog.list_repositories(query);
     const bool last = page.size() < query.limit;
     if (!last) query.after = page.back().id.full_name();
-    for (auto& record : page) tags.add(read_facts(catalog, std::move(record), std::nullopt));
+    for (auto& record : page) {
+      if (!may_see(call, record.id)) continue;
+      tags.add(read_facts(catalog, std::move(record), std::nullopt));
+    }
     if (last) return json_response(tags.to_json());
   }
 }
 
 }  // namespace
-
-// Whatever is here may be read; who asks for what is not here learns no more than from its info.
-Response auth_check(const Call& call) {
-  find_repository(call);
-  return json_response(Json::Object{});
-}
 
 Response list_discussions(const Call& call) {
   find_repository(call);

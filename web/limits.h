@@ -22,6 +22,9 @@ inline constexpr std::chrono::seconds kLingerTimeout{2};   // reading on after a
 // reader does not hold a thread for long (the session yields after each call).
 inline constexpr std::size_t kSendfileBytes = std::size_t{2} * 1024 * 1024;
 
+// Bytes that are read and encrypted at once.
+inline constexpr std::size_t kTlsPieceBytes = std::size_t{128} * 1024;
+
 // Up to here copying a file's bytes behind the head is cheaper than a second call for them.
 inline constexpr std::size_t kCopiedBytesMax = std::size_t{16} * 1024;
 
@@ -50,10 +53,48 @@ inline constexpr std::size_t kPathsMax = 10'000;      // paths in one paths-info
 inline constexpr std::size_t kJobsPage = 200;         // jobs in one answer
 inline constexpr std::size_t kOciRevisionsMax = 16;   // searched for the digest of a manifest
 
+// Different wrong tokens from one address within the window: above, no new one is looked at until
+// it is over. Many people with another hub's token each may share an address.
+inline constexpr std::size_t kWrongTokensMax = 100;
+inline constexpr std::chrono::minutes kWrongTokensWindow{1};
+inline constexpr std::size_t kWrongTokenRowsMax = 10'000;  // addresses remembered
+inline constexpr std::chrono::minutes kRateWindow{5};      // the hub's own
+inline constexpr std::size_t kRateRowsMax = 100'000;       // tokens and addresses counted
+inline constexpr std::size_t kTokenDaysMax = 36'500;       // until a token expires
+
 inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves, shallow commits: of each
 inline constexpr std::uint64_t kGitRequestBytesMax = std::uint64_t{16} * 1024 * 1024;  // inflated
 inline constexpr std::uint64_t kGitSpoolBytesMax = std::uint64_t{16} << 30U;           // one pack
 inline constexpr std::size_t kLfsBatchMax = 1000;  // objects in one batch; git-lfs asks for 100
+
+// Writing. Files above the first limit, and those that are no text, live outside git; so do larger
+// ones that a client sends inside a commit.
+inline constexpr std::uint64_t kRegularFileMax = std::uint64_t{10} * 1024 * 1024;
+inline constexpr std::size_t kCommitLineMax = std::size_t{64} * 1024 * 1024;  // of NDJSON
+inline constexpr std::uint64_t kCommitBytesMax = std::uint64_t{2} << 30U;     // all lines together
+inline constexpr std::size_t kCommitEditsMax = 25'000;
+inline constexpr std::size_t kCommitPendingBytes = std::size_t{8} * 1024 * 1024;  // stored together
+inline constexpr std::size_t kCommitMessageMax = std::size_t{64} * 1024;
+inline constexpr std::size_t kCommitTries = 5;  // when other commits come in between
+inline constexpr std::size_t kRevisionFilesMax = 200'000;
+inline constexpr std::size_t kRepoPathMax = 4096;  // bytes of a file's path, and its directories
+inline constexpr std::size_t kRepoPathDepthMax = 64;
+inline constexpr std::size_t kPreuploadMax = 2000;  // files in one request; clients ask for 256
+inline constexpr std::uint64_t kAttributesMax = std::uint64_t{1} * 1024 * 1024;  // .gitattributes
+// git push: refs, their lines, the pack, one commit, tree or tag; commits, and files of all of them.
+inline constexpr std::size_t kPushCommandsMax = 1000;
+inline constexpr std::size_t kPushCommandBytesMax = std::size_t{1} * 1024 * 1024;
+inline constexpr std::uint64_t kPushPackMax = std::uint64_t{2} << 30U;
+inline constexpr std::uint64_t kPushObjectMax = std::uint64_t{64} * 1024 * 1024;
+inline constexpr std::size_t kPushCommitsMax = 4000;
+inline constexpr std::size_t kPushRowsMax = 200'000;
+inline constexpr std::size_t kFrontMatterMax = std::size_t{256} * 1024;
+// Objects above the first limit are sent in parts, if the client knows how to.
+inline constexpr std::uint64_t kMultipartMin = std::uint64_t{64} * 1024 * 1024;
+inline constexpr std::uint64_t kPartBytes = std::uint64_t{32} * 1024 * 1024;
+inline constexpr std::uint64_t kPartsMax = 2000;
+inline constexpr std::uint64_t kUploadBytesMax = std::uint64_t{1} << 40U;  // one object
+inline constexpr std::chrono::hours kUploadUrlPeriod{24};
 
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
 inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text

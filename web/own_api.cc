@@ -1,5 +1,6 @@
 // Our own answers under /-/: health, metrics, and the catalog as it is (docs/openapi.yaml).
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/listing.h"
 #include "web/limits.h"
 #include "web/metrics.h"
@@ -61,6 +62,20 @@ Response text_response(std::string text, std::string type) {
   return response;
 }
 
+// Calls `visit` with each repository after `after` that the caller may see, until it returns false.
+template <class Visit>
+void visit_visible(const Call& call, storage::RepoKind kind, std::string after, Visit visit) {
+  storage::Catalog::ListQuery query{.kind = kind, .after = std::move(after), .limit = kListPage};
+  while (true) {
+    const auto page = call.services.store.catalog().list_repositories(query);
+    for (const auto& record : page) {
+      if (may_see(call, record.id) && !visit(record)) return;
+    }
+    if (page.size() < query.limit) return;
+    query.after = page.back().id.full_name();
+  }
+}
+
 }  // namespace
 
 Response health(const Call&) { return text_response("ok\n", "text/plain; charset=utf-8"); }
@@ -88,15 +103,15 @@ Response list_repositories(const Call& call) {
   bool more = false;
   for (const auto kind : {storage::RepoKind::Model, storage::RepoKind::Dataset}) {
     const std::string prefix = std::string(storage::to_text(kind)) + "/";
-    if (kind == storage::RepoKind::Model && cursor.starts_with("dataset/")) continue;
-    storage::Catalog::ListQuery query{.kind = kind, .limit = limit + 1 - list.size()};
-    if (cursor.starts_with(prefix)) query.after = std::string(cursor.substr(prefix.size()));
-    for (const auto& record : call.services.store.catalog().list_repositories(query)) {
+    if (more || (kind == storage::RepoKind::Model && cursor.starts_with("dataset/"))) continue;
+    std::string start(cursor.starts_with(prefix) ? cursor.substr(prefix.size()) : "");
+    visit_visible(call, kind, std::move(start), [&](const storage::RepositoryRecord& record) {
       more = list.size() == limit;
-      if (more) break;
+      if (more) return false;
       list.push_back(record_json(record));
       last = prefix + record.id.full_name();
-    }
+      return true;
+    });
   }
   return json_response(
       Json::Object{{"repositories", std::move(list)}, {"next", more ? Json(last) : Json()}});

@@ -4,7 +4,7 @@
 #include "storage/base/digest.h"
 #include "web/internal/answers.h"
 #include "web/internal/page.h"
-#include "web/limits.h"
+#include "web/internal/request_json.h"
 
 namespace holdfast::web {
 namespace {
@@ -48,14 +48,6 @@ std::optional<storage::RepoId> hinted_repository(const Json& payload) {
     return id;
   }
   return std::nullopt;
-}
-
-Json read_payload(const Request& request) {
-  try {
-    return parse_json(request.body, "request body", kBodyBytesMax);
-  } catch (const Error& error) {
-    refuse(400, "", error.what());
-  }
 }
 
 // A value of the mirrors' record as a reader wants it; a null is nothing.
@@ -135,7 +127,7 @@ Response receive_webhook(const Call& call) {
   if (!is_secret(call.request.header("X-Webhook-Secret"), secret)) {
     refuse(403, "", "X-Webhook-Secret: not the configured secret");
   }
-  const auto repo = hinted_repository(read_payload(call.request));
+  const auto repo = read_body(call, hinted_repository);
   if (!repo) return json_response(Json::Object{{"queued", false}}, 202);
   const storage::JobId id = enqueue_hint(call.services.store.jobs(), storage::to_text(*repo));
   return json_response(Json::Object{{"queued", true}, {"job", id}}, 202);

@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/listing.h"
 #include "web/internal/page.h"
 #include "web/internal/repository_facts.h"
@@ -22,10 +23,11 @@ std::string lower(std::string text) {
 struct Found {
   std::vector<RepositoryFacts> rows;  // newest first, at most a page
   std::size_t total = 0;              // that match
-  bool any = false;                   // the catalog holds something at all
+  bool any = false;                   // there is something to be seen at all
 };
 
-Found find_rows(const storage::Catalog& catalog, const std::string& search) {
+Found find_rows(const Call& call, const std::string& search) {
+  const auto& catalog = call.services.store.catalog();
   constexpr std::size_t kPage = 1000;
   std::vector<storage::RepositoryRecord> records;
   Found found;
@@ -33,10 +35,11 @@ Found find_rows(const storage::Catalog& catalog, const std::string& search) {
     storage::Catalog::ListQuery query{.kind = kind, .limit = kPage};
     while (true) {
       auto page = catalog.list_repositories(query);
-      found.any = found.any || !page.empty();
       const bool last = page.size() < kPage;
       if (!last) query.after = page.back().id.full_name();
       for (auto& record : page) {
+        if (!may_see(call, record.id)) continue;
+        found.any = true;
         if (lower(record.id.full_name()).find(search) != std::string::npos) {
           records.push_back(std::move(record));
         }
@@ -155,7 +158,7 @@ Html job_row(const Call& call, const storage::Job& job) {
 Response catalog_page(const Call& call) {
   const std::string* q = call.query.find("q");
   const std::string search = q == nullptr ? "" : *q;
-  const Found found = find_rows(call.services.store.catalog(), lower(search));
+  const Found found = find_rows(call, lower(search));
   return page_response(call, {.title = "Catalog"}, catalog_body(call, search, found));
 }
 

@@ -3,6 +3,7 @@
 
 #include "web/card.h"
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/listing.h"
 #include "web/internal/page.h"
 #include "web/internal/repository_facts.h"
@@ -101,7 +102,7 @@ Html base_models_html(const Call& call, const Json& value) {
   for (const Json& name : names) {
     if (!name.is_string()) continue;
     const auto id = storage::find_repo_id(RepoKind::Model, name.as_string());
-    if (id && call.services.store.catalog().find_repository(*id)) {
+    if (id && may_see(call, *id) && call.services.store.catalog().find_repository(*id)) {
       html.add("<a href=\"", page_path(call.services, *id), "\">", name.as_string(), "</a> ");
     } else {
       html.add(name.as_string(), " ");
@@ -192,7 +193,7 @@ Html use_html(const Call& call, const Shown& shown) {
                   "</section>\n");
 }
 
-Html chips_html(const Shown& shown) {
+Html chips_html(const Call& call, const Shown& shown) {
   Html html;
   html.add("<p class=\"chips\">");
   for (const std::string_view key : {"pipeline_tag", "library_name"}) {
@@ -201,8 +202,8 @@ Html chips_html(const Shown& shown) {
   }
   for (const auto& format : shown.facts.formats()) html.add(chip(format, "format"));
   if (const auto licence = shown.facts.licence(); !licence.empty()) html.add(chip(licence));
-  const auto& gated = shown.facts.repository.gated;
-  if (!gated.empty()) html.add(chip("gated upstream", "warn"));
+  if (is_private(call, shown.id())) html.add(chip("private", "warn"));
+  if (!gate_text(call, shown.facts.repository).empty()) html.add(chip("gated", "warn"));
   return html.add("</p>\n");
 }
 
@@ -211,7 +212,7 @@ Html chips_html(const Shown& shown) {
 Response model_page(const Call& call) {
   const Shown shown = read_shown(call);
   Html body;
-  body.add(repository_head(call, shown.id(), shown.branch, Tab::Card), chips_html(shown),
+  body.add(repository_head(call, shown.id(), shown.branch, Tab::Card), chips_html(call, shown),
            "<div class=\"columns\"><aside>\n", use_html(call, shown), facts_html(call, shown),
            "</aside><article class=\"card\">\n", front_matter_html(shown));
   if (shown.facts.revision) body.add(card_html(call, shown));

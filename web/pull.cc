@@ -36,7 +36,8 @@ Response answer_arriving(const Call& call, std::shared_ptr<storage::ArrivingRevi
                  .authority = services.authority,
                  .clock = services.clock,
                  .started = services.started,
-                 .metrics = services.metrics},
+                 .metrics = services.metrics,
+                 .access = services.access},
                 call.match);
 }
 

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include "web/limits.h"
 #include "web/url.h"
@@ -21,13 +21,55 @@ using boost::system::error_code;
 // The headers of a usual request fit in, so that reading one allocates nothing.
 constexpr std::size_t kArenaBytes = 4096;
 
+// A body as Beast asks for one: kept as text, or handed on.
+struct Body {
+  struct value_type {
+    std::string text;
+    RequestReader::Sink sink;
+  };
+
+  class reader {
+   public:
+    template <bool isRequest, class Fields>
+    reader(http::header<isRequest, Fields>&, value_type& body) : body_(body) {}
+
+    void init(const boost::optional<std::uint64_t>& length, error_code& error) {
+      if (length && !body_.sink) body_.text.reserve(static_cast<std::size_t>(*length));
+      error = {};
+    }
+
+    template <class Buffers>
+    std::size_t put(const Buffers& buffers, error_code& error) {
+      std::size_t taken = 0;
+      error = {};
+      for (const auto buffer : boost::beast::buffers_range_ref(buffers)) {
+        const std::string_view bytes(static_cast<const char*>(buffer.data()), buffer.size());
+        if (!body_.sink) {
+          body_.text.append(bytes);
+        } else if (!body_.sink(bytes)) {
+          error = http::error::end_of_stream;
+          return taken;
+        }
+        taken += bytes.size();
+      }
+      return taken;
+    }
+
+    static void finish(error_code& error) { error = {}; }
+
+   private:
+    value_type& body_;
+  };
+};
+
 using HeaderAllocator = std::pmr::polymorphic_allocator<char>;
-using HttpParser = http::request_parser<http::string_body, HeaderAllocator>;
+using HttpParser = http::request_parser<Body, HeaderAllocator>;
 
 int status_of(const error_code& error) noexcept {
   if (error == http::error::header_limit) return 431;
   if (error == http::error::body_limit) return 413;
   if (error == http::error::bad_version) return 505;
+  if (error == http::error::end_of_stream) return 0;
   return 400;
 }
 
@@ -57,9 +99,10 @@ struct RequestReader::Parser {
     memory.release();
     http.emplace(std::piecewise_construct, std::make_tuple(),
                  std::make_tuple(HeaderAllocator(&memory)));
-    http->eager(true);
+    // Stops behind the head, whose limits of a body are not known yet.
+    http->eager(false);
     http->header_limit(kHeaderBytesMax);
-    http->body_limit(kBodyBytesMax);
+    http->body_limit(boost::none);
   }
 };
 
@@ -90,8 +133,27 @@ std::size_t RequestReader::put(std::string_view unread) {
     refuse(400);
   } else if (parser_->http->is_done()) {
     state_ = State::Complete;
+  } else if (parser_->http->is_header_done() && !parser_->http->eager()) {
+    state_ = State::Head;
   }
   return taken;
+}
+
+void RequestReader::keep_body(std::uint64_t bytes_max) {
+  const auto length = parser_->http->content_length();
+  if (length && *length > bytes_max) {
+    refuse(413);
+    return;
+  }
+  parser_->http->body_limit(bytes_max);
+  parser_->http->eager(true);
+  state_ = State::NeedsMore;
+}
+
+void RequestReader::hand_body(Sink sink) {
+  parser_->http->get().body().sink = std::move(sink);
+  parser_->http->eager(true);
+  state_ = State::NeedsMore;
 }
 
 bool RequestReader::head_is_read() const { return parser_->http->is_header_done(); }
@@ -114,7 +176,7 @@ Request RequestReader::request() {
   request.method = view(message.method_string());
   request.target = view(message.target());
   request.headers = headers_;
-  request.body = message.body();
+  request.body = message.body().text;
   return request;
 }
 

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -25,7 +27,9 @@ class RequestReader {
   // Forgets the request before and what was borrowed from it.
   void restart();
 
-  enum class State { NeedsMore, Complete, Refused };
+  // Head: the head is read, a body follows, and keep_body() or hand_body() has to say what becomes
+  // of it.
+  enum class State { NeedsMore, Head, Complete, Refused };
 
   // Takes bytes from the front of `unread` and returns how many. Bytes that belong to a piece which
   // is not whole yet (a start line, a header) are not taken: they come again with more behind them.
@@ -33,7 +37,14 @@ class RequestReader {
 
   State state() const noexcept { return state_; }
 
-  // Why the request is refused: 400, 413, 431 or 505.
+  // In state Head: the body becomes part of the request, 413 above `bytes_max`.
+  void keep_body(std::uint64_t bytes_max);
+  // In state Head: put() hands the body's bytes to `sink` as they come, on its own thread. Once
+  // that returns false the request is refused, with status 0: the sink knows why.
+  using Sink = std::function<bool(std::string_view bytes)>;
+  void hand_body(Sink sink);
+
+  // Why the request is refused: 400, 413, 431, 505 or 0.
   int status() const noexcept { return status_; }
 
   bool head_is_read() const;
@@ -42,7 +53,8 @@ class RequestReader {
   // Of a complete request: the connection stays open after the answer.
   bool keeps_alive() const;
 
-  // Of a complete request: its method, target, headers and body, borrowed until restart().
+  // Once the head is read: method, target, headers and what is kept of the body, borrowed until
+  // restart().
   Request request();
 
  private:

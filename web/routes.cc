@@ -30,6 +30,13 @@ constexpr std::array kRoutes{
     Route{"GET", "/api/telemetry/{path}", "telemetry", telemetry, Where::Inline},
     Route{"GET", "/api/{kinds}", "list", list_hub_repositories},
     Route{"GET", "/api/{kinds}/{repo}/auth-check", "auth-check", auth_check, Where::Inline},
+    Route{"GET", "/api/{kinds}/{repo}/auth-check/write", "auth-check-write", auth_check,
+          Where::Inline},
+    Route{"GET", "/api/{kinds}/{repo}/user-access-request/{path}", "access-requests",
+          list_access_requests},
+    Route{"POST", "/api/{kinds}/{repo}/user-access-request/handle", "access-decision",
+          decide_access_request},
+    Route{"POST", "/api/{kinds}/{repo}/user-access-request/grant", "access-decision", grant_access},
     Route{"GET", "/api/{kinds}/{repo}/discussions", "discussions", list_discussions, Where::Inline},
     Route{"GET", "/api/{kinds}/{repo}", "info", repository_info, Where::Pool, kPulls},
     Route{"GET", "/api/models-tags-by-type", "tags", list_model_tags},
@@ -39,6 +46,22 @@ constexpr std::array kRoutes{
     Route{"GET", "/api/collections", "empty", empty_list, Where::Inline},
     Route{"GET", "/api/daily_papers", "empty", empty_list, Where::Inline},
     Route{"GET", "/api/papers/search", "empty", empty_list, Where::Inline},
+    Route{"POST", "/api/repos/create", "repo-create", create_repository},
+    Route{"DELETE", "/api/repos/delete", "repo-delete", delete_repository},
+    Route{"POST", "/api/{kinds}/{repo}/preupload/{rev}", "preupload", preupload},
+    Route{"POST", "/api/{kinds}/{repo}/commit/{rev}", "commit", take_whole, Where::Pool, false,
+          receive_commit},
+    Route{"GET", "/api/{kinds}/{repo}/xet-write-token/{rev}", "xet-write-token", refuse_xet_write,
+          Where::Inline},
+    Route{"POST", "/api/{kinds}/{repo}/branch/{rev}", "branch-create", create_branch},
+    Route{"DELETE", "/api/{kinds}/{repo}/branch/{rev}", "branch-delete", delete_branch},
+    Route{"POST", "/api/{kinds}/{repo}/tag/{rev}", "tag-create", create_tag},
+    Route{"DELETE", "/api/{kinds}/{repo}/tag/{rev}", "tag-delete", delete_tag},
+    Route{"POST", "/api/{kinds}/{repo}/super-squash/{rev}", "squash", squash_branch},
+    Route{"PUT", "/api/{kinds}/{repo}/settings", "settings", change_settings},
+    Route{"GET", "/api/{kinds}/{repo}/lfs-files", "lfs-files", list_lfs_files},
+    Route{"POST", "/api/repos/move", "repo-move", move_repository},
+    Route{"POST", "/api/validate-yaml", "validate-yaml", validate_yaml},
     Route{"ANY", "/api/{path}", "unknown-api", unknown_api, Where::Inline},
 
     Route{"GET", "/-/healthz", "healthz", health, Where::Inline},
@@ -57,6 +80,14 @@ constexpr std::array kRoutes{
     Route{"GET", "/-/api/v1/jobs/{id}/log", "job-log", job_log},
     Route{"POST", "/-/api/v1/jobs/{id}/cancel", "job-cancel", cancel_job},
     Route{"POST", "/-/api/v1/jobs/{id}/retry", "job-retry", retry_job},
+    Route{"GET", "/-/api/v1/tokens", "tokens", list_tokens},
+    Route{"POST", "/-/api/v1/tokens", "token-create", create_token},
+    Route{"POST", "/-/api/v1/tokens/revoke", "token-revoke", revoke_token},
+    Route{"GET", "/-/api/v1/users", "users", list_users},
+    Route{"POST", "/-/api/v1/users", "user-set", set_user},
+    Route{"POST", "/-/api/v1/users/remove", "user-remove", remove_user},
+    Route{"GET", "/-/api/v1/access/{kind}/{repo}", "rules", show_rules},
+    Route{"POST", "/-/api/v1/access/{kind}/{repo}", "rules-set", set_rules},
     Route{"GET", "/-/mirrors", "mirrors-page", mirrors_page},
     Route{"GET", "/-/jobs", "jobs-page", jobs_page},
     Route{"GET", "/-/static/{path}", "static", static_file, Where::Inline},
@@ -64,8 +95,16 @@ constexpr std::array kRoutes{
 
     Route{"GET", "/{repo}/info/refs", "git-refs", git_refs, Where::Pool, kPulls},
     Route{"POST", "/{repo}/git-upload-pack", "git-upload-pack", git_upload_pack},
+    Route{"POST", "/{repo}/git-receive-pack", "git-receive-pack", take_whole, Where::Pool, false,
+          receive_git_push},
     Route{"POST", "/{repo}/info/lfs/objects/batch", "lfs-batch", lfs_batch},
     Route{"GET", "/{repo}/info/lfs/objects/{path}", "lfs-object", lfs_object},
+    Route{"PUT", "/{repo}/info/lfs/objects/{path}", "lfs-put", take_whole, Where::Pool, false,
+          receive_lfs_object},
+    Route{"POST", "/{repo}/info/lfs/objects/{path}", "lfs-complete", lfs_complete},
+    Route{"POST", "/{repo}/info/lfs/verify", "lfs-verify", lfs_verify},
+
+    Route{"POST", "/{repo}/ask-access", "ask-access", ask_access},
 
     Route{"GET", "/v2", "oci", oci_root, Where::Inline},
     Route{"GET", "/v2/{repo}/manifests/{rev}", "oci-manifest", oci_manifest, Where::Pool, kPulls},
@@ -183,7 +222,8 @@ std::optional<Match> match(std::string_view method, std::string_view target) {
     Match found;
     if (!match_parts(route.pattern.substr(1), split->parts, true, found)) continue;
     if (!answers(route, method)) {
-      other_method.allow = route.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+      other_method.allow +=
+          route.method == "GET" ? "GET, HEAD, " : std::string(route.method) + ", ";
       continue;
     }
     // A GET on a path that only takes POST must not fall through to the rows of last resort.
@@ -192,6 +232,7 @@ std::optional<Match> match(std::string_view method, std::string_view target) {
     return found;
   }
   if (other_method.allow.empty()) return std::nullopt;
+  other_method.allow += "OPTIONS";
   return other_method;
 }
 

@@ -7,7 +7,9 @@
 // {path} one or more parts, decoded and joined by '/'. The first row that fits wins.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,6 +26,17 @@ struct Call;
 // rendering, synced writes).
 enum class Where { Inline, Pool };
 
+// The taker of one request's body, made when its head is read; whatever it needs of the head it has
+// copied. Destroying it before finish() leaves nothing visible. One owner; its calls come one after
+// the other, on threads of the pool. What it throws becomes the answer, as with handlers.
+class Receiver {
+ public:
+  virtual ~Receiver() = default;
+  virtual void put(std::span<const std::byte> bytes) = 0;
+  // All bytes came.
+  virtual Response finish() = 0;
+};
+
 struct Route {
   std::string_view method;  // "GET" also answers HEAD; "ANY"
   std::string_view pattern;
@@ -31,13 +44,15 @@ struct Route {
   Response (*handler)(const Call&) = nullptr;
   Where where = Where::Pool;
   bool pulls = false;  // a repository or revision that is not here may be fetched for this
+  // Of a row whose body may be large; its `handler` is take_whole, for a body that is here already.
+  std::unique_ptr<Receiver> (*receive)(const Call&) = nullptr;
 };
 
 std::span<const Route> routes() noexcept;
 
 struct Match {
   const Route* route = nullptr;  // nullptr: the path exists, but not for this method
-  std::string_view allow;        // methods of the path, when route is nullptr
+  std::string allow;             // methods of the path, when route is nullptr
   storage::RepoKind kind = storage::RepoKind::Model;
   std::string repo;      // full name, decoded, not checked
   std::string revision;  // decoded

@@ -23,9 +23,11 @@
 #include "storage/base/file.h"
 #include "web/access_log.h"
 #include "web/hot_files.h"
+#include "web/internal/log.h"
 #include "web/internal/worker.h"
 #include "web/metrics.h"
 #include "web/name_index.h"
+#include "web/uploads.h"
 
 namespace holdfast::web {
 namespace {
@@ -56,12 +58,16 @@ Endpoint parse_listen(const std::string& listen) {
   return {address, port};
 }
 
-void check_reach(const ServerOptions& options, const Endpoint& endpoint) {
+void check_reach(const ServerOptions& options, const Endpoint& endpoint,
+                 storage::AccessBook* book) {
   if (endpoint.address().is_loopback() || options.insecure) return;
+  if (options.guards.anonymous_read.value_or(false)) return;
+  if (book != nullptr && !book->tokens().empty()) return;
   fail(ErrorKind::Denied,
        "listen: " + options.listen +
-           " can be reached by other machines, and no access control is configured; "
-           "listen on 127.0.0.1, or pass --insecure to serve everything to everyone");
+           " can be reached by other machines, and nobody has a token yet; make one with "
+           "\"holdfast token create\", listen on 127.0.0.1, or pass --insecure to serve everything "
+           "to everyone");
 }
 
 [[noreturn]] void fail_listen(int error, const std::string& where) {
@@ -94,7 +100,7 @@ UniqueFd listen_tcp(const Endpoint& endpoint) {
 // finds out whether somebody is there.
 void check_free(const Endpoint& endpoint) {
   const std::string where = to_text(endpoint);
-  UniqueFd probe(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd probe(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(probe.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) {
@@ -169,6 +175,9 @@ struct Server::State {
       : options(std::move(given)),
         endpoint(parse_listen(options.listen)),
         names(store.catalog()),
+        guards(options.guards,
+               {.loopback = endpoint.address().is_loopback(), .insecure = options.insecure},
+               store.access()),
         services{.store = store,
                  .version = options.version,
                  .external_url = options.external_url,
@@ -176,12 +185,15 @@ struct Server::State {
                  .metrics = &metrics,
                  .names = &names,
                  .hot_files = &hot_files,
+                 .uploads = &uploads,
+                 .access = guards.access(),
                  .pull = options.pull,
                  .mirrors = options.mirrors,
                  .more_metrics = options.more_metrics,
                  .webhook_secret = options.webhook_secret} {
-    check_reach(options, endpoint);
+    check_reach(options, endpoint, store.access());
     if (!options.access_log.empty()) access_log.emplace(options.access_log);
+    if (!options.tls.certificate.empty()) tls.emplace(options.tls);
   }
 
   ServerOptions options;
@@ -189,6 +201,9 @@ struct Server::State {
   Metrics metrics;
   NameIndex names;
   HotFiles hot_files;
+  Uploads uploads;
+  Guards guards;
+  std::optional<TlsContext> tls;
   Services services;
   std::optional<AccessLog> access_log;
   std::atomic<bool> draining{false};
@@ -217,7 +232,9 @@ void Server::start() {
                      .timeouts = state.options.timeouts,
                      .pool = *state.pool,
                      .draining = state.draining,
-                     .access_log = state.access_log ? &*state.access_log : nullptr});
+                     .access_log = state.access_log ? &*state.access_log : nullptr,
+                     .guards = state.guards,
+                     .tls = state.tls ? &*state.tls : nullptr});
   const unsigned threads = state.options.threads != 0
                                ? state.options.threads
                                : std::max(1U, std::thread::hardware_concurrency());
@@ -244,6 +261,20 @@ void Server::start() {
 std::string Server::address() const { return to_text(state_->endpoint); }
 
 std::uint16_t Server::port() const { return state_->endpoint.port(); }
+
+void Server::reload() noexcept {
+  const auto attempt = [](auto reload_part) {
+    try {
+      reload_part();
+    } catch (const std::exception& error) {
+      log()->error("reload_failed error=\"{}\"", error.what());
+    }
+  };
+  attempt([&] { state_->guards.reload(); });
+  attempt([&] {
+    if (state_->tls) state_->tls->reload();
+  });
+}
 
 void Server::drain(std::chrono::milliseconds patience) {
   State& state = *state_;

@@ -11,7 +11,8 @@
 // server's threads block all signals, so that SIGPIPE never ends the process and the owner's thread
 // gets the others.
 //
-// Errors: Denied (an address others can reach, without `insecure`), Invalid (no address), Conflict
+// Errors: Denied (an address others can reach, without a token, `insecure`, or anonymous reading
+// asked for), Invalid (no address), Conflict
 // (address in use), Io.
 #pragma once
 
@@ -24,7 +25,9 @@
 
 #include "storage/pull_through.h"
 #include "storage/store.h"
+#include "web/guards.h"
 #include "web/limits.h"
+#include "web/tls.h"
 
 namespace holdfast::web {
 
@@ -39,10 +42,12 @@ struct Timeouts {
 
 struct ServerOptions {
   std::string listen =
-      "127.0.0.1:8080";               // "ADDR:PORT", "[ADDR6]:PORT", "localhost:PORT"; port 0: any
-  std::string external_url;           // as clients see us; "" takes it from each request's Host
-  unsigned threads = 0;               // 0: one per CPU
-  bool insecure = false;              // allow an address that is not loopback
+      "127.0.0.1:8080";      // "ADDR:PORT", "[ADDR6]:PORT", "localhost:PORT"; port 0: any
+  std::string external_url;  // as clients see us; "" takes it from each request's Host
+  unsigned threads = 0;      // 0: one per CPU
+  bool insecure = false;     // allow an address that is not loopback without a token, to read all
+  GuardOptions guards;
+  TlsOptions tls;                     // without a certificate: none
   std::filesystem::path socket_path;  // Unix socket, mode 0600, its clients are trusted; "": none
   std::filesystem::path access_log;   // one line a request (access_log.h); "": none
   std::string version = "0";
@@ -73,6 +78,10 @@ class Server {
   // Stops accepting, closes idle connections, lets answers under way finish until `patience` ends,
   // then closes the rest and joins the threads. Idempotent.
   void drain(std::chrono::milliseconds patience);
+
+  // Opens anew what stands in files that may have changed: the certificate, the audit trail. What
+  // cannot be opened stays as it was, and the log says so. From any thread.
+  void reload() noexcept;
 
  private:
   struct State;

@@ -3,10 +3,7 @@
 #include "web/internal/session.h"
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <cstring>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -22,14 +19,16 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <netdb.h>
 #include <sys/socket.h>
 
+#include "web/internal/account.h"
 #include "web/internal/answers.h"
+#include "web/internal/caller.h"
+#include "web/internal/delivery.h"
+#include "web/internal/intake.h"
 #include "web/internal/log.h"
 #include "web/internal/outgoing.h"
 #include "web/internal/response_head.h"
-#include "web/metrics.h"
 #include "web/request_reader.h"
 #include "web/routes.h"
 
@@ -50,48 +49,8 @@ using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_
 constexpr asio::use_awaitable_t<Executor> use_awaitable;
 
 constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kUploadReadBytes = 512 * 1024;
 constexpr std::size_t kInputBytesMax = kHeaderBytesMax + kReadBytes;
-
-// Process-wide random start, so that ids of two runs do not meet.
-std::string next_request_id() {
-  static const std::uint32_t kRun = std::random_device{}();
-  static std::atomic<std::uint64_t> counter{0};
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::uint64_t value = (static_cast<std::uint64_t>(kRun) << 32U) ^ counter.fetch_add(1);
-  std::string id(16, '0');
-  for (auto at = id.rbegin(); at != id.rend(); ++at, value >>= 4U) *at = kDigits[value & 15U];
-  return id;
-}
-
-// An id that a client or a proxy gave is kept, so that its log and ours speak of the same request.
-bool is_request_id(std::string_view text) noexcept {
-  constexpr std::size_t kBytesMax = 64;
-  return !text.empty() && text.size() <= kBytesMax && std::ranges::all_of(text, [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
-  });
-}
-
-// The Date header, made once a second per thread.
-std::string_view date_now() {
-  thread_local std::time_t made_at = 0;
-  thread_local std::string text;
-  const std::time_t now = std::time(nullptr);
-  if (now != made_at) {
-    made_at = now;
-    text = http_date(std::chrono::system_clock::from_time_t(now));
-  }
-  return text;
-}
-
-std::string peer_address(int socket) {
-  sockaddr_storage name{};
-  socklen_t length = sizeof name;
-  std::array<char, NI_MAXHOST> text{};
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&name), &length) != 0) return "";
-  ::getnameinfo(reinterpret_cast<sockaddr*>(&name), length, text.data(), text.size(), nullptr, 0,
-                NI_NUMERICHOST);
-  return text.data();
-}
 
 class Connection final : public Session, public std::enable_shared_from_this<Connection> {
  public:
@@ -100,8 +59,9 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
         socket_(start.io, {start.trusted ? AF_UNIX : AF_INET, 0}, start.fd),
         waiting_(start.io),
         trusted_(start.trusted),
+        loopback_(!start.trusted && is_loopback_peer(start.fd)),
         input_(kReadBytes) {
-    if (context_.access_log != nullptr) client_ = trusted_ ? "unix" : peer_address(start.fd);
+    peer_ = trusted_ ? "unix" : peer_address(start.fd);
   }
 
   void spawn(std::function<void()> on_end) {
@@ -110,7 +70,8 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     asio::co_spawn(
         socket_.get_executor(), [self]() -> awaitable<void> { return self->serve(); },
         [self, on_end = std::move(on_end)](const std::exception_ptr& error) {
-          self->report(error);
+          log_failure("session_failed", error);
+          self->drop_intake();
           self->close();
           on_end();
         });
@@ -139,15 +100,6 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   }
 
  private:
-  static void report(const std::exception_ptr& error) noexcept {
-    if (!error) return;
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& what) {
-      log()->error("session_failed error=\"{}\"", what.what());
-    }
-  }
-
   void give(std::chrono::milliseconds time) noexcept { give(time, steady_clock::now()); }
 
   void give(std::chrono::milliseconds time, SteadyTime now) noexcept { deadline_ = now + time; }
@@ -159,28 +111,50 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   awaitable<void> serve() {
     auto now = steady_clock::now();
     bool keep = true;
+    if (context_.tls != nullptr && !trusted_) {
+      tls_ = context_.tls->accept(socket_.native_handle());
+      give(context_.timeouts.header, now);
+      const std::span<char> nowhere;
+      const std::size_t shaken = co_await run_tls(nowhere);
+      keep = shaken > 0;
+    }
     while (keep && socket_.is_open()) {
       start_request(now);
       while (!take_unread()) {
+        if (reader_.state() == RequestReader::State::Head) {
+          co_await choose_body();
+          continue;
+        }
         if (asks_to_continue()) {
           outgoing_.start() = "HTTP/1.1 100 Continue\r\n\r\n";
           const bool sent = co_await send_rest();
           if (!sent) co_return;
         }
         error_code error;
-        const asio::mutable_buffer room(input_.data() + end_, input_.size() - end_);
-        const std::size_t got =
-            co_await socket_.async_read_some(room, redirect_error(use_awaitable, error));
-        if (error) co_return;
+        std::size_t got = 0;
+        if (tls_) {
+          const std::span room(input_.data() + end_, input_.size() - end_);
+          got = co_await run_tls(room);
+        } else {
+          const asio::mutable_buffer room(input_.data() + end_, input_.size() - end_);
+          got = co_await socket_.async_read_some(room, redirect_error(use_awaitable, error));
+        }
+        if (error || got == 0) {
+          end_tls();
+          co_return;
+        }
         now = steady_clock::now();
         took(got, now);
+        if (intake_) co_await put_on_pool();
       }
-      if (refused_ != 0) {
+      if (refused_ != 0 || (intake_ && !intake_->wants_more())) {
         co_await refuse_request();
         co_return;
       }
-      take_request();
-      if (auto known = handle_hot(request_, context_.services)) {
+      if (intake_) {
+        co_await finish_intake();
+        give(context_.timeouts.send);
+      } else if (take_request(); auto known = handle_hot(request_, context_.services)) {
         response_ = *std::move(known);
         give(context_.timeouts.send, now);
       } else {
@@ -189,14 +163,15 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       }
       keep = reader_.keeps_alive() && !context_.draining.load();
       prepare(keep);
-      bool sent = outgoing_.push(socket_.native_handle()) == Outgoing::Progress::Done;
+      bool sent = push() == Outgoing::Progress::Done;
       if (!sent) sent = co_await send_rest();
-      if (sent && arriving_.length > 0) sent = co_await send_arriving();
+      if (sent && delivery_.is_waiting()) sent = co_await send_arriving();
       const auto started = std::exchange(now, steady_clock::now());
       finish(sent, now - started);
       // A drain that began meanwhile has closed the idle connections already: do not become one.
       keep = keep && sent && !context_.draining.load();
     }
+    end_tls();
   }
 
   void start_request(SteadyTime now) {
@@ -204,23 +179,73 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     refused_ = 0;
     continued_ = false;
     in_body_ = false;
+    admission_.taken.reset();
     idle_ = begin_ == end_;
+    if (idle_ && input_.size() > kInputBytesMax) input_ = std::vector<char>(kReadBytes);
     give(idle_ ? context_.timeouts.idle : context_.timeouts.header, now);
   }
 
   // Hands what is unread to the reader. True when the request is complete or refused; else there is
   // room for more bytes.
   bool take_unread() {
+    if (intake_ && !intake_->wants_more()) return true;
     begin_ += reader_.put({input_.data() + begin_, end_ - begin_});
     if (reader_.state() == RequestReader::State::NeedsMore) {
       if (make_room()) return false;
       refused_ = 431;
+    } else if (reader_.state() == RequestReader::State::Head) {
+      return false;
     } else if (reader_.state() == RequestReader::State::Refused) {
       refused_ = reader_.status();
     }
     idle_ = false;
     give_all_time();
     return true;
+  }
+
+  // What becomes of the body whose head was just read: a part of the request, or its row takes it
+  // as it comes.
+  awaitable<void> choose_body() {
+    const Request head = reader_.request();
+    found_ = match(head.method, head.target);
+    if (!found_ || found_->route == nullptr || found_->route->receive == nullptr) {
+      reader_.keep_body(kBodyBytesMax);
+      co_return;
+    }
+    take_request();
+    give_all_time();
+    std::function<void()> begin = [this] {
+      intake_ = std::make_unique<Intake>(request_, context_.services, *found_);
+    };
+    co_await on_pool(std::move(begin));
+    reader_.hand_body([this](std::string_view bytes) { return intake_->put(bytes); });
+    make_room();
+    input_.resize(kUploadReadBytes);
+    if (intake_->wants_more()) co_await put_on_pool();
+    give(context_.timeouts.body);
+  }
+
+  // Storing what has come is the pool's work; what is left is no piece of the body.
+  awaitable<void> put_on_pool() {
+    give_all_time();
+    std::function<void()> put = [this] {
+      begin_ += reader_.put({input_.data() + begin_, end_ - begin_});
+    };
+    co_await on_pool(std::move(put));
+    give(context_.timeouts.body);
+  }
+
+  awaitable<void> finish_intake() {
+    give_all_time();
+    std::function<void()> finish = [this] { response_ = intake_->finish(); };
+    co_await on_pool(std::move(finish));
+    drop_intake();
+  }
+
+  // An upload that ends early may still have to sync what it has: not on this thread.
+  void drop_intake() {
+    if (!intake_) return;
+    asio::post(context_.pool, [dropped = std::move(intake_)]() mutable { dropped.reset(); });
   }
 
   bool asks_to_continue() {
@@ -254,13 +279,19 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   // A request that cannot be read ends the connection; what the client still sends is read for a
   // moment, so that the answer is not lost to a reset.
   awaitable<void> refuse_request() {
-    response_ = error_response(refused_, "", "Bad request");
-    request_ = {};
+    if (refused_ == 0) {
+      co_await finish_intake();
+    } else {
+      response_ = error_response(refused_, "", "Bad request");
+      request_ = {};
+      request_.client = peer_;
+    }
     prepare(false);
     give(context_.timeouts.send);
     const bool sent = co_await send_rest();
     finish(sent, std::chrono::nanoseconds(0));
     if (!sent) co_return;
+    end_tls();
     ::shutdown(socket_.native_handle(), SHUT_WR);
     give(context_.timeouts.linger);
     while (true) {
@@ -279,24 +310,13 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     id_ = is_request_id(given) ? std::string(given) : next_request_id();
     request_.id = id_;
     request_.trusted = trusted_;
+    if (tls_) request_.scheme = "https";
+    request_.loopback = loopback_;
+    context_.guards.admit(request_, peer_, admission_);
   }
 
   void finish(bool sent, std::chrono::nanoseconds took) {
-    const bool has_body = sent && request_.method != "HEAD";
-    const std::uint64_t bytes = has_body ? response_.body_bytes() : 0;
-    if (context_.services.metrics != nullptr) {
-      context_.services.metrics->count({response_.route, response_.status, bytes, took});
-    }
-    if (context_.access_log != nullptr) {
-      context_.access_log->add({.id = request_.id,
-                                .client = client_,
-                                .method = request_.method,
-                                .target = request_.target,
-                                .agent = request_.header("User-Agent"),
-                                .status = response_.status,
-                                .sent_bytes = bytes,
-                                .took = took});
-    }
+    account(context_, {request_, response_, request_.client, sent, took});
     response_ = Response{};  // an idle connection keeps no object open
   }
 
@@ -348,49 +368,18 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
                                                                                  use_awaitable);
   }
 
-  // Puts the whole answer together, so that a stored object which turns out to be damaged is a 500
-  // and not an answer that breaks off.
   void prepare(bool keep) {
-    const auto* slice = std::get_if<ObjectSlice>(&response_.body);
-    const bool has_body = request_.method != "HEAD" && status_has_body(response_.status);
-    std::vector<storage::Extent> extents;
-    arriving_ = {};
-    if (slice != nullptr && has_body) {
-      try {
-        extents = take_ready(*slice->reader, slice->range);
-      } catch (const std::exception& error) {
-        log_->error("read_failed id={} target=\"{}\" error=\"{}\"", request_.id, request_.target,
-                    error.what());
-        arriving_ = {};
-        replace_response(error_response(500, "", "The stored file cannot be read"));
-      }
-    }
-    append_head(outgoing_.start(), response_, {.keep_alive = keep, .date = date_now()});
-    if (!has_body) return;
-    const auto* text = std::get_if<std::string>(&response_.body);
-    if (text != nullptr) {
-      outgoing_.add_text(*text);
-    } else {
-      outgoing_.add_extents(std::move(extents));
-    }
-  }
-
-  // What can be sent of the range now; the rest of it stands in arriving_.
-  std::vector<storage::Extent> take_ready(const storage::BlobReader& reader,
-                                          storage::ByteRange range) {
-    const std::uint64_t ready = std::min(range.length, reader.ready_bytes(range.offset));
-    arriving_ = {.offset = range.offset + ready, .length = range.length - ready};
-    return reader.extents({.offset = range.offset, .length = ready});
+    Guards::add_headers(admission_, response_);
+    delivery_.start(request_, response_, {.keep_alive = keep, .date = http_date_now()});
   }
 
   // The rest of a file that is still on its way here, as it comes. False, which ends the connection
   // in the middle of the body, when it will not come.
   awaitable<bool> send_arriving() {
-    const auto reader = std::get<ObjectSlice>(response_.body).reader;
     auto waits_until = steady_clock::now() + kArrivalTimeout;
-    while (arriving_.length > 0) {
+    while (delivery_.is_waiting()) {
       has_news_ = false;
-      if (!push_ready(*reader)) co_return false;
+      if (!delivery_.take_more(request_, response_)) co_return false;
       if (outgoing_.is_done()) {
         const bool too_long = steady_clock::now() >= waits_until;
         if (too_long || !socket_.is_open()) co_return false;
@@ -408,23 +397,31 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     co_return true;
   }
 
-  // Hands what has come to outgoing_; false when no more will.
-  bool push_ready(const storage::BlobReader& reader) {
-    outgoing_.start();
-    try {
-      outgoing_.add_extents(take_ready(reader, arriving_));
-      return true;
-    } catch (const std::exception& error) {
-      log_->warn("arrival_failed id={} target=\"{}\" error=\"{}\"", request_.id, request_.target,
-                 error.what());
-      return false;
-    }
+  // A closed socket's number may be another's by now.
+  Outgoing::Progress push() {
+    if (!socket_.is_open()) return Outgoing::Progress::Failed;
+    return tls_ ? outgoing_.push(*tls_) : outgoing_.push(socket_.native_handle());
   }
 
-  void replace_response(Response other) {
-    other.set("X-Request-Id", id_);
-    other.route = response_.route;
-    response_ = std::move(other);
+  // Reads into `room`, or shakes hands where there is none. Zero: nothing more comes from there.
+  awaitable<std::size_t> run_tls(std::span<char> room) {
+    while (socket_.is_open()) {
+      std::size_t got = 1;
+      const auto step = room.empty() ? tls_->handshake() : tls_->read(room, got);
+      if (step == TlsStream::Step::Done) co_return got;
+      const bool writes = step == TlsStream::Step::WantWrite;
+      if (!writes && step != TlsStream::Step::WantRead) break;
+      const auto what = writes ? Socket::wait_write : Socket::wait_read;
+      error_code error;
+      co_await socket_.async_wait(what, redirect_error(use_awaitable, error));
+      if (error) break;
+    }
+    co_return 0;
+  }
+
+  // A connection that ends in order says so: else its end could be somebody else's doing.
+  void end_tls() {
+    if (tls_ && socket_.is_open()) tls_->close_notify();
   }
 
   // Waits between two pushes; a cold piece of a file is sent by the pool, as the disk would hold up
@@ -434,13 +431,13 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       auto progress = Outgoing::Progress::Failed;
       const bool of_file = outgoing_.at_file();
       if (of_file && outgoing_.is_cold()) {
-        std::function<void()> push = [&] { progress = outgoing_.push(socket_.native_handle()); };
+        std::function<void()> send = [&] { progress = push(); };
         give_all_time();  // the disk's time is not the client's
         pool_sends_ = true;
-        co_await on_pool(std::move(push));
+        co_await on_pool(std::move(send));
         pool_sends_ = false;
       } else {
-        progress = outgoing_.push(socket_.native_handle());
+        progress = push();
       }
       if (progress == Outgoing::Progress::Done) co_return true;
       if (progress == Outgoing::Progress::Failed) co_return false;
@@ -466,20 +463,25 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   Timer waiting_;          // the long poll's end
   bool has_news_ = false;  // since the long poll last looked
   bool trusted_;
+  bool loopback_;
   bool idle_ = true;
   bool pool_sends_ = false;  // a thread of the pool uses the socket
   SteadyTime deadline_ = SteadyTime::max();
   std::shared_ptr<spdlog::logger> log_ = log();  // shared with spdlog's registry
   RequestReader reader_;
-  int refused_ = 0;         // the status to refuse the request with
-  bool continued_ = false;  // "100 Continue" was sent
-  bool in_body_ = false;    // the head is read, and the body's time runs
-  std::string client_;      // its address, for the access log
+  int refused_ = 0;                 // the status to refuse the request with
+  bool continued_ = false;          // "100 Continue" was sent
+  bool in_body_ = false;            // the head is read, and the body's time runs
+  std::unique_ptr<TlsStream> tls_;  // nullptr: the connection speaks plainly
+  std::string peer_;                // the other end's address
+  Admission admission_;             // of request_
   std::string id_;
   Request request_;
+  std::optional<Match> found_;      // of the request that intake_ takes
+  std::unique_ptr<Intake> intake_;  // nullptr: the body is part of the request
   Response response_;
-  storage::ByteRange arriving_;  // of the answer's file, what has not come yet
-  Outgoing outgoing_;
+  Delivery delivery_;
+  Outgoing& outgoing_ = delivery_.outgoing();
   std::vector<char> input_;
   std::size_t begin_ = 0, end_ = 0;  // unread bytes of input_
 };

@@ -35,6 +35,10 @@ class Parameters {
   // "true", "True", "1" and an empty value ("?blobs") count as true.
   bool flag(std::string_view key) const noexcept;
 
+  const std::vector<std::pair<std::string, std::string>>& entries() const noexcept {
+    return values_;
+  }
+
  private:
   std::vector<std::pair<std::string, std::string>> values_;
 };

@@ -39,14 +39,7 @@ struct Listener {
   bool trusted;
 };
 
-void log_end(const std::exception_ptr& error) noexcept {
-  if (!error) return;
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& what) {
-    log()->error("worker_failed error=\"{}\"", what.what());
-  }
-}
+void log_end(const std::exception_ptr& error) noexcept { log_failure("worker_failed", error); }
 
 }  // namespace
 

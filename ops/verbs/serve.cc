@@ -34,6 +34,25 @@ void announce(const Invocation& invocation, const std::string& url) {
   std::fflush(stdout);
 }
 
+// SIGHUP does something for as long as it lives.
+class HangupHandler {
+ public:
+  HangupHandler(const Invocation& invocation, std::function<void()> handler)
+      : invocation_(invocation) {
+    if (invocation_.on_hangup) invocation_.on_hangup(std::move(handler));
+  }
+
+  HangupHandler(const HangupHandler&) = delete;
+  HangupHandler& operator=(const HangupHandler&) = delete;
+
+  ~HangupHandler() {
+    if (invocation_.on_hangup) invocation_.on_hangup({});
+  }
+
+ private:
+  const Invocation& invocation_;
+};
+
 void wait_for_stop(const std::stop_token& stop) {
   Sync<bool> stopped{false};
   const std::stop_callback wake(stop, [&stopped] {
@@ -54,6 +73,8 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
        .external_url = config.external_url,
        .threads = config.threads,
        .insecure = options.insecure,
+       .guards = config.guards,
+       .tls = config.tls,
        .socket_path = config.data / "holdfast.sock",
        .access_log = config.access_log,
        .version = kVersion,
@@ -63,7 +84,8 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
        .webhook_secret = config.hub_secret_file.empty() ? "" : read_secret(config.hub_secret_file)},
       *store);
   server.start();
-  const std::string url = "http://" + server.address();
+  const std::string url =
+      (config.tls.certificate.empty() ? "http://" : "https://") + server.address();
   const Workers workers(*store, config, mirroring);
   const Scrubber scrubber(*store, {.bytes_per_second = config.scrub_bytes_per_second,
                                    .period = config.scrub_period,
@@ -71,6 +93,7 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   mirroring.start_daemon();
   announce(invocation, url);
   tell_service_manager(ServiceState::Ready);
+  const HangupHandler reload(invocation, [&server] { server.reload(); });
   wait_for_stop(invocation.stop);
   tell_service_manager(ServiceState::Stopping);
   server.drain(kDrain);
@@ -86,7 +109,7 @@ void add_serve(CLI::App& app, Run& run) {
   serve->add_option("--listen", options->listen,
                     "ADDR:PORT; port 0 takes any (default 127.0.0.1:8080)");
   serve->add_flag("--insecure", options->insecure,
-                  "Allow a non-loopback address although there is no access control");
+                  "Allow a non-loopback address without a token: everyone reads everything");
   serve->callback([&run, options] {
     run = [options](const Invocation& invocation, Output& output) {
       return run_serve(*options, invocation, output);

@@ -22,6 +22,8 @@ struct Invocation {
   bool force = false;
   Environment environment;
   std::stop_token stop;
+  // Takes what SIGHUP shall do from now on; nothing: it ends the program as SIGTERM does.
+  std::function<void(std::function<void()>)> on_hangup;
 
   Config config() const { return load_config(flags, environment); }
 };
@@ -47,6 +49,9 @@ void add_fsck(CLI::App& app, Run& run);
 void add_gc(CLI::App& app, Run& run);
 void add_backup(CLI::App& app, Run& run);
 void add_restore(CLI::App& app, Run& run);
+void add_token(CLI::App& app, Run& run);
+void add_user(CLI::App& app, Run& run);
+void add_access(CLI::App& app, Run& run);
 void add_sample(CLI::App& app, Run& run);
 void add_config(CLI::App& app, Run& run);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The server against nginx with sendfile, on loopback, same file, same client, turn by turn: one
 # 1 GiB file over one connection, random ranges of it and small files over 64 connections; one worker
-# on each side.
+# on each side. Then the file once more over TLS 1.3, where curl on both sides has to decrypt it.
 # Each case twice: by the wall clock, and by a second of the server's own processor time, which says
 # more on a machine that others use too. JSON lines; the best of the turns counts.
 #   tests/bench/serve.sh [TURNS [SECONDS]]
@@ -12,7 +12,7 @@ seconds=${2:-3}
 size=$((1 << 30))
 small_files=500
 bin=build/release/tests
-for tool in nginx wrk curl; do
+for tool in nginx wrk curl openssl; do
   command -v "$tool" >/dev/null || {
     echo "SKIPPED: no $tool" >&2
     exit 0
@@ -30,14 +30,22 @@ cleanup() {
 trap cleanup EXIT
 mkdir "$work/www"
 mkfifo "$work/hold"
-WEB_THREADS=1 WEB_SMALL_FILES=$small_files "$bin/web/web_sample_server" "$work/data" "$size" <"$work/hold" >"$work/url" &
-server=$!
-exec 3>"$work/hold"
-until [[ -s $work/url ]]; do
-  kill -0 "$server"
-  read -rt 0.2 _ < <(:) || true
-done
-ours_port=$(sed 's/.*://' "$work/url")
+# start_ours [NAME=VALUE…]: sets $server and $ours_port.
+start_ours() {
+  : >"$work/url"
+  env WEB_THREADS=1 WEB_SMALL_FILES=$small_files "$@" "$bin/web/web_sample_server" "$work/data" "$size" \
+    <"$work/hold" >"$work/url" &
+  server=$!
+  exec 3>"$work/hold"
+  until [[ -s $work/url ]]; do
+    kill -0 "$server"
+    read -rt 0.2 _ < <(:) || true
+  done
+  ours_port=$(sed 's/.*://' "$work/url")
+}
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=bench \
+  -keyout "$work/tls.key" -out "$work/tls.pem" 2>"$work/openssl.log"
+start_ours
 ours_target=/org/tiny/resolve/main/model.safetensors
 curl -sf "http://127.0.0.1:$ours_port$ours_target" -o "$work/www/file"
 ours_small=/org/small/resolve/main/
@@ -58,6 +66,11 @@ http {
   client_body_temp_path $work/t1; proxy_temp_path $work/t2; fastcgi_temp_path $work/t3;
   uwsgi_temp_path $work/t4; scgi_temp_path $work/t5;
   server { listen 127.0.0.1:$peer_port; root $work/www; }
+  server {
+    listen 127.0.0.1:$((peer_port + 1)) ssl;
+    ssl_certificate $work/tls.pem; ssl_certificate_key $work/tls.key; ssl_protocols TLSv1.2 TLSv1.3;
+    root $work/www;
+  }
 }
 CONF
 chmod -R a+rX "$work"
@@ -70,6 +83,11 @@ done
 # Both print the best rate and the amount of work that was done.
 stream() { "$bin/bench/serve_stream" "$1" "$2" 4; }
 ranges() { requests "$1" "$2" serve_ranges.lua "$size" "$3"; }
+stream_tls() {
+  for _ in 1 2 3 4; do
+    curl -sk --tlsv1.3 -o /dev/null -w '%{speed_download} %{size_download}\n' "https://127.0.0.1:$1$2"
+  done | awk '{if ($1 > best) best = $1; total += $2} END {print best / 1e9, total / 1e9}'
+}
 smalls() { requests "$1" "$2" serve_small.lua "$small_files"; }
 # requests PORT TARGET SCRIPT ARGUMENTS…
 requests() {
@@ -112,3 +130,8 @@ compare "4 KiB ranges, 64 connections" requests "$ours_target" /file ranges 4096
 compare "64 KiB ranges, 64 connections" requests "$ours_target" /file ranges 65536
 compare "1 MiB ranges, 64 connections" requests "$ours_target" /file ranges 1048576
 compare "2 KiB files, 64 connections" requests "$ours_small" / smalls
+exec 3>&-
+wait "$server"
+start_ours WEB_CERTIFICATE="$work/tls.pem" WEB_KEY="$work/tls.key"
+peer_port=$((peer_port + 1))
+compare "one 1 GiB file, TLS 1.3" GB "$ours_target" /file stream_tls

@@ -7,11 +7,6 @@ holdfast=$1
 # shellcheck source=tests/ops/program.sh
 source "$(dirname "$0")/program.sh"
 
-stop() {
-  kill "$server"
-  wait "$server"
-}
-
 # Overwrites bytes in the middle of the only large object of a store.
 damage() {
   local file
@@ -21,15 +16,6 @@ damage() {
 }
 
 same_weights() { curl -fsS "$1/example/model/resolve/main/weights.bin" | cmp - "$work/model/weights.bin"; }
-
-# wait_until COMMAND…: for at most 30 s.
-wait_until() {
-  for _ in $(seq 300); do
-    "$@" >/dev/null 2>&1 && return 0
-    sleep 0.1
-  done
-  return 1
-}
 
 mkdir "$work/model"
 echo '{"model_type": "none"}' >"$work/model/config.json"

@@ -10,7 +10,8 @@ json() { "$@" --json 2>/dev/null </dev/null | tail -n 1; }
 
 expect "version" 0 '^holdfast [0-9]+\.[0-9]+\.[0-9]+$' "$holdfast" --version
 expect "help lists every verb" 0 'serve' "$holdfast" --help
-for verb in serve sync convert inspect list show remove stats fsck gc backup restore sample config; do
+for verb in serve sync convert inspect list show remove stats fsck gc backup restore token user access sample \
+  config; do
   expect "help of $verb" 0 "$verb|Usage" "$holdfast" "$verb" --help
 done
 expect "no verb is a usage error" 64 'subcommand' "$holdfast"
@@ -50,7 +51,7 @@ expect "one server per data directory" 2 'in use|another|open' \
   "$holdfast" serve --data "$data" --listen 127.0.0.1:0
 expect "work is not taken from the network" 0 '403' \
   curl -sS -o /dev/null -w '%{http_code}' -X POST -d '{"kind":"sync","key":"x"}' "$url/-/api/v1/jobs"
-expect "a non-loopback address needs --insecure" 2 'insecure' \
+expect "a non-loopback address needs a token or --insecure" 2 'insecure' \
   "$holdfast" serve --data "$work/other" --listen 0.0.0.0:0
 
 expect "jobs hide what they were asked from the network" 0 '"parameters":null' \

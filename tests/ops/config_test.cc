@@ -42,6 +42,52 @@ Environment environment(std::map<std::string, std::string> values) {
 
 }  // namespace
 
+TEST_CASE("ops/config: who gets in reads back as it was meant, and prints as it reads") {
+  const TemporaryFolder folder;
+  CHECK_FALSE(Config{}.guards.anonymous_read.has_value());
+  const Config config = read_config(folder.write("a.toml", R"(
+[access]
+anonymous_read = false
+upstream_gates = true
+trusted_proxies = ["10.0.0.0/8", "fd00::1"]
+anonymous_limits = { api = 5, pages = 7 }
+token_limits = { resolvers = 9 }
+audit_log = "/var/log/audit.log"
+audit = "reads"
+)"));
+  const auto again = read_config(folder.write("b.toml", to_text(config)));
+  for (const web::GuardOptions& guards : {config.guards, again.guards}) {
+    CHECK(guards.anonymous_read == false);
+    CHECK(guards.upstream_gates == true);
+    CHECK(guards.trusted_proxies == std::vector<std::string>{"10.0.0.0/8", "fd00::1"});
+    CHECK(guards.limits.anonymous == web::Quota{5, 0, 7});
+    CHECK(guards.limits.token == web::Quota{0, 9, 0});
+    CHECK(guards.audit_log == "/var/log/audit.log");
+    CHECK(guards.audit_level == web::AuditLevel::Reads);
+  }
+  const Config tls = read_config(folder.write(
+      "t.toml",
+      "[web]\ntls_certificate = \"a.pem\"\ntls_key = \"b.pem\"\ntls_client_ca = \"c.pem\"\n"));
+  CHECK(read_config(folder.write("u.toml", to_text(tls))).tls.client_ca == "c.pem");
+  for (const char* half :
+       {"tls_certificate = \"a.pem\"", "tls_key = \"b.pem\"", "tls_client_ca = \"c.pem\""}) {
+    CHECK_THROWS_AS(read_config(folder.write("v.toml", "[web]\n" + std::string(half) + "\n")),
+                    Error);
+  }
+  for (const char* bad :
+       {"audit = \"all\"", "trusted_proxies = [\"host\"]", "anonymous_read = 1",
+        "anonymous_limits = { git = 1 }", "token_limits = { api = -1 }", "users = []"}) {
+    CAPTURE(std::string(bad));
+    try {
+      read_config(folder.write("c.toml", "[access]\n" + std::string(bad) + "\n"));
+      FAIL("expected an error");
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::Invalid);
+      CHECK(std::string(error.what()).find("c.toml:2: access.") != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("ops/config: a full file reads back as it was meant") {
   const TemporaryFolder folder;
   const Config config = read_config(folder.write("a.toml", R"(

@@ -40,3 +40,18 @@ start() {
   shift
   launch "$holdfast" serve --data "$data" --listen 127.0.0.1:0 "$@"
 }
+
+# stop: ends $server, and waits until it has.
+stop() {
+  kill "$server"
+  wait "$server"
+}
+
+# wait_until COMMAND…: for at most 30 s.
+wait_until() {
+  for _ in $(seq 300); do
+    "$@" >/dev/null 2>&1 && return 0
+    sleep 0.1
+  done
+  return 1
+}

@@ -6,9 +6,13 @@
 
 #include "storage/base/deflate.h"
 #include "storage/base/error.h"
+#include "web/base64.h"
 #include "web/card.h"
+#include "web/git_attributes.h"
+#include "web/git_push.h"
 #include "web/git_request.h"
 #include "web/range.h"
+#include "web/repo_path.h"
 #include "web/routes.h"
 #include "web/url.h"
 
@@ -61,6 +65,12 @@ void check_target(std::string_view input) {
   if (const auto decoded = web::percent_decode(input)) {
     require(web::percent_decode(web::percent_encode(*decoded)) == decoded);
   }
+  if (const auto bytes = web::decode_base64(input)) {
+    require(web::decode_base64(web::encode_base64(*bytes)) == bytes);
+  }
+  require(!web::problem_of_path(input).empty() || !holds_part(input, "//"));
+  const web::GitAttributes own(std::string(input) + "\n" + web::GitAttributes::lfs_line("a/b"));
+  require(own.is_lfs("a/b"));
   const auto query = web::Parameters::parse(input);
   require(query.find("expand") != nullptr || query.all("expand").empty());
   if (const auto target = web::split_target(input)) {
@@ -94,6 +104,11 @@ void check_git_request(std::string_view input) {
   try {
     const web::GitCommand command = web::parse_git_command(input);
     require(command.fetch.has_value() != command.ls_refs.has_value());
+  } catch (const Error&) {
+  }
+  try {
+    const auto push = web::parse_push(input);
+    require(!push || (push->bytes <= input.size() && push->commands.size() * 84 <= push->bytes));
   } catch (const Error&) {
   }
   try {

@@ -39,7 +39,7 @@ TEST_CASE("web/hub_files: resolve carries every header that clients read") {
   }
   CHECK(body_of(hub.get("/org/tiny/resolve/main/model.safetensors")) == weights);
   const Response pinned = hub.get("/org/tiny/resolve/" + commit + "/config.json");
-  CHECK(text(pinned.header("Cache-Control")) == "public, max-age=31536000, immutable");
+  CHECK(text(pinned.header("Cache-Control")) == "max-age=31536000, immutable");
   CHECK(text(pinned.header("Content-Type")) == "application/json");
   // A regular file's ETag is git's blob id.
   const auto blob = git_object_id("blob", as_bytes("{\"model_type\": \"llama\"}\n"));

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include "web/limits.h"
+
 namespace holdfast::web {
 namespace {
 
@@ -16,6 +18,9 @@ std::size_t feed(RequestReader& reader, std::string_view bytes, std::size_t slic
   std::size_t end = 0;
   while (reader.state() == State::NeedsMore && end < bytes.size()) {
     end = std::min(end + slice, bytes.size());
+    begin += reader.put(bytes.substr(begin, end - begin));
+    if (reader.state() != State::Head) continue;
+    reader.keep_body(kBodyBytesMax);
     begin += reader.put(bytes.substr(begin, end - begin));
   }
   return begin;
@@ -46,6 +51,37 @@ TEST_CASE("web/request_reader: a request reads alike in slices of any size") {
       CHECK(request.body == "hello");
       CHECK(reader.expects_continue());
       CHECK(reader.keeps_alive());
+    }
+  }
+}
+
+TEST_CASE("web/request_reader: a body may be handed on as it comes, and refused on the way") {
+  const std::string head = "PUT /a HTTP/1.1\r\nHost: t\r\n";
+  for (const std::string body :
+       {"Content-Length: 10\r\n\r\n0123456789",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n"}) {
+    for (const std::size_t most : {std::size_t{100}, std::size_t{6}}) {
+      RequestReader reader;
+      const std::string bytes = head + body;
+      std::size_t begin = reader.put(bytes);
+      REQUIRE(reader.state() == State::Head);
+      CHECK(reader.request().target == "/a");
+      std::string got;
+      reader.hand_body([&](std::string_view piece) {
+        got += piece;
+        return got.size() <= most;
+      });
+      while (reader.state() == State::NeedsMore && begin < bytes.size()) {
+        begin += reader.put(std::string_view(bytes).substr(begin));
+      }
+      if (most == 100) {
+        CHECK(reader.state() == State::Complete);
+        CHECK(got == "0123456789");
+        CHECK(reader.request().body.empty());
+      } else {
+        CHECK(reader.state() == State::Refused);
+        CHECK(reader.status() == 0);
+      }
     }
   }
 }

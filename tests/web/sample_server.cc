@@ -1,7 +1,7 @@
 // Serves a store until its standard input ends: for the client scripts, the benchmark and a look at
 // the pages. Usage: web_sample_server DIRECTORY [WEIGHTS_BYTES [UNIX_SOCKET]]; fills an empty store
 // with the sample, prints its URL. WEB_THREADS: of the server; WEB_SMALL_FILES: so many files of
-// 2 KiB in a repository org/small.
+// 2 KiB in a repository org/small; WEB_CERTIFICATE, WEB_KEY: it speaks TLS.
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -41,10 +41,14 @@ int main(int argc, char** argv) try {
   if (const char* threads = std::getenv("WEB_THREADS")) {
     options.threads = static_cast<unsigned>(std::stoul(threads));
   }
+  if (const char* certificate = std::getenv("WEB_CERTIFICATE")) {
+    const char* const key = std::getenv("WEB_KEY");
+    options.tls = {.certificate = certificate, .key = key == nullptr ? certificate : key};
+  }
   if (argc > 3) options.socket_path = argv[3];
   holdfast::web::Server server(options, *store);
   server.start();
-  std::cout << "http://" << server.address() << std::endl;
+  std::cout << (options.tls.certificate.empty() ? "http://" : "https://") << server.address() << std::endl;
   std::string ignored;
   while (std::getline(std::cin, ignored)) {
   }

@@ -98,6 +98,7 @@ GitOid publish(storage::Store& store, const SampleRepository& sample) {
   publication.repository = {.id = storage::parse_repo_id(sample.id),
                             .origin = "https://upstream.example.org",
                             .default_branch = "main",
+                            .gated = sample.gated,
                             .created_at = kCommitTime,
                             .updated_at = kCommitTime};
   publication.revision = {.commit = snapshot.commit,

@@ -42,6 +42,7 @@ struct SampleRepository {
   std::vector<SampleFile> files;
   std::vector<std::pair<std::string, Json>> facts;
   std::vector<GitOid> parents = {};
+  std::string gated = {};  // as upstream says
 };
 
 // Publishes one revision on main; returns its commit.

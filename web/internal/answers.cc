@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "web/internal/gate.h"
 #include "web/name_index.h"
 
 namespace holdfast::web {
@@ -32,15 +33,25 @@ namespace {
          storage::describe_missing(call.services.store.catalog(), id, revision));
 }
 
+// The name that a repository has now, if the caller may see it.
+std::optional<storage::RepoId> find_moved(const Call& call, const storage::RepoId& id) {
+  const auto& catalog = call.services.store.catalog();
+  const auto name = catalog.find_fact(id, GitOid{}, "moved");
+  const auto now = name ? storage::find_repo_id(id.kind, name->as_string("moved")) : std::nullopt;
+  return now && catalog.find_repository(*now) && may_see(call, *now) ? now : std::nullopt;
+}
+
 [[noreturn]] void refuse_repository(const Call& call) {
   const auto id = storage::find_repo_id(call.match.kind, call.match.repo);
   if (id && call.request.trusted) refuse_operator(call, *id, "");
   if (id && call.services.names != nullptr) {
-    if (const auto other = call.services.names->find_other_case(*id)) {
-      redirect_repository(call, *other);
-    }
+    const auto other = call.services.names->find_other_case(*id);
+    if (other && may_see(call, *other)) redirect_repository(call, *other);
   }
-  refuse(404, "RepoNotFound", "Repository not found");
+  if (id) {
+    if (const auto now = find_moved(call, *id)) redirect_repository(call, *now);
+  }
+  refuse_absent(call);
 }
 
 }  // namespace

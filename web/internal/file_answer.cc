@@ -83,7 +83,7 @@ void add_header_line(std::string& lines, std::string_view name, std::string_view
 }
 
 std::string_view cache_control(const FileVersion& version) noexcept {
-  return version.by_commit ? "public, max-age=31536000, immutable" : "no-cache";
+  return version.by_commit ? "max-age=31536000, immutable" : "no-cache";
 }
 
 Response answer_file(const Request& request, const std::shared_ptr<const HotFile>& file) {

@@ -21,7 +21,8 @@ Response answer_file(const Request& request, const std::shared_ptr<const HotFile
 Response answer_text(const Request& request, const std::shared_ptr<const FileVersion>& version,
                      std::string_view bytes);
 
-// "public, max-age=31536000, immutable" or "no-cache".
+// "max-age=31536000, immutable" or "no-cache". Not "public": a shared cache then keeps what it got
+// without a token, and nothing else (RFC 9111, section 3.5).
 std::string_view cache_control(const FileVersion& version) noexcept;
 
 }  // namespace holdfast::web

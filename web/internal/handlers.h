@@ -15,6 +15,11 @@ struct Call {
   Parameters query;
 };
 
+// Answers a call that failed with what is being caught; only inside a catch block.
+Response failure_response(const Call& call);
+
+// intake.cc
+Response take_whole(const Call& call);
 // hub_files.cc
 Response resolve_file(const Call& call);
 Response raw_file(const Call& call);
@@ -29,18 +34,42 @@ Response paths_info(const Call& call);
 // hub_history.cc
 Response list_refs(const Call& call);
 Response list_commits(const Call& call);
-Response who_am_i(const Call& call);
 Response agent_harnesses(const Call& call);
 Response telemetry(const Call& call);
 Response unknown_api(const Call& call);
 // git_upload_pack.cc
 Response git_refs(const Call& call);
 Response git_upload_pack(const Call& call);
+// git_receive_pack.cc
+Response git_push_refs(const Call& call);
+std::unique_ptr<Receiver> receive_git_push(const Call& call);
 // git_lfs.cc
 Response lfs_batch(const Call& call);
 Response lfs_object(const Call& call);
+// lfs_upload.cc
+Response lfs_complete(const Call& call);
+Response lfs_verify(const Call& call);
+std::unique_ptr<Receiver> receive_lfs_object(const Call& call);
+// hub_create.cc
+Response create_repository(const Call& call);
+Response delete_repository(const Call& call);
+// hub_preupload.cc
+Response preupload(const Call& call);
+Response refuse_xet_write(const Call& call);
+// hub_refs.cc
+Response create_branch(const Call& call);
+Response delete_branch(const Call& call);
+Response create_tag(const Call& call);
+Response delete_tag(const Call& call);
+Response squash_branch(const Call& call);
+// hub_settings.cc
+Response change_settings(const Call& call);
+Response move_repository(const Call& call);
+Response list_lfs_files(const Call& call);
+Response validate_yaml(const Call& call);
+// hub_commit.cc
+std::unique_ptr<Receiver> receive_commit(const Call& call);
 // hub_small.cc
-Response auth_check(const Call& call);
 Response list_discussions(const Call& call);
 Response list_model_tags(const Call& call);
 Response list_dataset_tags(const Call& call);
@@ -67,6 +96,22 @@ Response show_job(const Call& call);
 Response job_log(const Call& call);
 Response cancel_job(const Call& call);
 Response retry_job(const Call& call);
+// hub_access.cc
+Response who_am_i(const Call& call);
+Response auth_check(const Call& call);
+Response ask_access(const Call& call);
+Response list_access_requests(const Call& call);
+Response decide_access_request(const Call& call);
+Response grant_access(const Call& call);
+// own_access.cc
+Response list_tokens(const Call& call);
+Response create_token(const Call& call);
+Response revoke_token(const Call& call);
+Response list_users(const Call& call);
+Response set_user(const Call& call);
+Response remove_user(const Call& call);
+Response show_rules(const Call& call);
+Response set_rules(const Call& call);
 // own_mirrors.cc
 Response list_mirrors(const Call& call);
 Response mirrors_page(const Call& call);

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <span>
 #include <utility>
 
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "storage/base/digest.h"
 #include "web/limits.h"
@@ -20,7 +22,7 @@ using storage::FileExtent;
 using storage::MemoryExtent;
 
 // Parts of one sendmsg(2): the head and the few pieces that an object in memory has.
-constexpr std::size_t kPartsMax = 8;
+constexpr std::size_t kPiecesMax = 8;
 
 iovec part_of(std::span<const std::byte> bytes) noexcept {
   return {.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
@@ -81,6 +83,19 @@ Outgoing::Progress Outgoing::push(int socket) {
   return Progress::Done;
 }
 
+Outgoing::Progress Outgoing::push(TlsStream& tls) {
+  auto step = tls.flush();
+  if (step == TlsStream::Step::Done && !is_done()) {
+    const auto piece = next_piece();
+    if (piece.empty()) return Progress::Failed;
+    step = tls.write(piece);
+    advance(piece.size());
+  }
+  if (step == TlsStream::Step::WantWrite) return Progress::Blocked;
+  if (step != TlsStream::Step::Done) return Progress::Failed;
+  return is_done() ? Progress::Done : Progress::More;
+}
+
 // Asks the kernel for one byte without waiting. File systems that cannot say are taken as warm.
 bool Outgoing::is_cold() const noexcept {
   const FileExtent* file = next_file();
@@ -96,23 +111,47 @@ const FileExtent* Outgoing::next_file() const noexcept {
   return std::get_if<FileExtent>(&body_[next_]);
 }
 
-std::ptrdiff_t Outgoing::send_memory(int socket) {
-  std::array<iovec, kPartsMax> parts;
+// The memory up to the next file, as far as there is room for parts.
+std::size_t Outgoing::count_parts(std::span<iovec> parts) const {
   std::size_t count = 0;
   if (head_sent_ < head_.size()) {
     parts[count++] = part_of(as_bytes(std::string_view(head_).substr(head_sent_)));
   }
-  std::size_t at = next_;
-  for (; at < body_.size() && count < parts.size(); ++at) {
+  for (std::size_t at = next_; at < body_.size() && count < parts.size(); ++at) {
     const auto* memory = std::get_if<MemoryExtent>(&body_[at]);
     if (memory == nullptr) break;
     parts[count++] = part_of(memory->bytes);
   }
+  return count;
+}
+
+std::ptrdiff_t Outgoing::send_memory(int socket) {
+  std::array<iovec, kPiecesMax> parts;
   msghdr message{};
   message.msg_iov = parts.data();
-  message.msg_iovlen = count;
+  message.msg_iovlen = count_parts(parts);
+  const std::size_t of_head = head_sent_ < head_.size() ? 1 : 0;
+  const bool more = next_ + message.msg_iovlen - of_head < body_.size();
   // The first bytes of a file travel with what stands before it.
-  return ::sendmsg(socket, &message, MSG_NOSIGNAL | (at < body_.size() ? MSG_MORE : 0));
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+}
+
+// Up to kTlsPieceBytes of what comes next; empty when a file cannot be read.
+std::span<const std::byte> Outgoing::next_piece() {
+  if (piece_.empty()) piece_.resize(kTlsPieceBytes);
+  std::size_t filled = 0;
+  std::array<iovec, kPiecesMax> parts;
+  const std::size_t count = count_parts(parts);
+  for (std::size_t i = 0; i < count && filled < piece_.size(); ++i) {
+    const std::size_t taken = std::min(parts[i].iov_len, piece_.size() - filled);
+    std::memcpy(piece_.data() + filled, parts[i].iov_base, taken);
+    filled += taken;
+  }
+  const FileExtent* file = next_file();
+  if (file == nullptr) return std::span(piece_).first(filled);
+  const auto wanted = std::min<std::size_t>(file->length, piece_.size());
+  const ssize_t got = ::pread(file->fd, piece_.data(), wanted, static_cast<off_t>(file->offset));
+  return std::span(piece_).first(got > 0 ? static_cast<std::size_t>(got) : 0);
 }
 
 std::ptrdiff_t Outgoing::send_file(int socket, const FileExtent& file) {

@@ -4,11 +4,15 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <sys/uio.h>
+
 #include "storage/blob_store.h"
+#include "web/tls.h"
 
 namespace holdfast::web {
 
@@ -31,6 +35,8 @@ class Outgoing {
 
   // Sends once what the socket takes: the memory up to the next file, or one piece of a file.
   Progress push(int socket);
+  // The same through TLS. Files are read, since the kernel cannot send what it has to encrypt.
+  Progress push(TlsStream& tls);
 
   bool is_done() const noexcept { return head_sent_ == head_.size() && next_ == body_.size(); }
 
@@ -46,11 +52,14 @@ class Outgoing {
   // As sendmsg(2) and sendfile(2): the bytes sent, or -1 and errno.
   std::ptrdiff_t send_memory(int socket);
   std::ptrdiff_t send_file(int socket, const storage::FileExtent& file);
+  std::size_t count_parts(std::span<iovec> parts) const;
+  std::span<const std::byte> next_piece();
   void advance(std::size_t sent_bytes);
 
   std::string head_;
   std::size_t head_sent_ = 0;
   std::unique_ptr<std::byte[]> copied_;  // a short run of a file
+  std::vector<std::byte> piece_;         // what goes through TLS at once
   std::size_t copied_max_ = 0;
   std::vector<storage::Extent> body_;
   std::size_t next_ = 0;  // the extent of body_ that is not sent yet

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/listing.h"
 
 namespace holdfast::web {
@@ -36,8 +37,8 @@ Json used_storage(const FieldSource& source) {
 }
 
 Json gated(const FieldSource& source) {
-  const std::string& gated = source.facts.repository.gated;
-  return gated.empty() ? Json(false) : Json(gated);
+  const auto gate = gate_text(source.call, source.facts.repository);
+  return gate.empty() ? Json(false) : Json(gate);
 }
 
 Json upstream_or_zero(const FieldSource& source, std::string_view key) {
@@ -51,7 +52,8 @@ Json base_models(const FieldSource& source) {
   for (const std::string& name : source.facts.base_models()) {
     Json::Object model;
     const auto id = storage::find_repo_id(storage::RepoKind::Model, name);
-    auto record = id ? source.catalog.find_repository(*id) : std::nullopt;
+    const bool shown = id && may_see(source.call, *id);
+    auto record = shown ? source.catalog.find_repository(*id) : std::nullopt;
     if (record) {
       model.set("_id", read_facts(source.catalog, *std::move(record), std::nullopt).stable_id());
     }
@@ -83,7 +85,8 @@ constexpr Field kFields[] = {
      [](const FieldSource& s) -> Json { return s.facts.last_modified(); }},
     {"createdAt", kInfo | kList,
      [](const FieldSource& s) -> Json { return to_text(s.facts.repository.created_at); }},
-    {"private", kInfo | kList, [](const FieldSource&) -> Json { return false; }},
+    {"private", kInfo | kList,
+     [](const FieldSource& s) -> Json { return is_private(s.call, s.facts.repository.id); }},
     {"gated", kInfo | kList, gated},
     {"disabled", kInfo, [](const FieldSource&) -> Json { return false; }},
     {"likes", kInfo | kList, [](const FieldSource& s) { return upstream_or_zero(s, "likes"); }},

@@ -15,6 +15,7 @@ namespace holdfast::web {
 struct FieldSource {
   const RepositoryFacts& facts;
   const storage::Catalog& catalog;
+  const Call& call;    // decides what is said of other repositories
   bool blobs = false;  // siblings with sizes and ids
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <ctime>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -45,7 +47,7 @@ constexpr std::string_view kEveryAnswer =
     "Access-Control-Allow-Origin: *\r\n"
     "Access-Control-Expose-Headers: X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,"
     "X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,Content-Length,X-Linked-Size,"
-    "X-Linked-ETag\r\n";
+    "X-Linked-ETag,RateLimit,RateLimit-Policy,Retry-After\r\n";
 
 std::string_view reason_of(int status) noexcept {
   const auto row =
@@ -76,6 +78,17 @@ void append_head(std::string& out, const Response& response, const HeadOptions& 
 std::string http_date(Time time) {
   return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+std::string_view http_date_now() {
+  thread_local std::time_t made_at = 0;
+  thread_local std::string text;
+  const std::time_t now = std::time(nullptr);
+  if (now != made_at) {
+    made_at = now;
+    text = http_date(std::chrono::system_clock::from_time_t(now));
+  }
+  return text;
 }
 
 }  // namespace holdfast::web

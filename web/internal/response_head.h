@@ -23,4 +23,7 @@ bool status_has_body(int status) noexcept;
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, section 5.6.7).
 std::string http_date(Time time);
 
+// Now, made once a second per thread.
+std::string_view http_date_now();
+
 }  // namespace holdfast::web

@@ -9,7 +9,9 @@
 #include <memory>
 
 #include "web/access_log.h"
+#include "web/guards.h"
 #include "web/handler.h"
+#include "web/tls.h"
 #include "web/server.h"
 
 namespace boost::asio {
@@ -28,6 +30,8 @@ struct SessionContext {
   boost::asio::thread_pool& pool;
   const std::atomic<bool>& draining;
   AccessLog* access_log = nullptr;  // nullptr: none
+  Guards& guards;
+  TlsContext* tls = nullptr;  // nullptr: TCP connections speak plainly
 };
 
 class Session {

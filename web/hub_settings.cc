@@ -1,0 +1,138 @@
+// A repository's settings and name (hub-protocol 3.1), the objects that it keeps, and the hub's
+// look at a card before it is committed.
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
+#include "web/front_matter.h"
+#include "web/internal/answers.h"
+#include "web/internal/gate.h"
+#include "web/internal/request_json.h"
+#include "web/internal/visibility.h"
+#include "web/internal/write_access.h"
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+struct Settings {
+  std::optional<bool> is_private;
+  std::optional<storage::Gate> gate;
+};
+
+std::optional<storage::Gate> read_gate(const Json& value) {
+  if (value.is_bool() && !value.as_bool()) return storage::Gate::Open;
+  const auto gate = storage::parse_gate(value.as_string("request body: gated"));
+  if (!gate || *gate == storage::Gate::Open) {
+    refuse(400, "", R"(gated: expected false, "auto" or "manual")");
+  }
+  return gate;
+}
+
+Settings read_settings(const Call& call, const Json& json) {
+  Settings asked{.is_private = read_visibility(call, json), .gate = std::nullopt};
+  for (const auto& [key, value] : json.as_object("request body")) {
+    if (value.is_null() || key == "private" || key == "visibility") continue;
+    if (key != "gated") refuse(400, "", "setting \"" + key + "\" is not kept here");
+    asked.gate = read_gate(value);
+  }
+  return asked;
+}
+
+struct Move {
+  storage::RepoId from, to;
+};
+
+Move read_move(const Json& json) {
+  const std::string type = text_member(json, "type", "model");
+  if (type != "model" && type != "dataset") {
+    refuse(400, "", "type: expected model or dataset, found \"" + type + "\"");
+  }
+  return {.from = storage::parse_repo_id(type + "/" + text_member(json, "fromRepo")),
+          .to = storage::parse_repo_id(type + "/" + text_member(json, "toRepo"))};
+}
+
+// Facts that a scan had still to write would be written under the old name.
+void scan_again(const Call& call, const storage::RepoId& repo) {
+  const auto commit = call.services.store.catalog().resolve(repo, "HEAD");
+  if (!commit) return;
+  const std::string name = to_text(repo), hex = to_hex(*commit);
+  call.services.store.jobs().enqueue("scan", name + "@" + hex, {{"repo", name}, {"commit", hex}});
+}
+
+std::size_t cursor_of(const Call& call) {
+  const std::string* text = call.query.find("cursor");
+  return text == nullptr ? 0 : static_cast<std::size_t>(std::strtoull(text->c_str(), nullptr, 10));
+}
+
+// Each LFS object of any revision once, as the newest revision with it has it.
+Json::Array list_lfs_objects(const storage::Catalog& catalog, const storage::RepoId& repo) {
+  std::map<GitOid, std::string> names;
+  for (const auto& ref : catalog.refs(repo)) names.emplace(ref.commit, ref.name);
+  std::unordered_set<Digest> seen;
+  Json::Array list;
+  for (const auto& revision : catalog.revisions(repo)) {
+    const auto name = names.find(revision.commit);
+    for (const auto& file : catalog.files(repo, revision.commit, "")) {
+      if (!file.lfs || !file.object || !seen.insert(*file.object).second) continue;
+      list.emplace_back(Json::Object{{"fileOid", to_hex(*file.object)},
+                                     {"oid", to_hex(*file.object)},
+                                     {"filename", file.path},
+                                     {"size", file.size_bytes},
+                                     {"pushedAt", to_text(revision.stored_at)},
+                                     {"ref", name == names.end() ? Json() : Json(name->second)}});
+    }
+  }
+  return list;
+}
+
+}  // namespace
+
+Response change_settings(const Call& call) {
+  const auto repository = find_writable_repository(call);
+  check_may_decide(call, repository.id);
+  const Settings asked =
+      read_body(call, [&](const Json& json) { return read_settings(call, json); });
+  set_visibility(call, repository.id, asked.is_private, asked.gate);
+  return json_response(Json::Object{});
+}
+
+Response move_repository(const Call& call) {
+  const Move move = read_body(call, read_move);
+  find_writable_repository(call, move.from);
+  check_may_decide(call, move.from);
+  check_may_create(call, move.to);
+  if (call.services.store.catalog().find_repository(move.to)) {
+    refuse(409, "", "A repository of this name already exists: " + move.to.full_name());
+  }
+  // Before the name is there: nobody sees for a moment what he may not.
+  copy_visibility(call, move.from, move.to);
+  call.services.store.catalog().rename(move.from, move.to);
+  scan_again(call, move.to);
+  return json_response(Json::Object{});
+}
+
+Response list_lfs_files(const Call& call) {
+  const auto repository = find_repository(call);
+  const Json::Array all = list_lfs_objects(call.services.store.catalog(), repository.id);
+  const std::size_t begin = std::min(cursor_of(call), all.size());
+  const std::size_t end = std::min(begin + page_limit(call, kListPage), all.size());
+  Response response = json_response(Json::Array(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                all.begin() + static_cast<std::ptrdiff_t>(end)));
+  if (end < all.size()) response.set("Link", next_link(call, "cursor", std::to_string(end)));
+  return response;
+}
+
+Response validate_yaml(const Call& call) {
+  const std::string content =
+      read_body(call, [](const Json& json) { return text_member(json, "content"); });
+  Json::Array errors;
+  if (const std::string problem = problem_of_front_matter(content); !problem.empty()) {
+    errors.emplace_back(Json::Object{{"message", problem}});
+  }
+  const int status = errors.empty() ? 200 : 400;
+  return json_response(Json::Object{{"errors", std::move(errors)}, {"warnings", Json::Array{}}},
+                       status);
+}
+
+}  // namespace holdfast::web

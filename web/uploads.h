@@ -1,0 +1,69 @@
+// Large files on their way in: the permission to send one, as a URL that needs no other proof, and
+// the writers that the parts of one object share.
+//
+// A URL is signed with HMAC-SHA256 (RFC 2104) under a key that lives as long as the server: after a
+// restart clients ask again. Parts may come in any order and side by side; what came of an object
+// stays staged when its last part under way ends, and the next part goes on from there, also after
+// a restart. All members are thread-safe.
+//
+// Errors: as the blob store says; Unavailable for a part that is being sent already.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "storage/base/clock.h"
+#include "storage/blob_store.h"
+#include "storage/repo_id.h"
+
+namespace holdfast::web {
+
+// What a URL permits: one object, or one part of it, into one repository.
+struct UploadGrant {
+  storage::RepoId repo;
+  Digest object;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t part_bytes = 0;  // of every part but the last; 0: the object in one piece
+  std::uint64_t part = 0;        // from 1 on; 0: the whole, or the end of all parts
+  Time expires_at;
+
+  bool operator==(const UploadGrant&) const = default;
+
+  std::uint64_t part_count() const noexcept;
+  // The bytes of the object that the URL is for.
+  storage::ByteRange range() const noexcept;
+};
+
+class Uploads {
+ public:
+  Uploads();
+  Uploads(const Uploads&) = delete;
+  Uploads& operator=(const Uploads&) = delete;
+  ~Uploads();
+
+  // "size=…&part_bytes=…&part=…&expires=…&signature=…"
+  std::string sign(const UploadGrant& grant) const;
+  // The grant of a query for this repository and object; nothing when the signature is not ours, or
+  // `now` is too late.
+  std::optional<UploadGrant> verify(std::string_view query, const storage::RepoId& repo,
+                                    const Digest& object, Time now) const;
+
+  // A part of an object that is being sent, or the end of it. Destroying it gives the writer back.
+  class Share {
+   public:
+    virtual ~Share() = default;
+    virtual storage::BlobWriter& writer() = 0;
+  };
+
+  // `blobs` is borrowed while the share lives.
+  std::unique_ptr<Share> join(storage::BlobStore& blobs, const UploadGrant& grant);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace holdfast::web
