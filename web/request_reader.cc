@@ -21,14 +21,14 @@ using boost::system::error_code;
 // The headers of a usual request fit in, so that reading one allocates nothing.
 constexpr std::size_t kArenaBytes = 4096;
 
-// A body as Beast asks for one: kept as text, or handed on.
+// A body as Beast asks for one, with Beast's names: kept as text, or handed on.
 struct Body {
-  struct value_type {
+  struct value_type {  // NOLINT(readability-identifier-naming)
     std::string text;
     RequestReader::Sink sink;
   };
 
-  class reader {
+  class reader {  // NOLINT(readability-identifier-naming)
    public:
     template <bool isRequest, class Fields>
     reader(http::header<isRequest, Fields>&, value_type& body) : body_(body) {}
