@@ -77,4 +77,22 @@ launch "$holdfast" serve --data "$data" --listen 0.0.0.0:0 --config "$work/close
 expect "with a token others may be let in" 0 '^http://0\.0\.0\.0:' echo "$url"
 stop
 
+# certificate NAME: makes NAME the certificate of the server.
+certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj "/CN=$1" \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null
+}
+certificate first
+printf '[web]\ntls_certificate = "%s"\ntls_key = "%s"\n' "$work/tls.pem" "$work/tls.key" >"$work/tls.toml"
+start "$data" --config "$work/tls.toml"
+expect "with a certificate it speaks TLS" 0 '^https://127\.0\.0\.1:' echo "$url"
+secure() { curl -fsS --cacert "$work/tls.pem" "$url/-/healthz"; }
+expect "which clients can check" 0 'ok' secure
+certificate second
+expect "a new certificate is not in use yet" 60 '' secure
+kill -HUP "$server"
+expect "but after SIGHUP" 0 '' wait_until secure
+expect "verbs do not need it" 0 'example/tiny' "$holdfast" list --data "$data"
+stop
+
 [[ $failures == 0 ]]
