@@ -48,7 +48,8 @@ int main(int argc, char** argv) try {
   if (argc > 3) options.socket_path = argv[3];
   holdfast::web::Server server(options, *store);
   server.start();
-  std::cout << (options.tls.certificate.empty() ? "http://" : "https://") << server.address() << std::endl;
+  std::cout << (options.tls.certificate.empty() ? "http://" : "https://") << server.address()
+            << std::endl;
   std::string ignored;
   while (std::getline(std::cin, ignored)) {
   }

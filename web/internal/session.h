@@ -11,8 +11,8 @@
 #include "web/access_log.h"
 #include "web/guards.h"
 #include "web/handler.h"
-#include "web/tls.h"
 #include "web/server.h"
+#include "web/tls.h"
 
 namespace boost::asio {
 class io_context;

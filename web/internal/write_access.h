@@ -11,8 +11,8 @@
 
 namespace holdfast::web {
 
-// 401 or 403 unless this request may change `repo`; 401 or 404, as one that may not be seen, when it
-// is not there.
+// 401 or 403 unless this request may change `repo`; 401 or 404, as one that may not be seen, when
+// it is not there.
 void check_may_write(const Call& call, const storage::RepoId& repo);
 
 // 401 or 403 unless this request may make `repo`, whether it is there or not.
