@@ -18,9 +18,10 @@ struct RestoreOptions {
 };
 
 // Copies the backup below `directory`, reads every object and compares its SHA-256, checks the
-// catalog against them, and only then makes it the store. The same call again goes on where a
-// killed one was. With `force` the files of the old store end in `directory`/replaced-N, which is
-// then free to be deleted.
+// catalog against them, and only then makes it the store: at once, as far as anyone can see, for
+// Store::open ends what was cut off amid that. The same call again goes on where a killed one was.
+// With `force` the files of the old store end in `directory`/replaced-N, which is then free to be
+// deleted.
 // {directory, objects, bytes, replaced, findings: [{kind, name, text}]}: `replaced` is null or
 // where the old store lies. An object without right bytes in the backup is a finding and counts as
 // damaged in the store: the next sync of its repository fetches it again. Errors: NotFound (no

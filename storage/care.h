@@ -60,13 +60,14 @@ class Care {
   // nothing; a damaged object is marked, so that readers get an error and the next sync of its
   // repository fetches it again, and a file with wrong bytes moves to quarantine/.
   // {full, objects, bytes, findings: [{kind, name, text}], extra_files, extra_bytes}: files that no
-  // row names are what a crash leaves, and no finding. With `repair` also what plan_repair() says
-  // of the findings, and `mended`: how many rows were put right on the spot.
+  // row names are what a crash or a failed write leaves, and no finding; gc takes them away. With
+  // `repair` also what plan_repair() says of the findings, and `mended`: how many rows were put
+  // right on the spot.
   virtual Json::Object fsck(const FsckOptions& options, JobContext& context) = 0;
 
   // Condemns the objects that no reference and no unexpired lease names: from then on they count as
-  // not stored. After kGcGrace they are looked at again, their rows removed and their files moved
-  // to trash/, which keeps them for kTrashPeriod more.
+  // not stored; and the files that no row names. After kGcGrace they are looked at again, their
+  // rows removed and their files moved to trash/, which keeps them for kTrashPeriod more.
   // {dry_run, kept, condemned, waiting, removed, freed: {objects, bytes} each}.
   virtual Json::Object gc(const GcOptions& options, JobContext& context) = 0;
 

@@ -14,6 +14,7 @@
 #include "storage/internal/local_catalog.h"
 #include "storage/internal/local_jobs.h"
 #include "storage/internal/local_store.h"
+#include "storage/internal/placing.h"
 #include "storage/internal/row.h"
 #include "storage/internal/store_files.h"
 
@@ -117,14 +118,19 @@ std::unique_ptr<Store> Store::open(const StoreOptions& options) {
 
 std::unique_ptr<Store> open_local_store(const StoreOptions& options, const Disk& disk) {
   const Layout layout{options.directory};
-  const bool fresh = !std::filesystem::exists(layout.format());
-  if (fresh && !options.create)
+  const auto is_there = [&] { return std::filesystem::exists(layout.format()); };
+  const bool cut_off = find_placing(layout).has_value();
+  if (!is_there() && !cut_off && !options.create)
     fail(ErrorKind::NotFound, layout.root.string() + ": expected a holdfast store, found none");
   // Before anything is touched: a newer store must stay as it is.
-  if (!fresh)
+  if (is_there())
     parse_store_format(read_file(layout.format(), kFormatFileMax), layout.format().string());
-  if (fresh) make_root(layout, disk);
+  else
+    make_root(layout, disk);
   UniqueFd lock = lock_store(layout);
+  // A restore that was killed amid its last renames is gone on with.
+  if (const auto placing = find_placing(layout)) finish_placing(layout, *placing, disk);
+  const bool fresh = !is_there();
   make_directories(layout, disk);
   return std::make_unique<LocalStore>(options, disk, std::move(lock), fresh);
 }

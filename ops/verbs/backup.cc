@@ -38,12 +38,11 @@ int run_backup(const BackupVerbOptions& options, const Invocation& invocation, O
   const auto client = open_client(invocation.config(), invocation.environment, StoreUse::Read);
   // A server has a working directory of its own.
   const std::string directory = std::filesystem::absolute(options.directory).string();
-  const Json::Object result =
-      run_job(*client,
-              {.kind = "backup",
-               .key = directory,
-               .parameters = {{"directory", directory}, {"copy", options.copy}}},
-              output, invocation.stop);
+  const Json::Object parameters{{"directory", directory}, {"copy", options.copy}};
+  // A backup that may link is not what one with --copy joins.
+  const Json::Object result = run_job(
+      *client, {.kind = "backup", .key = to_text(Json(parameters)), .parameters = parameters},
+      output, invocation.stop);
   client->finish();
   return finish(
       result,

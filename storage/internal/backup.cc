@@ -2,10 +2,13 @@
 // BACKUP file, switched last, says which copy of the catalog counts; all that this one names is
 // there.
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -14,6 +17,7 @@
 #include "storage/internal/backup_files.h"
 #include "storage/internal/local_care.h"
 #include "storage/internal/object_check.h"
+#include "storage/internal/readers.h"
 #include "storage/internal/store_files.h"
 
 namespace holdfast::storage {
@@ -22,6 +26,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kFormatFileMax = 64 << 10;
+// May lie in a directory before there is a backup in it: what a first one that was cut off leaves,
+// and what a fresh file system has.
+constexpr std::array<std::string_view, 2> kHarmless = {"BACKUP.new", "lost+found"};
 
 // Whether `inner` is `outer` or lies below it.
 bool lies_within(const fs::path& inner, const fs::path& outer) {
@@ -42,10 +49,15 @@ class Backup {
 
  private:
   void prepare();
+  void begin_first(const std::string& uuid);
   void copy_catalog();
+  void unshare_catalog(const fs::path& directory);
   void copy_objects(const Database& catalog);
   void copy_object(const Digest& digest, const BlobRow& row);
   bool place(const Digest& digest, const BlobRow& row);
+  bool is_placed(const fs::path& from, const fs::path& to, std::uint64_t size_bytes) const;
+  bool bring(const fs::path& from, const fs::path& to, const Digest& digest,
+             std::uint64_t size_bytes);
   void complete();
   void prune(const Database& catalog);
   void find_damaged(const Digest& digest, std::string text);
@@ -100,13 +112,20 @@ void Backup::prepare() {
       fail(ErrorKind::Conflict, root.string() + ": holds the backup of another store (" +
                                     format_.uuid + ", this one is " + uuid + ")");
   } else {
-    if (!fs::is_empty(root))
-      fail(ErrorKind::Conflict,
-           root.string() + ": holds other files: a backup needs a directory of its own");
-    format_ = {.uuid = uuid, .made = parts_.clock.now()};
-    write_backup_format(layout_, format_, parts_.disk);
+    begin_first(uuid);
   }
   if (parts_.disk.make_directory(layout_.objects().blobs())) parts_.disk.sync_directory(root);
+}
+
+void Backup::begin_first(const std::string& uuid) {
+  for (const auto& entry : fs::directory_iterator(layout_.root)) {
+    const std::string name = entry.path().filename().string();
+    if (std::ranges::find(kHarmless, name) == kHarmless.end())
+      fail(ErrorKind::Conflict, layout_.root.string() + ": holds other files, such as " + name +
+                                    ": a backup needs a directory of its own");
+  }
+  format_ = {.uuid = uuid, .made = parts_.clock.now()};
+  write_backup_format(layout_, format_, parts_.disk);
 }
 
 void Backup::copy_catalog() {
@@ -116,7 +135,20 @@ void Backup::copy_catalog() {
     if (name.starts_with("catalog-") && entry.path() != kept) fs::remove_all(entry.path());
   }
   ++format_.catalog;
-  parts_.database.checkpoint(layout_.catalog(format_.catalog));
+  const fs::path made = layout_.catalog(format_.catalog);
+  parts_.database.checkpoint(made);
+  if (options_.copy) unshare_catalog(made);
+}
+
+// RocksDB links what never changes; copies take the place of the links.
+void Backup::unshare_catalog(const fs::path& directory) {
+  std::vector<fs::path> links;
+  for (const auto& entry : fs::directory_iterator(directory))
+    if (entry.is_regular_file() && entry.hard_link_count() > 1) links.push_back(entry.path());
+  for (const fs::path& link : links)
+    if (!copy_file(link, link, parts_.disk, [this](std::uint64_t) { piece(0); }))
+      fail(ErrorKind::Corrupt, link.string() + ": the catalog cannot be read");
+  parts_.disk.sync_directory(directory);
 }
 
 void Backup::copy_objects(const Database& catalog) {
@@ -148,35 +180,44 @@ bool Backup::place(const Digest& digest, const BlobRow& row) {
   const auto now = find_blob_row(parts_.database, digest);
   const fs::path from = parts_.layout.blob(digest, now ? now->generation : row.generation);
   const fs::path to = layout_.objects().blob(digest, row.generation);
-  std::error_code absent;
-  if (fs::file_size(to, absent) == row.size_bytes && !absent) {
+  if (is_placed(from, to, row.size_bytes)) {
     piece(row.size_bytes);
     return true;
   }
-  if (const auto damage = check_object(blobs_, digest, Depth::Size, {})) {
-    find_damaged(digest, *damage);
-    return false;
-  }
-  if (!fs::exists(from)) {
+  auto damage = check_object(blobs_, digest, Depth::Size, {});
+  if (!damage) {
+    if (bring(from, to, digest, row.size_bytes)) return true;
+    damage = check_object(blobs_, digest, Depth::Bytes, [](std::uint64_t) {});
     // What is on its way out may lack its file, if that was damaged before.
-    if (row.state != BlobState::Condemned) find_damaged(digest, "its file is missing");
-    return false;
+    if (!damage && row.state == BlobState::Condemned) return false;
   }
+  find_damaged(digest, damage.value_or("could not be read, or had other bytes than its name says"));
+  return false;
+}
+
+bool Backup::is_placed(const fs::path& from, const fs::path& to, std::uint64_t size_bytes) const {
+  std::error_code absent;
+  if (fs::file_size(to, absent) != size_bytes || absent) return false;
+  // An earlier backup may have linked it.
+  return !options_.copy || !fs::equivalent(from, to, absent);
+}
+
+// False when there are no right bytes at `from`.
+bool Backup::bring(const fs::path& from, const fs::path& to, const Digest& digest,
+                   std::uint64_t size_bytes) {
   if (parts_.disk.make_directory(to.parent_path())) touched_.insert(to.parent_path().parent_path());
-  parts_.disk.remove(to);
+  if (!options_.copy) parts_.disk.remove(to);
   if (!options_.copy && parts_.disk.link(from, to)) {
     ++linked_;
-    piece(row.size_bytes);
-  } else if (copy_file(from, to, parts_.disk, [this](std::uint64_t bytes) { piece(bytes); }) !=
+    piece(size_bytes);
+  } else if (copy_file(
+                 from, to, parts_.disk, [this](std::uint64_t bytes) { piece(bytes); }, digest) !=
              digest) {
-    parts_.disk.remove(to);
-    find_damaged(digest, check_object(blobs_, digest, Depth::Bytes, [](std::uint64_t) {
-                         }).value_or("was read with other bytes than its name says"));
     return false;
   }
   touched_.insert(to.parent_path());
   ++new_objects_;
-  new_bytes_ += row.size_bytes;
+  new_bytes_ += size_bytes;
   return true;
 }
 
@@ -188,17 +229,19 @@ void Backup::complete() {
   write_backup_format(layout_, format_, parts_.disk);
 }
 
-// What no row of the new catalog names. A damaged object's earlier copy stays: it may be the only
-// right one.
+// What no row of the new catalog names. Where the copy that a row names is missing or may be wrong,
+// an earlier one stays: it may be the only right one.
 void Backup::prune(const Database& catalog) {
+  const auto is_wanted = [&](const FileName& name) {
+    const auto row = find_blob_row(catalog, name.digest);
+    if (!row || row->place != BlobPlace::File) return false;
+    return row->generation == name.generation || row->state == BlobState::Damaged ||
+           !fs::exists(layout_.objects().blob(name.digest, row->generation));
+  };
   for (const auto& entry : fs::recursive_directory_iterator(layout_.objects().blobs())) {
     if (!entry.is_regular_file()) continue;
-    const auto name = parse_object_name(entry.path().filename().string());
-    const auto row = name ? find_blob_row(catalog, name->digest) : std::nullopt;
-    if (row && row->place == BlobPlace::File &&
-        (row->generation == name->generation || row->state == BlobState::Damaged))
-      continue;
-    parts_.disk.remove(entry.path());
+    const auto name = parse_file_name(entry.path().filename().string());
+    if (!name || !is_wanted(*name)) parts_.disk.remove(entry.path());
   }
   fs::remove_all(layout_.catalog(format_.catalog - 1));
 }

@@ -1,7 +1,6 @@
 #include "storage/internal/backup_files.h"
 
 #include <algorithm>
-#include <charconv>
 #include <span>
 #include <vector>
 
@@ -9,6 +8,7 @@
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "storage/internal/object_check.h"
 #include "storage/internal/store_files.h"
 
 namespace holdfast::storage {
@@ -17,25 +17,40 @@ namespace {
 constexpr std::string_view kMagic = "holdfast backup\n";
 constexpr std::uint64_t kFormatFileMax = 64 << 10;
 constexpr std::size_t kCopyBytes = 1 << 20;
-constexpr std::size_t kDigestDigits = 64;
 
-bool parse_number(std::string_view text, std::uint64_t& value) noexcept {
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+// Nothing says that it is not there, or that its medium does not give it.
+std::optional<UniqueFd> open_source(const std::filesystem::path& path) {
+  try {
+    return open_file(path, O_RDONLY);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::NotFound && !is_unreadable(error)) throw;
+    return std::nullopt;
+  }
 }
 
-// Calls `use` with the file's bytes in order; returns their SHA-256.
-Digest for_pieces(
-    const std::filesystem::path& path,
+bool read_source(int fd, std::uint64_t at, std::span<std::byte> out,
+                 const std::filesystem::path& path, const Disk& disk) {
+  try {
+    disk.read(fd, at, out, path);
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Corrupt && !is_unreadable(error)) throw;
+    return false;
+  }
+}
+
+// Calls `use` with the file's bytes in order; returns their SHA-256, nothing when it ends early or
+// its medium does not give it all.
+std::optional<Digest> for_pieces(
+    int fd, const std::filesystem::path& path, const Disk& disk,
     const std::function<void(std::uint64_t at, std::span<const std::byte> piece)>& use) {
-  const UniqueFd file = open_file(path, O_RDONLY);
   Sha256 hasher;
   std::vector<std::byte> buffer(kCopyBytes);
-  const std::uint64_t size = file_size(file.get(), path);
+  const std::uint64_t size = file_size(fd, path);
   for (std::uint64_t at = 0; at < size;) {
     const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), size - at));
     const std::span<std::byte> piece(buffer.data(), length);
-    read_at(file.get(), at, piece, path);
+    if (!read_source(fd, at, piece, path, disk)) return std::nullopt;
     hasher.update(piece);
     use(at, piece);
     at += length;
@@ -55,10 +70,9 @@ std::string to_text(const BackupFormat& format) {
 
 BackupFormat parse_backup_format(std::string_view text, std::string_view name) {
   BackupFormat format;
-  const auto number = [text](std::string_view key, std::uint64_t& value) {
-    return parse_number(format_field(text, key), value);
-  };
-  const bool versioned = text.starts_with(kMagic) && number("version", format.version);
+  const auto version = format_number(text, "version");
+  const bool versioned = text.starts_with(kMagic) && version;
+  format.version = version.value_or(0);
   if (versioned && format.version > kBackupVersion)
     fail(ErrorKind::Unsupported, std::string(name) + ": backup version " +
                                      std::to_string(format.version) + " is newer than version " +
@@ -66,9 +80,13 @@ BackupFormat parse_backup_format(std::string_view text, std::string_view name) {
                                      ", the newest that this holdfast knows: use a newer holdfast");
   const auto made = parse_time(format_field(text, "made"));
   format.uuid = format_field(text, "uuid");
-  if (!versioned || !number("catalog", format.catalog) || !number("objects", format.objects) ||
-      !number("bytes", format.bytes) || !made || format.uuid.empty())
+  const auto catalog = format_number(text, "catalog"), objects = format_number(text, "objects"),
+             bytes = format_number(text, "bytes");
+  if (!versioned || !catalog || !objects || !bytes || !made || format.uuid.empty())
     fail(ErrorKind::Corrupt, std::string(name) + ": expected the BACKUP file of a holdfast backup");
+  format.catalog = *catalog;
+  format.objects = *objects;
+  format.bytes = *bytes;
   format.made = *made;
   return format;
 }
@@ -82,36 +100,41 @@ void write_backup_format(const BackupLayout& layout, const BackupFormat& format,
   write_format_file(layout.format(), to_text(format), disk);
 }
 
-Digest copy_file(const std::filesystem::path& from, const std::filesystem::path& to,
-                 const Disk& disk, const std::function<void(std::uint64_t bytes)>& copied) {
+std::optional<Digest> copy_file(const std::filesystem::path& from, const std::filesystem::path& to,
+                                const Disk& disk, const Piece& copied,
+                                const std::optional<Digest>& expected) {
+  const auto source = open_source(from);
+  if (!source) return std::nullopt;
   auto temporary = to;
   temporary += ".new";
   disk.remove(temporary);
-  const UniqueFd target = disk.create(temporary, 0444);
-  const Digest digest = for_pieces(from, [&](std::uint64_t at, std::span<const std::byte> piece) {
-    disk.write(target.get(), at, piece, temporary);
-    if (copied) copied(piece.size());
-  });
-  disk.sync_data(target.get(), temporary);
-  if (!disk.rename(temporary, to)) fail(ErrorKind::NotFound, temporary.string() + ": no such file");
-  return digest;
+  try {
+    const UniqueFd target = disk.create(temporary, 0444);
+    const auto digest = for_pieces(source->get(), from, disk,
+                                   [&](std::uint64_t at, std::span<const std::byte> piece) {
+                                     disk.write(target.get(), at, piece, temporary);
+                                     copied(piece.size());
+                                   });
+    if (!digest || (expected && digest != expected)) {
+      disk.discard(temporary);
+      return digest;
+    }
+    disk.sync_data(target.get(), temporary);
+    if (!disk.rename(temporary, to))
+      fail(ErrorKind::NotFound, temporary.string() + ": no such file");
+    return digest;
+  } catch (const Error&) {
+    disk.discard(temporary);
+    throw;
+  }
 }
 
-Digest hash_file(const std::filesystem::path& path,
-                 const std::function<void(std::uint64_t bytes)>& read) {
-  return for_pieces(path, [&](std::uint64_t, std::span<const std::byte> piece) {
-    if (read) read(piece.size());
-  });
-}
-
-std::optional<ObjectName> parse_object_name(std::string_view name) noexcept {
-  if (name.size() < kDigestDigits + 2 || name[kDigestDigits] != '.') return std::nullopt;
-  const auto digest = parse_digest(name.substr(0, kDigestDigits));
-  ObjectName object;
-  if (!digest || !parse_number(name.substr(kDigestDigits + 1), object.generation))
-    return std::nullopt;
-  object.digest = *digest;
-  return object;
+std::optional<Digest> hash_file(const std::filesystem::path& path, const Disk& disk,
+                                const Piece& read) {
+  const auto source = open_source(path);
+  if (!source) return std::nullopt;
+  return for_pieces(source->get(), path, disk,
+                    [&](std::uint64_t, std::span<const std::byte> piece) { read(piece.size()); });
 }
 
 }  // namespace holdfast::storage

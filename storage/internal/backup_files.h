@@ -48,22 +48,19 @@ struct BackupLayout {
 std::optional<BackupFormat> find_backup(const BackupLayout& layout);
 void write_backup_format(const BackupLayout& layout, const BackupFormat& format, const Disk& disk);
 
-// Copies a file, synced, under its last name only once it is complete; the directory is the
-// caller's to sync. Returns the SHA-256 of what was copied. `copied` is called with the bytes of
-// each piece and may throw.
-Digest copy_file(const std::filesystem::path& from, const std::filesystem::path& to,
-                 const Disk& disk, const std::function<void(std::uint64_t bytes)>& copied);
+// Called with the bytes of each piece that was read; may throw.
+using Piece = std::function<void(std::uint64_t bytes)>;
 
-// The SHA-256 of a file; `read` as `copied` above.
-Digest hash_file(const std::filesystem::path& path,
-                 const std::function<void(std::uint64_t bytes)>& read);
+// Copies a file, synced, under its last name only once it is complete and has the SHA-256
+// `expected`, where that is given; whatever happens, nothing else is left behind. A file that has
+// the name already is replaced. The directory is the caller's to sync. Returns the SHA-256 of what
+// was read; nothing where the source is not there, ends early, or its medium does not give it.
+std::optional<Digest> copy_file(const std::filesystem::path& from, const std::filesystem::path& to,
+                                const Disk& disk, const Piece& copied,
+                                const std::optional<Digest>& expected = std::nullopt);
 
-// The digest and generation that the name of an object's file says; nothing for other names.
-struct ObjectName {
-  Digest digest;
-  std::uint64_t generation = 0;
-};
-
-std::optional<ObjectName> parse_object_name(std::string_view name) noexcept;
+// The SHA-256 of a file; nothing where it cannot be had, as above.
+std::optional<Digest> hash_file(const std::filesystem::path& path, const Disk& disk,
+                                const Piece& read);
 
 }  // namespace holdfast::storage

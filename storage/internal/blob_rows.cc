@@ -1,5 +1,6 @@
 #include "storage/internal/blob_rows.h"
 
+#include "storage/base/error.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/row.h"
 
@@ -32,6 +33,20 @@ void put_blob_row(Batch& batch, const Digest& digest, const BlobRow& blob) {
   row.byte(static_cast<std::uint8_t>(blob.codec));
   row.number(blob.size_bytes).number(blob.generation).time(blob.verified_at);
   batch.put(Family::Blob, keys::object(digest), row.take());
+}
+
+std::optional<std::string> find_small_damage(const Database& database, const Digest& digest,
+                                             std::uint64_t size_bytes,
+                                             rocksdb::PinnableSlice& bytes) {
+  try {
+    if (!database.get(Family::Small, keys::object(digest), bytes))
+      return "its bytes are missing from the catalog";
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Corrupt) throw;
+    return error.what();
+  }
+  if (bytes.size() != size_bytes) return "found " + std::to_string(bytes.size()) + " bytes";
+  return std::nullopt;
 }
 
 void erase_object(Batch& batch, const Digest& digest, BlobPlace place) {

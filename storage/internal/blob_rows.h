@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "storage/base/clock.h"
 #include "storage/base/digest.h"
@@ -26,6 +27,11 @@ struct BlobRow {
 
 std::optional<BlobRow> find_blob_row(const Database& database, const Digest& digest);
 void put_blob_row(Batch& batch, const Digest& digest, const BlobRow& row);
+// What is wrong with the bytes of a small object, which go to `bytes`; nothing when they are there,
+// whole, and RocksDB finds its own checksum of them right.
+std::optional<std::string> find_small_damage(const Database& database, const Digest& digest,
+                                             std::uint64_t size_bytes,
+                                             rocksdb::PinnableSlice& bytes);
 // The row, and the bytes of a small object.
 void erase_object(Batch& batch, const Digest& digest, BlobPlace place);
 

@@ -32,6 +32,7 @@ constexpr std::uint64_t kBlobFileBytes = 64ULL << 20;
 constexpr std::uint64_t kSmallValueInline = 4ULL << 10;  // larger small objects go to blob files
 constexpr std::uint64_t kWalBytesMax = 64ULL << 20;      // read back at open
 constexpr std::uint64_t kLogBytesLeft = 4ULL << 20;      // by a close
+constexpr std::uint64_t kRoomToGoOn = 8ULL << 20;
 constexpr int kBloomBitsPerKey = 10;
 constexpr std::uint64_t kUnknownLog = UINT64_MAX;
 
@@ -217,7 +218,7 @@ void Database::apply(Batch& batch, bool synced) {
   const std::unique_lock alone(writing_);
   const bool other_was_faster = new_logs != new_logs_;
   if (!other_was_faster && !status.ok()) give_up_log(status);
-  if (failed_log_ != 0 && !start_new_log()) check(failure_, path_);
+  if (failed_log_ != 0 && !start_new_log()) fail_stuck();
   status = db_->Write(options, &batch.batch_);
   if (!status.ok()) give_up_log(status);
   check(status, path_);
@@ -231,18 +232,38 @@ void Database::give_up_log(const Status& status) {
 // A log that failed must never be written to again: Debian's library has assertions, and one of
 // them then aborts the process. False when there is no other log yet.
 bool Database::start_new_log() {
-  if (!db_->Resume().ok()) return false;
+  if (stuck_ || (failure_.IsNoSpace() && !has_room())) return false;
+  if (const Status resumed = db_->Resume(); !resumed.ok()) {
+    stuck_ = resumed.severity() >= Status::Severity::kFatalError;
+    return false;
+  }
   if (log_number() == failed_log_) {
-    // A flush of nothing starts no log: so there is something, in the family that nobody reads.
+    // A flush of nothing starts no log: so there is something, in the family that nobody reads. It
+    // works unless the log itself failed; Resume() starts another one then, but only where rows
+    // were written since the last flush.
     rocksdb::WriteOptions unlogged;
     unlogged.disableWAL = true;
-    if (!db_->Put(unlogged, "log", "").ok() || !db_->Flush(rocksdb::FlushOptions()).ok())
-      return false;
+    stuck_ = !db_->Put(unlogged, "log", "").ok() || !db_->Flush(rocksdb::FlushOptions()).ok();
+    if (stuck_) return false;
   }
   if (log_number() == failed_log_) return false;
   failed_log_ = 0;
   ++new_logs_;
   return true;
+}
+
+// RocksDB 7.8 first writes out what the failed write left in the old log's buffer. Where the disk
+// is still full for that, nothing but a restart helps; so it is not asked before there is room
+// again.
+bool Database::has_room() const {
+  std::uint64_t free = 0;
+  return !db_->GetEnv()->GetFreeSpace(path_.string(), &free).ok() || free >= kRoomToGoOn;
+}
+
+void Database::fail_stuck() const {
+  std::string text = path_.string() + ": catalog: " + failure_.ToString();
+  if (stuck_) text += "; it takes no more writes until holdfast is started again";
+  fail(kind_of(failure_), text);
 }
 
 // Of the log that is written to now.

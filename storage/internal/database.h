@@ -106,6 +106,8 @@ class Database {
   void apply(Batch& batch, bool synced);
   void give_up_log(const rocksdb::Status& status);
   bool start_new_log();
+  bool has_room() const;
+  [[noreturn]] void fail_stuck() const;
   std::uint64_t log_number() const;
 
   std::filesystem::path path_;
@@ -116,6 +118,7 @@ class Database {
   // Changed by who holds `writing_` alone.
   std::uint64_t failed_log_ = 0;  // must not be written to; 0 = none
   rocksdb::Status failure_;       // what became of it
+  bool stuck_ = false;            // RocksDB takes no more writes in this process
   std::uint64_t new_logs_ = 0;    // started for failed ones
 };
 

@@ -44,6 +44,11 @@ void Disk::write(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
   holdfast::write_at(fd, offset, bytes, path);
 }
 
+void Disk::read(int fd, std::uint64_t offset, std::span<std::byte> out,
+                const std::filesystem::path& path) const {
+  read_at(fd, offset, out, path);
+}
+
 bool Disk::rename(const std::filesystem::path& from, const std::filesystem::path& to) const {
   if (::rename(from.c_str(), to.c_str()) == 0) return true;
   if (errno != ENOENT) fail_errno("rename", from.string(), errno);
@@ -53,7 +58,7 @@ bool Disk::rename(const std::filesystem::path& from, const std::filesystem::path
 bool Disk::link(const std::filesystem::path& from, const std::filesystem::path& to) const {
   if (::link(from.c_str(), to.c_str()) == 0) return true;
   // Another file system, or one without links, or one that has enough of this file.
-  if (errno != EXDEV && errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK)
+  if (errno != ENOENT && errno != EXDEV && errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK)
     fail_errno("link", to.string(), errno);
   return false;
 }

@@ -34,10 +34,14 @@ class Disk {
   // As holdfast::write_at.
   virtual void write(int fd, std::uint64_t offset, std::span<const std::byte> bytes,
                      const std::filesystem::path& path) const;
+  // As holdfast::read_at, for files that are copied or read back whole; readers do not come here.
+  virtual void read(int fd, std::uint64_t offset, std::span<std::byte> out,
+                    const std::filesystem::path& path) const;
   // False when there is no `from`.
   [[nodiscard]] virtual bool rename(const std::filesystem::path& from,
                                     const std::filesystem::path& to) const;
-  // A second name for the same file. False when `to` lies where it cannot have one.
+  // A second name for the same file. False when there is no `from`, or `to` lies where it cannot
+  // have one.
   [[nodiscard]] virtual bool link(const std::filesystem::path& from,
                                   const std::filesystem::path& to) const;
   // Fine when it is gone already.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -51,7 +52,9 @@ class Fsck {
   void check_heads();
   void check_repository(const RepositoryRecord& repository);
   void find_extra_files();
+  bool is_used(std::string_view reference) const;
   void mend_reference(std::string_view file_key, const Digest& object);
+  void mend_unused(const std::string& reference);
   void settle_trust();
   void add_repairs(Json::Object& result) const;
 
@@ -74,7 +77,8 @@ class Fsck {
   // For a repair.
   std::vector<Digest> broken_objects_;
   std::vector<std::pair<RepoId, GitOid>> broken_revisions_;
-  std::uint64_t unkept_ = 0, mended_ = 0;  // files without the row that keeps their object
+  std::uint64_t unkept_ = 0, kept_again_ = 0;  // files without the row that keeps their object
+  std::uint64_t mended_ = 0;                   // rows
 };
 
 void Fsck::count() {
@@ -112,16 +116,29 @@ void Fsck::check_references() {
     check_stop();
     const Digest object = object_of_key(key);
     const auto row = find_blob_row(database_, object);
-    if (row && row->state != BlobState::Condemned) return true;
-    const Reference reference = parse_reference(key);
+    const bool missing = !row || row->state == BlobState::Condemned, used = is_used(key);
+    if (!missing && used) return true;
     // Rows that a `remove` took away after this scan began are no finding.
     if (!database_.contains(Family::Ref, key)) return true;
-    find("missing_object", to_hex(object),
-         reference.repo + "@" + reference.commit + ": " + reference.path + ": names it");
-    if (broken_objects_.empty() || broken_objects_.back() != object)
-      broken_objects_.push_back(object);
+    const Reference reference = parse_reference(key);
+    const std::string file = reference.repo + "@" + reference.commit + ": " + reference.path;
+    if (used) {
+      find("missing_object", to_hex(object), file + ": names it");
+      if (broken_objects_.empty() || broken_objects_.back() != object)
+        broken_objects_.push_back(object);
+    } else if (!is_used(key)) {  // and not published meanwhile
+      find("unused_reference", to_hex(object), file + ": no such file, and yet it is kept for it");
+      if (options_.repair) mend_unused(std::string(key));
+    }
     return true;
   });
+}
+
+// Whether the file of a reference row is there and has that object.
+bool Fsck::is_used(std::string_view reference) const {
+  const Digest object = object_of_key(reference);
+  const auto row = database_.get(Family::Tree, reference.substr(object.bytes.size()));
+  return row && decode_file("", *row).object == object;
 }
 
 // A file without its reference row would be lost to the next gc.
@@ -143,7 +160,8 @@ void Fsck::check_files_of_revisions() {
   });
 }
 
-// Under the gate, so that no gc comes between the look and the row.
+// Under the gate, so that neither gc nor a publication nor a removal comes between the look and the
+// row.
 void Fsck::mend_reference(std::string_view file_key, const Digest& object) {
   const std::unique_lock gate(blobs_.parts().gate);
   const auto row = database_.get(Family::Tree, file_key);
@@ -151,13 +169,23 @@ void Fsck::mend_reference(std::string_view file_key, const Digest& object) {
   Batch batch(database_);
   batch.put(Family::Ref, keys::object(object) + std::string(file_key), "");
   database_.write(batch);
+  ++kept_again_;
+  ++mended_;
+}
+
+void Fsck::mend_unused(const std::string& reference) {
+  const std::unique_lock gate(blobs_.parts().gate);
+  if (is_used(reference)) return;  // published meanwhile
+  Batch batch(database_);
+  batch.erase(Family::Ref, reference);
+  database_.write(batch);
   ++mended_;
 }
 
 void Fsck::settle_trust() {
-  if (unkept_ == mended_) return trust_again(database_);
+  if (unkept_ == kept_again_) return trust_again(database_);
   distrust(database_,
-           "fsck found " + std::to_string(unkept_ - mended_) +
+           "fsck found " + std::to_string(unkept_ - kept_again_) +
                " files without the row that keeps their object (fsck --repair writes it)");
 }
 
@@ -183,18 +211,21 @@ void Fsck::check_heads() {
 
 void Fsck::check_repository(const RepositoryRecord& repository) {
   const std::string name = to_text(repository.id);
+  std::set<GitOid> broken;
   for (const Ref& ref : catalog_.refs(repository.id)) {
     if (catalog_.find_revision(repository.id, ref.commit)) continue;
     find("missing_revision", name, ref.name + ": names commit " + to_hex(ref.commit));
+    broken.insert(ref.commit);
   }
   for (const RevisionRecord& revision : catalog_.revisions(repository.id)) {
     for (const GitOid& oid : {revision.git_commit, revision.tree}) {
       if (catalog_.find_git_object(oid)) continue;
       find("missing_git_object", name + "@" + to_hex(revision.commit),
            "git object " + to_hex(oid) + " is not there");
-      broken_revisions_.emplace_back(repository.id, revision.commit);
+      broken.insert(revision.commit);
     }
   }
+  for (const GitOid& commit : broken) broken_revisions_.emplace_back(repository.id, commit);
 }
 
 void Fsck::find_extra_files() {
@@ -202,9 +233,8 @@ void Fsck::find_extra_files() {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(layout.blobs())) {
     check_stop();
     if (!entry.is_regular_file()) continue;
-    const std::string name = entry.path().filename().string();
-    const auto digest = parse_digest(std::string_view(name).substr(0, 64));
-    if (digest && blobs_.is_named(*digest, name)) continue;
+    const auto name = parse_file_name(entry.path().filename().string());
+    if (name && blobs_.is_named(*name)) continue;
     std::error_code gone;
     const std::uint64_t size = entry.file_size(gone);
     if (gone) continue;  // moved meanwhile

@@ -1,6 +1,7 @@
 // Garbage collection: condemn, wait, look again, remove, wait, unlink. Rows of the `gc` family say
 // how far each object is, so that a crash anywhere is gone on from.
 #include <algorithm>
+#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -16,6 +17,8 @@
 
 namespace holdfast::storage {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::size_t kChunkObjects = 256;  // condemned in one batch, while commits wait
 
@@ -81,9 +84,14 @@ class Collector {
     refuse_without_trust();
     context_.report({.phase = "looking"});
     const std::vector<Digest> candidates = look();
-    if (!options_.dry_run) {
+    const std::vector<Outgoing> extra = find_extra_files();
+    check_share();
+    if (options_.dry_run) {
+      condemned_ = going_;
+    } else {
       context_.report({.phase = "removing"});
       for_chunks(candidates, [this](std::span<const Digest> chunk) { condemn(chunk); });
+      for_chunks(extra, [this](std::span<const Outgoing> chunk) { condemn_files(chunk); });
     }
     advance();
     return {{"dry_run", options_.dry_run},       {"kept", kept_.to_json()},
@@ -101,8 +109,10 @@ class Collector {
   bool is_referenced(const Digest& digest) const;
   bool is_leased(const Digest& digest) const;
   std::vector<Digest> find_candidates();
-  void check_share(const Tally& candidates) const;
+  std::vector<Outgoing> find_extra_files();
+  void check_share() const;
   void condemn(std::span<const Digest> candidates);
+  void condemn_files(std::span<const Outgoing> files);
   void advance();
   void remove_rows(std::span<const Outgoing> condemned, std::vector<Outgoing>& trashed);
   std::optional<Outgoing> settle(Batch& batch, const Outgoing& outgoing);
@@ -122,7 +132,7 @@ class Collector {
     if (context_.stop().stop_requested()) fail(ErrorKind::Cancelled, "stopped");
   }
 
-  std::filesystem::path trash_path(const Outgoing& outgoing) const {
+  fs::path trash_path(const Outgoing& outgoing) const {
     return parts_.layout.trash() / Layout::blob_name(outgoing.digest, outgoing.generation);
   }
 
@@ -133,6 +143,7 @@ class Collector {
   std::chrono::hours grace_, trash_period_;
   std::optional<Leases::Watch> watch_;  // what leases name since `leased_` was read
   Objects leased_;
+  Tally going_;  // at the first look
   Tally kept_, condemned_, waiting_, removed_, freed_;
 };
 
@@ -191,7 +202,6 @@ bool Collector::is_leased(const Digest& digest) const {
 // Commits go on meanwhile: what is found here is only a first guess.
 std::vector<Digest> Collector::find_candidates() {
   std::vector<Digest> candidates;
-  Tally tally;
   for_each_object(parts_.database, [&](const Digest& digest) {
     check_stop();
     const auto row = find_blob_row(parts_.database, digest);
@@ -201,19 +211,17 @@ std::vector<Digest> Collector::find_candidates() {
       return;
     }
     candidates.push_back(digest);
-    tally.add(row->size_bytes);
+    going_.add(row->size_bytes);
   });
-  check_share(tally);
-  if (options_.dry_run) condemned_ = tally;
   return candidates;
 }
 
-void Collector::check_share(const Tally& candidates) const {
-  const std::uint64_t all = candidates.objects + kept_.objects;
+// A catalog that was lost, or set back by hand, looks like this too.
+void Collector::check_share() const {
+  const std::uint64_t all = going_.objects + kept_.objects;
   if (options_.force || options_.dry_run || all < kGcObjectsMin) return;
-  if (candidates.objects * 100 <= all * kGcPercentMax) return;
-  fail(ErrorKind::Conflict, "gc: " + std::to_string(candidates.objects) + " of " +
-                                std::to_string(all) +
+  if (going_.objects * 100 <= all * kGcPercentMax) return;
+  fail(ErrorKind::Conflict, "gc: " + std::to_string(going_.objects) + " of " + std::to_string(all) +
                                 " objects would go; look with --dry-run, then use --force");
 }
 
@@ -247,6 +255,36 @@ void Collector::condemn(std::span<const Digest> candidates) {
   }
   parts_.database.write(batch);
   ++parts_.generation;
+}
+
+// Files of blobs/ that no row names: a commit whose rows could not be written leaves one.
+std::vector<Outgoing> Collector::find_extra_files() {
+  std::vector<Outgoing> extra;
+  for (const auto& entry : fs::recursive_directory_iterator(parts_.layout.blobs())) {
+    check_stop();
+    if (!entry.is_regular_file()) continue;
+    const auto name = parse_file_name(entry.path().filename().string());
+    if (!name || blobs_.is_named(*name)) continue;
+    std::error_code gone;
+    const std::uint64_t size = entry.file_size(gone);
+    if (gone) continue;  // moved meanwhile
+    extra.push_back({.digest = name->digest, .generation = name->generation, .size_bytes = size});
+    going_.add(size);
+  }
+  return extra;
+}
+
+// They leave like a condemned object: after the grace, unless somebody counts on them by then.
+void Collector::condemn_files(std::span<const Outgoing> files) {
+  const std::unique_lock gate(parts_.gate);
+  Batch batch(parts_.database);
+  for (Outgoing file : files) {
+    if (blobs_.has_row({.digest = file.digest, .generation = file.generation})) continue;
+    condemned_.add(file.size_bytes);
+    file.since = parts_.clock.now();
+    put_outgoing(batch, file);
+  }
+  parts_.database.write(batch);
 }
 
 void Collector::advance() {

@@ -26,6 +26,16 @@ struct Layout {
 
   std::filesystem::path trash() const { return root / "trash"; }
 
+  // Where a restore builds, its marker while it moves what it built into place, and where the store
+  // before goes.
+  std::filesystem::path restoring() const { return root / "restoring"; }
+
+  std::filesystem::path restore_marker() const { return root / "RESTORE"; }
+
+  std::filesystem::path replaced(std::uint64_t number) const {
+    return root / ("replaced-" + std::to_string(number));
+  }
+
   std::filesystem::path staged(std::uint64_t id) const { return staging() / std::to_string(id); }
 
   static std::string blob_name(const Digest& digest, std::uint64_t generation) {

@@ -61,10 +61,8 @@ std::unique_ptr<BlobReader> LocalBlobStore::open_object(const Digest& digest, Fi
     fail(ErrorKind::Corrupt, name_of(digest) + ": known to be damaged");
   if (row->place == BlobPlace::File) return open_file(digest, *row, files);
   rocksdb::PinnableSlice bytes;
-  if (!parts_.database.get(Family::Small, keys::object(digest), bytes))
-    fail_damaged(digest, *row, "its bytes are missing from the catalog");
-  if (bytes.size() != row->size_bytes)
-    fail_damaged(digest, *row, "found " + std::to_string(bytes.size()) + " bytes");
+  if (const auto damage = find_small_damage(parts_.database, digest, row->size_bytes, bytes))
+    fail_damaged(digest, *row, *damage);
   return make_memory_reader(std::move(bytes));
 }
 
@@ -124,19 +122,15 @@ void LocalBlobStore::quarantine(const Digest& digest, const BlobRow& row,
 }
 
 // The claim waits for a commit that has renamed its file and not yet written its row.
-bool LocalBlobStore::is_named(const Digest& digest, std::string_view name) const {
-  [[maybe_unused]] const auto claim = committing_.claim(digest);
-  const auto row = find_blob_row(parts_.database, digest);
-  if (row && row->place == BlobPlace::File && Layout::blob_name(digest, row->generation) == name)
-    return true;
-  bool outgoing = false;
-  const auto visit = [&](std::string_view key, std::string_view) {
-    const std::uint64_t generation = keys::parse_big_endian(key.substr(digest.bytes.size()));
-    outgoing = Layout::blob_name(digest, generation) == name;
-    return !outgoing;
-  };
-  parts_.database.scan(Family::Gc, keys::object(digest), visit);
-  return outgoing;
+bool LocalBlobStore::is_named(const FileName& name) const {
+  [[maybe_unused]] const auto claim = committing_.claim(name.digest);
+  return has_row(name);
+}
+
+bool LocalBlobStore::has_row(const FileName& name) const {
+  const auto row = find_blob_row(parts_.database, name.digest);
+  if (row && row->place == BlobPlace::File && row->generation == name.generation) return true;
+  return parts_.database.contains(Family::Gc, keys::condemned(name.digest, name.generation));
 }
 
 std::unique_ptr<BlobWriter> LocalBlobStore::create(const WriteIntent& intent) {
@@ -215,17 +209,20 @@ void LocalBlobStore::put_small_rows(Batch& batch, const Digest& digest,
       {.place = BlobPlace::Small, .size_bytes = bytes.size(), .verified_at = parts_.clock.now()});
 }
 
-// Looks at the bytes' place and not only at the row, so that a lost file heals when its object
-// comes in again.
+// Looks at the bytes' place and not only at the row, so that a lost file, or bytes that the catalog
+// cannot read, heal when their object comes in again.
 bool LocalBlobStore::is_stored(const Digest& digest) const {
   const auto row = find_blob_row(parts_.database, digest);
   if (!row || row->state != BlobState::Healthy) return false;
-  if (row->place == BlobPlace::Small)
-    return parts_.database.contains(Family::Small, keys::object(digest));
+  if (row->place == BlobPlace::Small) {
+    rocksdb::PinnableSlice bytes;
+    return !find_small_damage(parts_.database, digest, row->size_bytes, bytes);
+  }
   return size_of(parts_.layout.blob(digest, row->generation)) == row->size_bytes;
 }
 
 void LocalBlobStore::save_lease(const Lease& lease) {
+  const std::shared_lock gate(parts_.gate);
   Batch batch(parts_.database);
   parts_.leases.put(batch, lease);
   parts_.database.write(batch);
@@ -233,12 +230,15 @@ void LocalBlobStore::save_lease(const Lease& lease) {
 
 void LocalBlobStore::drop_lease(const Lease& lease) noexcept {
   try {
-    Batch batch(parts_.database);
-    if (lease.object)
-      parts_.leases.put(batch, {.key = lease.key, .object = lease.object});
-    else
-      parts_.leases.drop(batch, lease.key);
-    parts_.database.write(batch);
+    {
+      const std::shared_lock gate(parts_.gate);
+      Batch batch(parts_.database);
+      if (lease.object)
+        parts_.leases.put(batch, {.key = lease.key, .object = lease.object});
+      else
+        parts_.leases.drop(batch, lease.key);
+      parts_.database.write(batch);
+    }
     if (lease.staged) parts_.disk.discard(parts_.layout.staged(lease.staged->id));
   } catch (const Error&) {
     // The row stays and expires; the next open removes the file with it.

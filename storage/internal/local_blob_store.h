@@ -67,8 +67,10 @@ class LocalBlobStore final : public BlobStore {
   // Closes the file of an object that goes away, as far as it is only kept for later readers.
   void forget(const FileName& name) const { open_files_.forget(name); }
 
-  // True when a row counts on the file `name` of blobs/, gc's rows included.
-  bool is_named(const Digest& digest, std::string_view name) const;
+  // True when a row counts on this file of blobs/, gc's rows included. Waits for who is committing
+  // the object; the second form is for who holds the gate alone, where nobody is.
+  bool is_named(const FileName& name) const;
+  bool has_row(const FileName& name) const;
 
   void save_lease(const Lease& lease);
   void drop_lease(const Lease& lease) noexcept;

@@ -3,8 +3,6 @@
 #include <cerrno>
 #include <span>
 
-#include "storage/base/error.h"
-
 namespace holdfast::storage {
 namespace {
 
@@ -22,11 +20,6 @@ void check_bytes(const LocalBlobStore& blobs, const Digest& digest, const BlobRo
   if (found != digest) blobs.quarantine(digest, row, "bytes with SHA-256 " + to_hex(found));
 }
 
-// The medium itself, not a lack of descriptors or rights that says nothing about the object.
-bool is_unreadable(const Error& error) noexcept {
-  return error.error_number() == EIO || error.error_number() == EUCLEAN;
-}
-
 // What the disk cannot read is damaged like what it reads wrong: the next sync fetches it again.
 void give_up(const LocalBlobStore& blobs, const Digest& digest, const BlobRow& row,
              const std::string& finding) {
@@ -38,6 +31,10 @@ void give_up(const LocalBlobStore& blobs, const Digest& digest, const BlobRow& r
 }
 
 }  // namespace
+
+bool is_unreadable(const Error& error) noexcept {
+  return error.error_number() == EIO || error.error_number() == EUCLEAN;
+}
 
 std::optional<std::string> check_object(const LocalBlobStore& blobs, const Digest& digest,
                                         Depth depth, const Read& read) {

@@ -8,12 +8,17 @@
 #include <string_view>
 
 #include "storage/base/digest.h"
+#include "storage/base/error.h"
 #include "storage/base/json.h"
 #include "storage/internal/local_blob_store.h"
 
 namespace holdfast::storage {
 
 enum class Depth { Size, Bytes };
+
+// Whether a read failed because of the medium itself, and not for lack of descriptors or rights,
+// which says nothing about the object.
+bool is_unreadable(const Error& error) noexcept;
 
 // What is wrong with the object, after readers were kept from it: damaged rows are marked, files
 // with wrong or unreadable bytes moved to quarantine/. Nothing when all is well, or when the object

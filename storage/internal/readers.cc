@@ -1,6 +1,7 @@
 #include "storage/internal/readers.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -63,6 +64,18 @@ class MemoryReader final : public BlobReader {
 };
 
 }  // namespace
+
+std::optional<FileName> parse_file_name(std::string_view name) noexcept {
+  constexpr std::size_t kDigits = 2 * sizeof(Digest::bytes);
+  if (name.size() < kDigits + 2 || name[kDigits] != '.') return std::nullopt;
+  const auto digest = parse_digest(name.substr(0, kDigits));
+  FileName file;
+  const char* const end = name.data() + name.size();
+  const auto parsed = std::from_chars(name.data() + kDigits + 1, end, file.generation);
+  if (!digest || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  file.digest = *digest;
+  return file;
+}
 
 std::shared_ptr<const OpenFile> OpenFiles::find(const FileName& name) {
   auto recent = recent_.lock();

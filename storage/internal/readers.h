@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <list>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <unordered_map>
 
 #include <rocksdb/slice.h>
@@ -22,6 +24,9 @@ struct FileName {
 
   bool operator==(const FileName&) const = default;
 };
+
+// The file that this name in blobs/ stands for; nothing for other names.
+std::optional<FileName> parse_file_name(std::string_view name) noexcept;
 
 // Shared by the cache and by the readers that are still at work when the cache lets go of it.
 struct OpenFile {

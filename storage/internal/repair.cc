@@ -13,8 +13,9 @@
 namespace holdfast::storage {
 namespace {
 
-// Holders of one object that are looked at: one that has an upstream is enough.
-constexpr std::size_t kHoldersMax = 1000;
+// Among so many holders of one object, one that is fetched anyway is looked for before another that
+// could be.
+constexpr std::size_t kHoldersPreferred = 1000;
 
 Json::Array to_array(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
 
@@ -23,11 +24,7 @@ class Planner {
   Planner(const Database& database, const Catalog& catalog)
       : database_(database), catalog_(catalog) {}
 
-  void add_revision(const RepoId& repo, const GitOid& commit) {
-    if (choose(repo, commit) == nullptr)
-      give_up(to_text(repo) + "@" + to_hex(commit), "it has no upstream");
-  }
-
+  void add_revision(const RepoId& repo, const GitOid& commit);
   void add_object(const Digest& object);
 
   Json::Object take() {
@@ -49,6 +46,8 @@ class Planner {
     return std::string(repo) + "@" + std::string(commit);
   }
 
+  Fetch* find_fetch(const std::string& name);
+  std::optional<Json::Object> describe(const RepoId& repo, const GitOid& commit) const;
   Fetch* choose(const RepoId& repo, const GitOid& commit);
 
   void give_up(std::string name, std::string text) {
@@ -61,46 +60,67 @@ class Planner {
   Json::Array hopeless_;
 };
 
-// Null when the revision is not one that an upstream gave.
-Planner::Fetch* Planner::choose(const RepoId& repo, const GitOid& commit) {
-  const std::string name = name_of(to_text(repo), to_hex(commit));
-  if (const auto at = fetches_.find(name); at != fetches_.end()) return &at->second;
-  const auto repository = catalog_.find_repository(repo);
-  const auto revision = catalog_.find_revision(repo, commit);
-  if (!repository || !revision || repository->origin.find("://") == std::string::npos)
-    return nullptr;
-  Json::Object row{{"repo", to_text(repo)},
-                   {"commit", to_hex(commit)},
-                   {"endpoint", repository->origin},
-                   {"include", to_array(revision->selection.include)},
-                   {"exclude", to_array(revision->selection.exclude)}};
-  return &fetches_.emplace(name, Fetch{.row = std::move(row)}).first->second;
+Planner::Fetch* Planner::find_fetch(const std::string& name) {
+  const auto at = fetches_.find(name);
+  return at == fetches_.end() ? nullptr : &at->second;
 }
 
+// How the revision is fetched; nothing when it is not one that an upstream gave.
+std::optional<Json::Object> Planner::describe(const RepoId& repo, const GitOid& commit) const {
+  const auto repository = catalog_.find_repository(repo);
+  if (!repository || repository->origin.find("://") == std::string::npos) return std::nullopt;
+  const auto revision = catalog_.find_revision(repo, commit);
+  if (!revision) return std::nullopt;
+  return Json::Object{{"repo", to_text(repo)},
+                      {"commit", to_hex(commit)},
+                      {"endpoint", repository->origin},
+                      {"include", to_array(revision->selection.include)},
+                      {"exclude", to_array(revision->selection.exclude)}};
+}
+
+// Null when it cannot be fetched.
+Planner::Fetch* Planner::choose(const RepoId& repo, const GitOid& commit) {
+  const std::string name = name_of(to_text(repo), to_hex(commit));
+  if (Fetch* fetch = find_fetch(name)) return fetch;
+  auto row = describe(repo, commit);
+  if (!row) return nullptr;
+  return &fetches_.emplace(name, Fetch{.row = std::move(*row)}).first->second;
+}
+
+void Planner::add_revision(const RepoId& repo, const GitOid& commit) {
+  if (choose(repo, commit) != nullptr) return;
+  give_up(name_of(to_text(repo), to_hex(commit)),
+          catalog_.find_revision(repo, commit)
+              ? "it has no upstream"
+              : "nothing of it is here: a sync of the repository brings what the ref is to name");
+}
+
+// Of a revision that is fetched anyway, else of the first that can be. A file that everybody has
+// may have a million holders, of which the first thousands have no upstream.
 void Planner::add_object(const Digest& object) {
-  std::vector<Reference> holders;
+  std::optional<Reference> first;
+  std::optional<std::pair<RepoId, GitOid>> usable;
+  Fetch* fetch = nullptr;
+  std::size_t seen = 0;
   database_.scan(Family::Ref, keys::object(object), [&](std::string_view key, std::string_view) {
-    holders.push_back(parse_reference(key));
-    return holders.size() < kHoldersMax;
-  });
-  // A revision that is fetched anyway, else the first that can be.
-  for (const Reference& holder : holders) {
-    const auto at = fetches_.find(name_of(holder.repo, holder.commit));
-    if (at == fetches_.end()) continue;
-    ++at->second.objects;
-    return;
-  }
-  for (const Reference& holder : holders) {
+    Reference holder = parse_reference(key);
+    fetch = find_fetch(name_of(holder.repo, holder.commit));
     const auto commit = parse_git_oid(holder.commit);
-    Fetch* fetch = commit ? choose(parse_repo_id(holder.repo), *commit) : nullptr;
-    if (fetch == nullptr) continue;
+    if (fetch == nullptr && !usable && commit) {
+      const RepoId repo = parse_repo_id(holder.repo);
+      if (describe(repo, *commit)) usable.emplace(repo, *commit);
+    }
+    if (!first) first = std::move(holder);
+    return fetch == nullptr && (++seen < kHoldersPreferred || !usable);
+  });
+  if (fetch == nullptr && usable) fetch = choose(usable->first, usable->second);
+  if (fetch != nullptr) {
     ++fetch->objects;
     return;
   }
-  give_up(to_hex(object), holders.empty()
-                              ? "no revision names it"
-                              : name_of(holders.front().repo, holders.front().commit) + ": " +
-                                    holders.front().path + ": has no upstream to fetch it from");
+  give_up(to_hex(object), !first ? "no revision names it"
+                                 : name_of(first->repo, first->commit) + ": " + first->path +
+                                       ": has no upstream to fetch it from");
 }
 
 }  // namespace

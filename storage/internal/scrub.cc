@@ -64,17 +64,17 @@ void Scrub::begin_cycle() {
 
 // Known damage is a finding of every cycle, until the object comes in again.
 void Scrub::check(const Digest& digest, const ScrubOptions& options, JobContext& context) {
+  std::uint64_t read = 0;
   const auto finding = check_object(blobs_, digest, Depth::Bytes, [&](std::uint64_t bytes) {
     if (context.stop().stop_requested()) fail(ErrorKind::Cancelled, "stopped");
-    {
-      auto status = status_.lock();
-      status->bytes += bytes;
-      status->cycle_bytes += bytes;
-    }
+    read += bytes;
+    status_.lock()->bytes += bytes;
     if (options.pace) options.pace(bytes);
   });
   {
     auto status = status_.lock();
+    // Only now: an object that a stop cuts off is read again from its start.
+    status->cycle_bytes += read;
     ++status->objects;
     ++status->cycle_objects;
     status->findings += finding ? 1 : 0;

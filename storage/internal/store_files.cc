@@ -28,6 +28,14 @@ std::string_view format_field(std::string_view text, std::string_view key) {
   return text.substr(0, text.find('\n'));
 }
 
+std::optional<std::uint64_t> format_number(std::string_view text, std::string_view key) {
+  const std::string_view field = format_field(text, key);
+  std::uint64_t number = 0;
+  const auto parsed = std::from_chars(field.data(), field.data() + field.size(), number);
+  if (parsed.ec != std::errc() || parsed.ptr != field.data() + field.size()) return std::nullopt;
+  return number;
+}
+
 std::string to_text(const StoreFormat& format) {
   return std::string(kMagic) + "version = " + std::to_string(format.version) +
          "\nuuid = " + format.uuid + "\ncodecs = raw\n";
@@ -35,11 +43,9 @@ std::string to_text(const StoreFormat& format) {
 
 StoreFormat parse_store_format(std::string_view text, std::string_view name) {
   StoreFormat format;
-  const std::string_view version = format_field(text, "version");
-  const auto parsed =
-      std::from_chars(version.data(), version.data() + version.size(), format.version);
+  format.version = format_number(text, "version").value_or(0);
   format.uuid = format_field(text, "uuid");
-  if (!text.starts_with(kMagic) || parsed.ec != std::errc() || format.version == 0)
+  if (!text.starts_with(kMagic) || format.version == 0)
     fail(ErrorKind::Corrupt, std::string(name) + ": expected the FORMAT file of a holdfast store");
   if (format.version > kStoreVersion)
     fail(ErrorKind::Unsupported, std::string(name) + ": store version " +

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,8 @@ void make_directories(const Layout& layout, const Disk& disk);
 
 // The value of the line "key = value" of such a file; empty when there is none.
 std::string_view format_field(std::string_view text, std::string_view key);
+// The same as a number; nothing when it is none.
+std::optional<std::uint64_t> format_number(std::string_view text, std::string_view key);
 
 // Writes or replaces the file as a whole, durably. With its FORMAT a directory is a store.
 void write_format_file(const std::filesystem::path& path, std::string_view text, const Disk& disk);

@@ -126,6 +126,13 @@ class StepFileSystem final : public rocksdb::FileSystemWrapper {
     return status;
   }
 
+  IOStatus GetFreeSpace(const std::string& path, const IOOptions& options, std::uint64_t* bytes,
+                        IODebugContext* context) override {
+    const IOStatus status = target()->GetFreeSpace(path, options, bytes, context);
+    if (steps_->full()) *bytes = 0;
+    return status;
+  }
+
   IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions& options,
                     IODebugContext* context) override {
     if (const int error = steps_->step(Steps::Kind::Name)) return to_status(error, to);

@@ -35,6 +35,11 @@ bool Steps::struck() const { return state_.lock()->struck; }
 
 bool Steps::remembers() const { return state_.lock()->fault == Fault::PowerCut; }
 
+bool Steps::full() const {
+  auto state = state_.lock();
+  return state->struck && state->fault == Fault::NoSpace;
+}
+
 bool Steps::writes_half() const { return state_.lock()->fault == Fault::ShortWrite; }
 
 int Steps::step(Kind kind) {

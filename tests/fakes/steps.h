@@ -29,6 +29,8 @@ class Steps {
   // Counts a step and returns the errno that it fails with, or 0. Does not return when it is the
   // last.
   int step(Kind kind);
+  // Whether the disk is full now.
+  bool full() const;
   // Whether a write that failed wrote its first half.
   bool writes_half() const;
 

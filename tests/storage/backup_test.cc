@@ -1,5 +1,3 @@
-#include "storage/backup.h"
-
 #include <algorithm>
 #include <filesystem>
 
@@ -7,45 +5,12 @@
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
-#include "tests/storage/care_fixture.h"
+#include "storage/care.h"
+#include "tests/storage/backup_fixture.h"
 #include "tests/storage/error_kind.h"
 
 namespace holdfast::tests {
 namespace {
-
-std::uint64_t number(const Json::Object& result, std::string_view key) {
-  return result.find(key)->as_uint(key);
-}
-
-std::size_t files_below(const fs::path& directory) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(fs::recursive_directory_iterator(directory),
-                            [](const auto& entry) { return entry.is_regular_file(); }));
-}
-
-struct BackupFixture : CareFixture {
-  fs::path directory = extra.path() / "backup", target = extra.path() / "store";
-
-  Json::Object backup(bool copy = false) {
-    return store->care().backup({.directory = directory, .copy = copy}, context);
-  }
-
-  Json::Object restore(bool force = false) {
-    return storage::restore(
-        {.backup = directory, .directory = target, .force = force, .clock = &clock}, context);
-  }
-
-  std::unique_ptr<Store> restored() {
-    return Store::open({.directory = target, .create = false, .clock = &clock});
-  }
-
-  // The file of an object below any directory.
-  static fs::path find_object(const fs::path& below, const Digest& digest) {
-    for (const auto& entry : fs::recursive_directory_iterator(below))
-      if (entry.path().filename().string().starts_with(to_hex(digest))) return entry.path();
-    return {};
-  }
-};
 
 TEST_CASE_FIXTURE(BackupFixture, "storage/backup: restored, it is the store that it was") {
   for (const bool copy : {false, true}) {
@@ -130,40 +95,6 @@ TEST_CASE_FIXTURE(BackupFixture, "storage/backup: a directory that is not for it
 }
 
 TEST_CASE_FIXTURE(BackupFixture,
-                  "storage/restore: over another store only by force, which keeps it aside") {
-  const Digest object = put(kLarge, 1);
-  publish("owner/name", "one", {object});
-  backup();
-  const Digest old = Store::open({.directory = target})->blobs().put(random_bytes(kLarge, 9));
-  CHECK(kind_of([&] { restore(); }) == ErrorKind::Conflict);
-  {
-    const auto open = restored();
-    CHECK(kind_of([&] { restore(true); }) == ErrorKind::Conflict);
-    CHECK(open->blobs().find(old));
-  }
-  const Json::Object back = restore(true);
-  CHECK(back.find("replaced")->as_string() == (target / "replaced-1").string());
-  CHECK(restored()->blobs().find(object));
-  CHECK_FALSE(restored()->blobs().find(old));
-  CHECK(Store::open({.directory = target / "replaced-1", .create = false})->blobs().find(old));
-}
-
-TEST_CASE_FIXTURE(
-    BackupFixture,
-    "storage/restore: what is damaged in the backup is damaged in the store, and said") {
-  const Digest good = put(kLarge, 1), bad = put(kLarge, 2), lost = put(kLarge, 3);
-  publish("owner/name", "one", {good, bad, lost});
-  backup(true);
-  damage(find_object(directory, bad));
-  fs::remove(find_object(directory, lost));
-  CHECK(kinds_of(restore()) == Kinds{"damaged_object", "damaged_object"});
-  const auto again = restored();
-  CHECK(again->blobs().find(good));
-  for (const Digest& digest : {bad, lost})
-    CHECK(kind_of([&] { again->blobs().open(digest); }) == ErrorKind::Corrupt);
-}
-
-TEST_CASE_FIXTURE(BackupFixture,
                   "storage/backup: an object that is damaged later is well again in the copy") {
   const Digest object = put(kLarge, 1);
   publish("owner/name", "one", {object});
@@ -193,6 +124,62 @@ TEST_CASE_FIXTURE(BackupFixture, "storage/backup: one that stops leaves the one 
         ErrorKind::Cancelled);
   CHECK(number(restore(), "objects") == 1);
   CHECK(number(backup(), "objects") == 2);
+}
+
+TEST_CASE_FIXTURE(BackupFixture, "storage/backup: with --copy nothing stays linked to the store") {
+  const Digest object = put(kLarge, 1);
+  publish("owner/name", "one", {object});
+  reopen();  // so that the catalog has files to link
+  backup();
+  REQUIRE(fs::hard_link_count(find_object(directory, object)) == 2);
+  const Json::Object made = backup(true);
+  CHECK(number(made, "linked") == 0);
+  CHECK(number(made, "new_objects") == 1);
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    CAPTURE(entry.path().string());
+    if (entry.is_regular_file()) CHECK(entry.hard_link_count() == 1);
+  }
+  CHECK(number(backup(true), "new_objects") == 0);
+  CHECK(kinds_of(restore()).empty());
+}
+
+TEST_CASE_FIXTURE(BackupFixture,
+                  "storage/backup: an object that the disk cannot read is a finding") {
+  const Digest good = put(kLarge, 1), bad = put(kLarge, 2);
+  publish("owner/name", "one", {good, bad});
+  const BadSector sector(to_hex(bad));
+  disk = &sector;
+  reopen();
+  const Json::Object made = backup(true);
+  CHECK(kinds_of(made) == Kinds{"damaged_object"});
+  CHECK(number(made, "objects") == 1);
+  CHECK(files_below(directory / "blobs") == 1);
+  store.reset();  // before the disk that it borrows
+}
+
+TEST_CASE_FIXTURE(BackupFixture,
+                  "storage/backup: an earlier copy stays until there is a right one after it") {
+  const Digest object = put(kLarge, 1);
+  publish("owner/name", "one", {object});
+  backup(true);
+  damage(file_of(object));
+  fsck(true);
+  put(kLarge, 1);  // a new generation
+  damage(file_of(object));
+  // Found while it is copied, when the catalog's copy has been made.
+  CHECK(kinds_of(backup(true)) == Kinds{"damaged_object"});
+  CHECK(files_below(directory / "blobs") == 1);
+  CHECK(kinds_of(restore()).empty());
+  CHECK(restored()->blobs().find(object) == kLarge);
+}
+
+TEST_CASE_FIXTURE(
+    BackupFixture,
+    "storage/backup: what a first one left that was cut off, or mkfs, is in nobody's way") {
+  put(kLarge, 1);
+  fs::create_directories(directory / "lost+found");
+  write_file_atomically(directory / "BACKUP.new", as_bytes("half"));
+  CHECK(number(backup(), "objects") == 1);
 }
 
 }  // namespace

@@ -6,10 +6,14 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "storage/base/file.h"
 #include "storage/care.h"
+#include "storage/internal/database.h"
 #include "storage/internal/local_store.h"
 #include "storage/limits.h"
 #include "storage/store.h"
@@ -97,6 +101,19 @@ struct CareFixture {
   std::map<Digest, std::uint64_t> sizes;  // of what was put
 };
 
+// Changes the rows of a closed store.
+template <class Change>
+void change_rows(CareFixture& fixture, const Change& change) {
+  fixture.store.reset();
+  {
+    Database database(fixture.scratch.path() / "catalog", Database::Use::Existing);
+    Batch batch(database);
+    change(batch);
+    database.write(batch);
+  }
+  fixture.open();
+}
+
 inline constexpr std::size_t kSmall = 1000, kLarge = kSmallObjectMax + 1000;
 
 inline std::uint64_t objects_of(const Json::Object& result, std::string_view key) {
@@ -118,6 +135,23 @@ inline void damage(const fs::path& file) {
   std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
   stream.seekp(kLarge / 2);
   stream.put('!');
+}
+
+// Changes a byte of a value where RocksDB keeps it, in a blob file of the catalog below
+// `directory`.
+inline void damage_value(const fs::path& directory, std::span<const std::byte> value) {
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.path().extension() != ".blob") continue;
+    const std::string bytes = read_file(entry.path());
+    const std::size_t at = bytes.find(as_text(value));
+    if (at == bytes.npos) continue;
+    fs::permissions(entry.path(), fs::perms::owner_all);
+    std::fstream stream(entry.path(), std::ios::binary | std::ios::in | std::ios::out);
+    stream.seekp(static_cast<std::streamoff>(at + value.size() / 2));
+    stream.put(static_cast<char>(~bytes[at + value.size() / 2]));
+    return;
+  }
+  throw std::runtime_error("no blob file below " + directory.string() + " has the value");
 }
 
 }  // namespace holdfast::tests

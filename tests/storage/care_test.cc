@@ -8,7 +8,6 @@
 #include <doctest/doctest.h>
 
 #include "storage/base/error.h"
-#include "storage/internal/database.h"
 #include "storage/internal/keys.h"
 #include "storage/limits.h"
 #include "storage/store.h"
@@ -86,19 +85,6 @@ TEST_CASE("storage/fsck: a revision without its git objects") {
       git_object_id("commit", as_bytes("gone"));
   fixture.store->catalog().publish(bare);
   CHECK(kinds_of(fixture.fsck(false)) == Kinds{"missing_git_object", "missing_git_object"});
-}
-
-// Changes the rows of a closed store.
-template <class Change>
-void change_rows(CareFixture& fixture, const Change& change) {
-  fixture.store.reset();
-  {
-    Database database(fixture.scratch.path() / "catalog", Database::Use::Existing);
-    Batch batch(database);
-    change(batch);
-    database.write(batch);
-  }
-  fixture.open();
 }
 
 TEST_CASE(
@@ -294,6 +280,37 @@ TEST_CASE(
   const auto held = fixture.store->catalog().find_git_object(blob);
   REQUIRE(held);
   CHECK(held->bytes == text);
+}
+
+TEST_CASE("storage/gc: a file that no row names leaves as an object does") {
+  CareFixture fixture;
+  const Digest object = fixture.put(kLarge, 1);
+  fixture.publish("owner/name", "one", {object});
+  const fs::path file = fixture.file_of(object);
+  const fs::path extra = file.parent_path() / (to_hex(object) + ".999");
+  fs::copy_file(file, extra);
+  CHECK(objects_of(fixture.gc({.dry_run = true}), "condemned") == 1);
+  CHECK(fixture.fsck(false).find("extra_files")->as_uint() == 1);
+  CHECK(objects_of(fixture.gc(), "condemned") == 1);
+  CHECK(fs::exists(extra));
+  CHECK(fixture.fsck(false).find("extra_files")->as_uint() == 0);  // it is on its way out
+  fixture.pass(kGcGrace);
+  CHECK(objects_of(fixture.gc(), "removed") == 1);
+  CHECK_FALSE(fs::exists(extra));
+  fixture.pass(kTrashPeriod);
+  CHECK(objects_of(fixture.gc(), "freed") == 1);
+  CHECK(fs::is_empty(fixture.scratch.path() / "trash"));
+  CHECK(read_object(fixture.store->blobs(), object, kLarge).size() == kLarge);
+}
+
+TEST_CASE("storage/gc: files of a catalog that was lost need force too") {
+  CareFixture fixture;
+  const fs::path directory = fixture.scratch.path() / "blobs" / "ab";
+  for (std::uint64_t i = 0; i < kGcObjectsMin; ++i)
+    write_file_atomically(directory / ("ab" + std::string(62, '0') + "." + std::to_string(i)), {});
+  CHECK_THROWS_WITH_AS(fixture.gc({.now = true}), doctest::Contains("--force"), Error);
+  CHECK(objects_of(fixture.gc({.now = true, .force = true}), "freed") == kGcObjectsMin);
+  CHECK(fs::is_empty(directory));
 }
 
 TEST_CASE("storage/gc: readers keep what they opened") {

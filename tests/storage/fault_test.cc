@@ -1,6 +1,7 @@
 // A disk that fails, at every single change: a full one, one that turned read-only, one that loses
 // a write or does half of it. The work says so, nothing acknowledged is lost, nothing half
 // published, and the work comes to its end once the disk is well again.
+#include <cstdlib>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -11,6 +12,7 @@
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/internal/disk.h"
+#include "storage/internal/local_store.h"
 #include "tests/fakes/step_disk.h"
 #include "tests/powercut/workload.h"
 #include "tests/storage/care_fixture.h"
@@ -89,6 +91,60 @@ TEST_CASE("storage/fault: at any change of a sync, a conversion, a removal and a
     while (strike(base, fault, step)) ++step;
     CHECK(step > 100);
   }
+}
+
+// Works on a disk that is full from `step` on, tries again in vain, and comes to its end in the
+// same process once there is room. False when the work ended before that step.
+bool outlast_full_disk(const Base& base, int step) {
+  CAPTURE(step);
+  const ScratchDirectory scratch;
+  fs::copy(base.path(), scratch.path(), fs::copy_options::recursive);
+  const Workload work{
+      .data = scratch.path() / "data", .acks = scratch.path() / "acks", .rounds = 2};
+  StepDisk disk;
+  WorkloadClock clock;
+  const auto store = storage::open_local_store({.directory = work.data, .clock = &clock}, disk);
+  store->blobs().put(random_bytes(kSmall, 1));  // see the next case
+  disk.arm(Fault::NoSpace, step);
+  for (int again = 0; again < 2; ++again) {
+    try {
+      run_workload(work, *store, clock);
+    } catch (const Error& error) {
+      CAPTURE(error.what());
+      CHECK(error.kind() == ErrorKind::NoSpace);
+    }
+  }
+  const bool struck = disk.struck();
+  disk.heal();
+  run_workload(work, *store, clock);
+  CHECK(check_workload(*store, read_file(work.acks)) == 0);
+  return struck;
+}
+
+TEST_CASE("storage/fault: a disk that was full for a while needs no restart") {
+  const Base base;
+  const int stride = std::getenv("HOLDFAST_LONG") != nullptr ? 1 : 7;
+  int step = 1;
+  while (outlast_full_disk(base, step)) step += stride;
+  CHECK(step > 100);
+}
+
+TEST_CASE("storage/fault: a first write that meets a full disk says that a restart is needed") {
+  const ScratchDirectory scratch;
+  StepDisk disk;
+  const auto open = [&] { return storage::open_local_store({.directory = scratch.path()}, disk); };
+  const auto bytes = random_bytes(kSmall, 1);
+  auto store = open();
+  store.reset();
+  store = open();
+  disk.arm(Fault::NoSpace, 1);
+  CHECK_THROWS_WITH_AS(store->blobs().put(bytes), doctest::Contains("No space"), Error);
+  disk.heal();
+  for (int again = 0; again < 2; ++again)
+    CHECK_THROWS_WITH_AS(store->blobs().put(bytes), doctest::Contains("started again"), Error);
+  store.reset();
+  store = open();
+  CHECK(store->blobs().put(bytes) == sha256(bytes));
 }
 
 struct HasDisk {

@@ -76,5 +76,46 @@ TEST_CASE_FIXTURE(ScrubFixture, "storage/scrub: goes on in the next process wher
   CHECK(store->care().scrub_status().cycle_started == started);
 }
 
+TEST_CASE_FIXTURE(ScrubFixture,
+                  "storage/scrub: an object that a stop cuts off counts once in its cycle") {
+  constexpr std::size_t kBytes = 4 << 20;
+  put(kBytes, 1);
+  const auto stop = [&](std::uint64_t) { context.source.request_stop(); };
+  CHECK(kind_of([&] { store->care().scrub({.pace = stop}, context); }) == ErrorKind::Cancelled);
+  CHECK(store->care().scrub_status().cycle_bytes == 0);
+  reopen();
+  context.source = {};
+  CHECK(scrub().find("bytes")->as_uint() == kBytes);
+}
+
+TEST_CASE_FIXTURE(ScrubFixture,
+                  "storage/scrub: small bytes that the catalog cannot read are found and heal") {
+  constexpr std::size_t kBytes = 10 * kSmall;  // large enough to lie in a blob file of RocksDB
+  const Digest bad = put(kBytes, 1);
+  publish("owner/name", "one", {bad});
+  reopen();  // which writes the log out
+  store.reset();
+  damage_value(scratch.path() / "catalog", random_bytes(kBytes, 1));
+  open();
+  CHECK(store->blobs().find(bad));
+  CHECK(scrub().find("findings")->as_uint() == 1);
+  CHECK_FALSE(store->blobs().find(bad));  // so a sync brings it again
+  put(kBytes, 1);
+  CHECK(scrub().find("findings")->as_uint() == 0);
+  CHECK(read_object(store->blobs(), bad, kBytes) == as_text(random_bytes(kBytes, 1)));
+}
+
+TEST_CASE_FIXTURE(ScrubFixture,
+                  "storage/blob_store: a put heals small bytes that nobody has found unreadable") {
+  constexpr std::size_t kBytes = 10 * kSmall;
+  const Digest bad = put(kBytes, 1);
+  reopen();
+  store.reset();
+  damage_value(scratch.path() / "catalog", random_bytes(kBytes, 1));
+  open();
+  put(kBytes, 1);
+  CHECK(read_object(store->blobs(), bad, kBytes) == as_text(random_bytes(kBytes, 1)));
+}
+
 }  // namespace
 }  // namespace holdfast::tests
