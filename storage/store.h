@@ -34,8 +34,10 @@ class Store {
   virtual JobQueue& jobs() = 0;
   // Unsupported where a store is only looked at.
   virtual Care& care();
+
   // nullptr where a store keeps none; owned by the store.
   virtual AccessBook* access() noexcept { return nullptr; }
+
   virtual const std::filesystem::path& directory() const = 0;
 
   // Grows after every change that makes something untrue which a reader may remember of
