@@ -46,10 +46,11 @@ template <class T>
 using awaitable = asio::awaitable<T, Executor>;
 using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_clock>, Executor>;
+// As Asio spells it. NOLINTNEXTLINE(readability-identifier-naming)
 constexpr asio::use_awaitable_t<Executor> use_awaitable;
 
-constexpr std::size_t kReadBytes = 16 * 1024;
-constexpr std::size_t kUploadReadBytes = 512 * 1024;
+constexpr std::size_t kReadBytes = std::size_t{16} * 1024;
+constexpr std::size_t kUploadReadBytes = std::size_t{512} * 1024;
 constexpr std::size_t kInputBytesMax = kHeaderBytesMax + kReadBytes;
 
 class Connection final : public Session, public std::enable_shared_from_this<Connection> {

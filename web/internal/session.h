@@ -14,10 +14,13 @@
 #include "web/server.h"
 #include "web/tls.h"
 
+// NOLINTBEGIN(readability-identifier-naming): Asio's own names.
 namespace boost::asio {
 class io_context;
 class thread_pool;
 }  // namespace boost::asio
+
+// NOLINTEND(readability-identifier-naming)
 
 namespace holdfast::web {
 
