@@ -25,6 +25,9 @@ namespace fs = std::filesystem;
 
 constexpr int kFinishEvery = 10;  // of so many steps, one is gone on from to the end
 
+// Steps between two that are tried: every one in the long configuration.
+int stride(int usual) { return std::getenv("HOLDFAST_LONG") != nullptr ? 1 : usual; }
+
 struct Case {
   const char* name;
   Fault fault;
@@ -123,9 +126,8 @@ bool outlast_full_disk(const Base& base, int step) {
 
 TEST_CASE("storage/fault: a disk that was full for a while needs no restart") {
   const Base base;
-  const int stride = std::getenv("HOLDFAST_LONG") != nullptr ? 1 : 7;
   int step = 1;
-  while (outlast_full_disk(base, step)) step += stride;
+  while (outlast_full_disk(base, step)) step += stride(7);
   CHECK(step > 100);
 }
 
@@ -190,7 +192,7 @@ bool strike_backup(int step) {
 
 TEST_CASE("storage/fault: whatever fails in a backup, the one before or the new one is whole") {
   int step = 1;
-  while (strike_backup(step)) ++step;
+  while (strike_backup(step)) step += stride(5);
   CHECK(step > 20);
 }
 
