@@ -79,8 +79,7 @@ class Fit {
 
 // Codes of 32 values under a scale, two a byte.
 void WriteScaled(const float* x, float scale, std::uint8_t* out) {
-  Unmeasured none;
-  WriteCodes(x, scale == 0 ? 0 : 1 / scale, scale, out, none);
+  WriteCodes(x, scale == 0 ? 0 : 1 / scale, out);
 }
 
 // ---- IQ4_NL: one scale a block ----

@@ -15,7 +15,6 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "quantize/internal/errors-inl.h"
 #include "quantize/internal/iq4_store-inl.h"
 #include "quantize/internal/symmetric_search-inl.h"
 
@@ -152,10 +151,7 @@ void SuperVariances(const Strip& strip, float* variances) {
 }
 
 // False where a reciprocal overflows: the reference knows what its products with zero become.
-// Errors are then as they were.
-template <class Errors>
-bool FinishSuper(const float* x, const float* scales, IQ4_XSBlock& to, Errors& errors) {
-  Errors all = errors;
+bool FinishSuper(const float* x, const float* scales, IQ4_XSBlock& to) {
   float magnitude = 0, extreme = 0;
   for (std::size_t j = 0; j < kSubs; ++j) {
     if (std::fabs(scales[j]) > magnitude) {
@@ -173,15 +169,13 @@ bool FinishSuper(const float* x, const float* scales, IQ4_XSBlock& to, Errors& e
     const float sub_scale = scale * static_cast<float>(code);
     const float sub_inverse = sub_scale != 0 ? 1 / sub_scale : 0.0f;
     tame = tame && std::isfinite(sub_inverse);
-    WriteCodes(x + kBlock * j, sub_inverse, half_to_float(to.scale) * static_cast<float>(code),
-               to.codes + 16 * j, all);
+    WriteCodes(x + kBlock * j, sub_inverse, to.codes + 16 * j);
     const auto biased = static_cast<std::uint32_t>(code + 32);
     low |= (biased & 15u) << (4 * j);
     high |= (biased >> 4) << (2 * j);
   }
   store(to.scales_low, low);
   to.scales_high = static_cast<std::uint16_t>(high);
-  if (tame) errors = all;
   return tame;
 }
 
@@ -190,23 +184,22 @@ Strip Part(const Strip& strip, std::size_t at, std::size_t count) {
           strip.importance == nullptr ? nullptr : strip.importance + at};
 }
 
-template <class Errors>
-void EncodeBlocks(const Strip& strip, IQ4_XSBlock* to, Errors& errors) {
+void EncodeIQ4_XS(const Strip& strip, std::byte* out) {
+  auto* to = reinterpret_cast<IQ4_XSBlock*>(out);
   for (std::size_t at = 0; at < strip.count; at += kChunk) {
     const Strip chunk = Part(strip, at, kChunk);
     float variances[kChunk / kBlock] = {}, scales[kChunk / kBlock];
     if (chunk.importance != nullptr) SuperVariances(chunk, variances);
     SearchChunk(chunk, variances, scales);
     for (std::size_t s = 0; s < chunk.count / kSuper; ++s, ++to) {
-      if (FinishSuper(chunk.values + s * kSuper, scales + s * kSubs, *to, errors)) continue;
-      EncodeByReference(Format::IQ4_XS, Part(chunk, s * kSuper, kSuper),
-                        reinterpret_cast<std::byte*>(to), errors);
+      if (FinishSuper(chunk.values + s * kSuper, scales + s * kSubs, *to)) continue;
+      iq4_xs_encode_reference(Part(chunk, s * kSuper, kSuper), reinterpret_cast<std::byte*>(to));
     }
   }
 }
 
-template <class Errors>
-void EncodeBlocks(const Strip& strip, IQ4_NLBlock* to, Errors& errors) {
+void EncodeIQ4_NL(const Strip& strip, std::byte* out) {
+  auto* to = reinterpret_cast<IQ4_NLBlock*>(out);
   for (std::size_t at = 0; at < strip.count; at += kChunk) {
     const Strip chunk = Part(strip, at, kChunk);
     float variances[kChunk / kBlock] = {}, scales[kChunk / kBlock];
@@ -216,53 +209,21 @@ void EncodeBlocks(const Strip& strip, IQ4_NLBlock* to, Errors& errors) {
       const float inverse = scales[b] != 0 ? 1 / scales[b] : 0.0f;
       if (std::isfinite(inverse) && std::isfinite(scales[b])) {
         to->scale = float_to_half(scales[b]);
-        WriteCodes(chunk.values + b * kBlock, inverse, half_to_float(to->scale), to->codes, errors);
+        WriteCodes(chunk.values + b * kBlock, inverse, to->codes);
       } else {
-        EncodeByReference(Format::IQ4_NL, Part(chunk, b * kBlock, kBlock),
-                          reinterpret_cast<std::byte*>(to), errors);
+        iq4_nl_encode_reference(Part(chunk, b * kBlock, kBlock), reinterpret_cast<std::byte*>(to));
       }
     }
   }
 }
 
-template <class Block, class Errors>
-void EncodeIQ4(Format format, const Strip& strip, std::byte* out, Errors& errors) {
-  auto* to = reinterpret_cast<Block*>(out);
-  if constexpr (Errors::kOn && !kMeasuresIq4) {
-    Unmeasured none;
-    EncodeBlocks(strip, to, none);
-    errors.add_decoded(info(format), strip.values, out, strip.count);
-  } else {
-    EncodeBlocks(strip, to, errors);
-  }
-}
-
-template <class Errors>
-void EncodeIQ4_XS(const Strip& strip, std::byte* out, Errors& errors) {
-  EncodeIQ4<IQ4_XSBlock>(Format::IQ4_XS, strip, out, errors);
-}
-
-template <class Errors>
-void EncodeIQ4_NL(const Strip& strip, std::byte* out, Errors& errors) {
-  EncodeIQ4<IQ4_NLBlock>(Format::IQ4_NL, strip, out, errors);
-}
-
 #else
 
-template <class Errors>
-void EncodeIQ4_NL(const Strip& strip, std::byte* out, Errors& errors) {
-  EncodeByReference(Format::IQ4_NL, strip, out, errors);
-}
+void EncodeIQ4_NL(const Strip& strip, std::byte* out) { iq4_nl_encode_reference(strip, out); }
 
-template <class Errors>
-void EncodeIQ4_XS(const Strip& strip, std::byte* out, Errors& errors) {
-  EncodeByReference(Format::IQ4_XS, strip, out, errors);
-}
+void EncodeIQ4_XS(const Strip& strip, std::byte* out) { iq4_xs_encode_reference(strip, out); }
 
 #endif
-
-HOLDFAST_BOTH_USES(EncodeIQ4_NL);
-HOLDFAST_BOTH_USES(EncodeIQ4_XS);
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -273,8 +234,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace holdfast::quantize {
 
-HOLDFAST_DISPATCH_MEASURED(iq4_nl, EncodeIQ4_NL);
-HOLDFAST_DISPATCH_MEASURED(iq4_xs, EncodeIQ4_XS);
+HOLDFAST_DISPATCH_ENCODE(iq4_nl_encode, EncodeIQ4_NL);
+HOLDFAST_DISPATCH_ENCODE(iq4_xs_encode, EncodeIQ4_XS);
 
 }  // namespace holdfast::quantize
 #endif

@@ -180,28 +180,42 @@ HWY_INLINE Uints PackFour(Uints codes) {
   return hn::ShiftRight<24>(codes * hn::Set(kUint, 0x01041040u));
 }
 
+// The codes of a block, one a byte.
+template <class Errors>
+HWY_INLINE void CodesQ2_0(const float* x, Q2_0Block& to, std::uint8_t* codes, Errors& errors) {
+  const float scale = LargestMagnitude(x, kTwoBits);
+  const Rounding round(scale);
+  to.scale = FloatToHalf(scale);
+  [[maybe_unused]] const Floats stored = Stored(to.scale);
+  Unrolled<kTwoBits / kLanes>([&](auto i) {
+    constexpr std::size_t kAt = i * kLanes;
+    const Floats v = hn::LoadU(kFloat, x + kAt);
+    const Floats clamped = hn::Max(Splat(-1), hn::Min(Splat(2), round(v)));
+    const Floats code = round.overflows() ? Splat(-1) : clamped;
+    if constexpr (Errors::kOn) {
+      errors.add(kAt % kSumPlaces / kLanes, v, hn::NegMulAdd(code, stored, v));
+    }
+    StoreBytes(hn::BitCast(kUint, code + Splat(0x1p23f + 1)), codes + kAt);
+  });
+}
+
 template <class Errors>
 HWY_INLINE void EncodeQ2_0(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<Q2_0Block*>(out);
-  for (const float* x = strip.values; x != strip.values + strip.count; x += kTwoBits, ++to) {
-    const float scale = LargestMagnitude(x, kTwoBits);
-    const Rounding round(scale);
-    to->scale = FloatToHalf(scale);
-    [[maybe_unused]] const Floats stored = Stored(to->scale);
-    alignas(64) std::uint32_t codes[kTwoBits / 4];
-    Unrolled<kTwoBits / kLanes>([&](auto i) {
-      constexpr std::size_t kAt = i * kLanes;
-      const Floats v = hn::LoadU(kFloat, x + kAt);
-      const Floats clamped = hn::Max(Splat(-1), hn::Min(Splat(2), round(v)));
-      const Floats code = round.overflows() ? Splat(-1) : clamped;
-      if constexpr (Errors::kOn) {
-        errors.add(kAt % kSumPlaces / kLanes, v, hn::NegMulAdd(code, stored, v));
+  // All codes of many blocks before the first is packed: a load that spans what several stores have
+  // just written waits for all of them.
+  constexpr std::size_t kBlocks = 16;
+  alignas(64) std::uint32_t codes[kBlocks][kTwoBits / 4];
+  for (std::size_t at = 0; at < strip.count; at += kBlocks * kTwoBits, to += kBlocks) {
+    const std::size_t blocks = std::min(kBlocks, (strip.count - at) / kTwoBits);
+    for (std::size_t b = 0; b < blocks; ++b) {
+      CodesQ2_0(strip.values + at + b * kTwoBits, to[b], reinterpret_cast<std::uint8_t*>(codes[b]),
+                errors);
+    }
+    for (std::size_t b = 0; b < blocks; ++b) {
+      for (std::size_t i = 0; i < kTwoBits / 4; i += kLanes) {
+        StoreBytes(PackFour(hn::Load(kUint, codes[b] + i)), to[b].codes + i);
       }
-      StoreBytes(hn::BitCast(kUint, code + Splat(0x1p23f + 1)),
-                 reinterpret_cast<std::uint8_t*>(codes) + kAt);
-    });
-    for (std::size_t i = 0; i < kTwoBits / 4; i += kLanes) {
-      StoreBytes(PackFour(hn::Load(kUint, codes + i)), to->codes + i);
     }
   }
 }

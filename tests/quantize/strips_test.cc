@@ -81,7 +81,7 @@ TEST_CASE("quantize/strips: what an encoder measures is what its blocks decode t
       }
     }
   }
-  CHECK(formats_seen >= 19);
+  CHECK(formats_seen >= 17);
 }
 
 TEST_CASE("quantize/strips: errors that leave float32 are not added") {
