@@ -61,7 +61,7 @@ class PushReceiver final : public Receiver {
         report += pkt("ng " + command.ref + " no pack\n");
       return push_response("result", report + std::string(kPktFlush));
     }
-    PushedCommits commits(services_.store, repository_, pack_ ? &*pack_ : nullptr);
+    PushedCommits commits(services_, repository_, pack_ ? &*pack_ : nullptr);
     for (const PushCommand& command : request_->commands) report += run(commits, command);
     return push_response("result", request_->reports ? report + std::string(kPktFlush) : "");
   }

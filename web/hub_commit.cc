@@ -6,6 +6,7 @@
 #include "web/base64.h"
 #include "web/internal/answers.h"
 #include "web/internal/commit.h"
+#include "web/internal/lfs_upload.h"
 #include "web/internal/request_json.h"
 #include "web/internal/write_access.h"
 #include "web/limits.h"
@@ -157,7 +158,7 @@ class CommitReceiver final : public Receiver {
     if (!digest || text_member(value, "algo", "sha256") != "sha256") {
       refuse(400, "", "\"" + edit.path + "\": oid: expected a SHA-256, found \"" + oid + "\"");
     }
-    const auto size = services_.store.blobs().find(*digest);
+    const auto size = find_reusable(services_, request_.repository.id, *digest);
     if (!size) refuse(400, "", "\"" + edit.path + "\": object " + oid + " was not uploaded");
     const Json* said = value.find("size");
     if (said != nullptr && said->as_uint("size") != *size) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 
+#include "web/access.h"
 #include "web/internal/answers.h"
 #include "web/internal/git_repository.h"
 #include "web/internal/request_json.h"
@@ -111,11 +112,11 @@ class ExactLength {
 class WholeObject final : public Receiver {
  public:
   WholeObject(const Call& call, const UploadGrant& grant)
-      : object_(grant.object), length_(grant.size_bytes) {
+      : uploads_(uploads_of(call)), grant_(grant), length_(grant.size_bytes) {
     // Two clients may send the same object: each has a lease of its own.
     static std::atomic<std::uint64_t> counter{0};
     writer_ = call.services.store.blobs().create(
-        {.lease_key = "put/" + to_hex(object_) + "/" +
+        {.lease_key = "put/" + to_hex(grant_.object) + "/" +
                       std::to_string(call.services.clock->now().time_since_epoch().count()) + "/" +
                       std::to_string(counter.fetch_add(1)),
          .size_bytes = grant.size_bytes});
@@ -136,13 +137,15 @@ class WholeObject final : public Receiver {
 
   Response finish() override {
     length_.finish();
-    commit_object(*writer_, object_);
+    commit_object(*writer_, grant_.object);
     done_ = true;
+    uploads_.note_proof(grant_.repo, grant_.object);
     return json_response(Json::Object{});
   }
 
  private:
-  Digest object_;
+  Uploads& uploads_;
+  UploadGrant grant_;
   ExactLength length_;
   std::unique_ptr<storage::BlobWriter> writer_;
   bool done_ = false;
@@ -202,11 +205,19 @@ class Known final : public Receiver {
   ExactLength length_;
 };
 
-bool is_stored(const Call& call, const Digest& object, std::uint64_t size_bytes) {
-  return call.services.store.blobs().find(object) == size_bytes;
+bool is_here(const Call& call, const UploadGrant& grant) {
+  return find_reusable(call.services, grant.repo, grant.object) == grant.size_bytes;
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> find_reusable(const Services& services, const storage::RepoId& repo,
+                                           const Digest& object) {
+  const auto size = services.store.blobs().find(object);
+  if (!size || services.access == nullptr || services.access->is_unguarded()) return size;
+  const bool proven = services.uploads != nullptr && services.uploads->is_proven(repo, object);
+  return proven || services.store.catalog().find_use(repo, object) ? size : std::nullopt;
+}
 
 Json lfs_error(int code, std::string_view message) {
   return Json::Object{{"code", code}, {"message", message}};
@@ -231,7 +242,7 @@ Json upload_entry(const Call& call, const storage::RepoId& repo, const LfsObject
                                           std::to_string(kUploadBytesMax) + " bytes"));
     return entry;
   }
-  if (is_stored(call, *digest, object.size_bytes)) return entry;
+  if (find_reusable(call.services, repo, *digest) == object.size_bytes) return entry;
   const UploadGrant grant{.repo = repo,
                           .object = *digest,
                           .size_bytes = object.size_bytes,
@@ -246,7 +257,7 @@ Json upload_entry(const Call& call, const storage::RepoId& repo, const LfsObject
 std::unique_ptr<Receiver> receive_lfs_object(const Call& call) {
   const UploadGrant grant = grant_of(call);
   if ((grant.part == 0) != (grant.part_bytes == 0)) refuse(403, "", "this URL ends an upload");
-  if (is_stored(call, grant.object, grant.size_bytes)) {
+  if (is_here(call, grant)) {
     return std::make_unique<Known>(grant.range().length);
   }
   if (grant.part == 0) return std::make_unique<WholeObject>(call, grant);
@@ -256,7 +267,7 @@ std::unique_ptr<Receiver> receive_lfs_object(const Call& call) {
 Response lfs_complete(const Call& call) {
   const UploadGrant grant = grant_of(call);
   if (grant.part != 0 || grant.part_bytes == 0) refuse(403, "", "this URL ends no upload");
-  if (!is_stored(call, grant.object, grant.size_bytes)) {
+  if (!is_here(call, grant)) {
     const auto share = uploads_of(call).join(call.services.store.blobs(), grant);
     const auto missing = share->writer().missing();
     if (!missing.empty()) {
@@ -265,12 +276,13 @@ Response lfs_complete(const Call& call) {
                  " has not come");
     }
     commit_object(share->writer(), grant.object);
+    uploads_of(call).note_proof(grant.repo, grant.object);
   }
   return lfs_response(Json::Object{{"oid", to_hex(grant.object)}, {"size", grant.size_bytes}});
 }
 
 Response lfs_verify(const Call& call) {
-  find_writable_repository(call);
+  const auto repository = find_writable_repository(call);
   const auto claimed = read_body(call, [](const Json& json) {
     const Json* size = json.find("size");
     return LfsObject{.oid = text_member(json, "oid"),
@@ -278,7 +290,7 @@ Response lfs_verify(const Call& call) {
   });
   const auto digest = parse_digest(claimed.oid);
   if (!digest) refuse(422, "", "request body: oid: expected a SHA-256");
-  if (!is_stored(call, *digest, claimed.size_bytes)) {
+  if (find_reusable(call.services, repository.id, *digest) != claimed.size_bytes) {
     refuse(404, "EntryNotFound", "Object does not exist, or has another size");
   }
   return lfs_response(Json::Object{});

@@ -81,7 +81,8 @@ inline constexpr std::size_t kRepoPathMax = 4096;  // bytes of a file's path, an
 inline constexpr std::size_t kRepoPathDepthMax = 64;
 inline constexpr std::size_t kPreuploadMax = 2000;  // files in one request; clients ask for 256
 inline constexpr std::uint64_t kAttributesMax = std::uint64_t{1} * 1024 * 1024;  // .gitattributes
-// git push: refs, their lines, the pack, one commit, tree or tag; commits, and files of all of them.
+// git push: refs, their lines, the pack, one commit, tree or tag; commits, and files of all of
+// them.
 inline constexpr std::size_t kPushCommandsMax = 1000;
 inline constexpr std::size_t kPushCommandBytesMax = std::size_t{1} * 1024 * 1024;
 inline constexpr std::uint64_t kPushPackMax = std::uint64_t{2} << 30U;
@@ -95,6 +96,7 @@ inline constexpr std::uint64_t kPartBytes = std::uint64_t{32} * 1024 * 1024;
 inline constexpr std::uint64_t kPartsMax = 2000;
 inline constexpr std::uint64_t kUploadBytesMax = std::uint64_t{1} << 40U;  // one object
 inline constexpr std::chrono::hours kUploadUrlPeriod{24};
+inline constexpr std::size_t kUploadProofsMax = 100'000;  // objects that are known to have come
 
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
 inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text

@@ -5,6 +5,7 @@
 
 #include "storage/base/error.h"
 #include "storage/git/objects.h"
+#include "web/internal/lfs_upload.h"
 #include "web/limits.h"
 #include "web/repo_path.h"
 
@@ -50,13 +51,14 @@ void check_entry(const storage::git::TreeEntry& entry, const std::string& path) 
 
 }  // namespace
 
-PushedCommits::PushedCommits(storage::Store& store, const storage::RepositoryRecord& repository,
+PushedCommits::PushedCommits(const Services& services, const storage::RepositoryRecord& repository,
                              const storage::git::PackReader* pack)
-    : store_(store),
+    : services_(services),
+      store_(services.store),
       repository_(repository),
       pack_(pack),
-      small_(store.blobs()),
-      revisions_(store.catalog().revisions(repository.id)) {
+      small_(store_.blobs()),
+      revisions_(store_.catalog().revisions(repository.id)) {
   if (pack_ != nullptr) {
     const auto objects = pack_->objects();
     in_pack_ = {objects.begin(), objects.end()};
@@ -192,7 +194,7 @@ FileRecord PushedCommits::read_blob(std::string bytes, const GitOid& blob, const
     file.object = small_.add(path, std::move(bytes)).object;
     return file;
   }
-  if (store_.blobs().find(pointer->object) != pointer->size_bytes) {
+  if (find_reusable(services_, repository_.id, pointer->object) != pointer->size_bytes) {
     refuse_path(path,
                 "its LFS object " + to_hex(pointer->object) + " is not here: git lfs push --all");
   }

@@ -12,6 +12,7 @@
 
 #include "storage/base/error.h"
 #include "storage/base/sync.h"
+#include "web/limits.h"
 #include "web/url.h"
 
 namespace holdfast::web {
@@ -104,6 +105,7 @@ storage::ByteRange UploadGrant::range() const noexcept {
 struct Uploads::State {
   Key key = random_key();
   OpenWriters open;
+  Sync<std::set<std::pair<storage::RepoId, Digest>>> proven;
 };
 
 namespace {
@@ -201,6 +203,16 @@ std::optional<UploadGrant> Uploads::verify(std::string_view query, const storage
   if (!same(*digest, hmac(state_->key, signed_text(grant))) || now > grant.expires_at)
     return std::nullopt;
   return grant;
+}
+
+void Uploads::note_proof(const storage::RepoId& repo, const Digest& object) {
+  auto proven = state_->proven.lock();
+  if (proven->size() >= kUploadProofsMax) proven->clear();
+  proven->emplace(repo, object);
+}
+
+bool Uploads::is_proven(const storage::RepoId& repo, const Digest& object) const {
+  return state_->proven.lock()->contains({repo, object});
 }
 
 std::unique_ptr<Uploads::Share> Uploads::join(storage::BlobStore& blobs, const UploadGrant& grant) {

@@ -51,6 +51,11 @@ class Uploads {
   std::optional<UploadGrant> verify(std::string_view query, const storage::RepoId& repo,
                                     const Digest& object, Time now) const;
 
+  // Remembers that all bytes of an object came for a repository: who sent them has them. Forgotten
+  // with the server, or when there are too many; then they are to be sent again.
+  void note_proof(const storage::RepoId& repo, const Digest& object);
+  bool is_proven(const storage::RepoId& repo, const Digest& object) const;
+
   // A part of an object that is being sent, or the end of it. Destroying it gives the writer back.
   class Share {
    public:

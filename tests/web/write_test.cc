@@ -1,6 +1,7 @@
 // The hub's routes for writing, asked as its clients ask, without a socket.
 #include <doctest/doctest.h>
 
+#include "tests/web/guarded.h"
 #include "tests/web/writing.h"
 #include "web/git_attributes.h"
 
@@ -306,6 +307,36 @@ TEST_CASE("web/lfs_upload: an object comes in by one PUT, and only the right one
   CHECK(hub.post("/me/new.git/info/lfs/verify", claim).status == 200);
   CHECK(hub.post("/me/new.git/info/lfs/verify", R"({"oid":")" + oid + R"(","size":1})").status ==
         404);
+}
+
+TEST_CASE("web/lfs_upload: where reading is guarded a digest is no right to the bytes") {
+  tests::Guarded hub;
+  Uploads uploads;
+  hub.services.uploads = &uploads;
+  const std::string token = hub.token("writer", "", storage::Right::Write, {"me/*"});
+  const auto post = [&](std::string_view target, std::string_view body) {
+    return hub.ask_as(token, {.method = "POST", .target = target, .body = body});
+  };
+  REQUIRE(post("/api/repos/create", R"({"name":"me/new"})").status == 200);
+  const std::string bytes = tests::pattern_bytes(5000);
+  const std::string oid = to_hex(hub.sample.store->blobs().put(as_bytes(bytes)));
+  const std::string claim =
+      lines({kHeader, R"({"key":"lfsFile","value":{"path":"w.bin","oid":")" + oid + R"("}})"});
+  CHECK(post("/api/models/me/new/commit/main", claim).status == 400);
+  const Json batch =
+      json_of(post("/me/new.git/info/lfs/objects/batch",
+                   R"({"operation":"upload","objects":[{"oid":")" + oid + R"(","size":5000}]})"));
+  const Json* href =
+      batch.find("objects")->as_array().front().find_path({"actions", "upload", "href"});
+  REQUIRE(href != nullptr);
+  const std::string target = href->as_string().substr(std::string("http://127.0.0.1").size());
+  const auto put = [&](std::string_view body) {
+    return hub.ask({.method = "PUT", .target = target, .body = body}).status;
+  };
+  CHECK(put(std::string(5000, 'x')) == 400);
+  CHECK(post("/api/models/me/new/commit/main", claim).status == 400);
+  CHECK(put(bytes) == 200);
+  CHECK(post("/api/models/me/new/commit/main", claim).status == 200);
 }
 
 TEST_CASE("web/lfs_upload: batches that cannot be") {

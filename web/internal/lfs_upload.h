@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,12 @@ struct LfsObject {
   std::string oid;  // as the client wrote it
   std::uint64_t size_bytes = 0;
 };
+
+// The size of an object that this repository may refer to: one that is stored and that it uses
+// already, or that came for it. Where everybody may read everything, any that is stored. A digest
+// alone is no right to the bytes: the trees of gated repositories show it.
+std::optional<std::uint64_t> find_reusable(const Services& services, const storage::RepoId& repo,
+                                           const Digest& object);
 
 Json lfs_error(int code, std::string_view message);
 

@@ -21,7 +21,7 @@ namespace holdfast::web {
 class PushedCommits {
  public:
   // `pack` is nullptr where a push brings no objects.
-  PushedCommits(storage::Store& store, const storage::RepositoryRecord& repository,
+  PushedCommits(const Services& services, const storage::RepositoryRecord& repository,
                 const storage::git::PackReader* pack);
 
   // The revisions that `tip` needs and the repository does not have, oldest first, without refs;
@@ -44,6 +44,7 @@ class PushedCommits {
   bool is_known_tree(const GitOid& tree);
   bool look_further();
 
+  const Services& services_;
   storage::Store& store_;
   const storage::RepositoryRecord& repository_;
   const storage::git::PackReader* pack_;
