@@ -33,6 +33,8 @@ void erase_revision(Batch& batch, const Database& database, const RepoId& repo,
   batch.erase(Family::Head, keys::revision(repo, to_hex(commit)));
 }
 
+}  // namespace
+
 std::vector<GitOid> all_revisions(const Database& database, const RepoId& repo) {
   std::vector<GitOid> all;
   database.scan(Family::Head, keys::revision(repo, ""),
@@ -42,8 +44,6 @@ std::vector<GitOid> all_revisions(const Database& database, const RepoId& repo) 
                 });
   return all;
 }
-
-}  // namespace
 
 Removal add_removal(Batch& batch, const CatalogParts& parts, const RepoId& repo,
                     const std::optional<GitOid>& commit) {

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "storage/internal/local_catalog.h"
 
 namespace holdfast::storage {
+
+// Of a repository, whether a ref names them or not.
+std::vector<GitOid> all_revisions(const Database& database, const RepoId& repo);
 
 // As Catalog::remove, into `batch`.
 Removal add_removal(Batch& batch, const CatalogParts& parts, const RepoId& repo,

@@ -7,6 +7,7 @@
 #include "storage/internal/catalog_rows.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/publish.h"
+#include "storage/internal/removal.h"
 
 namespace holdfast::storage {
 namespace {
@@ -47,16 +48,6 @@ class Renaming {
   const RepoId& from_;
   const RepoId& to_;
 };
-
-std::vector<GitOid> all_revisions(const Database& database, const RepoId& repo) {
-  std::vector<GitOid> all;
-  database.scan(Family::Head, keys::revision(repo, ""),
-                [&](std::string_view, std::string_view row) {
-                  all.push_back(decode_revision(row).commit);
-                  return true;
-                });
-  return all;
-}
 
 }  // namespace
 

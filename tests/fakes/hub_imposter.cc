@@ -203,6 +203,7 @@ std::optional<Script> HubImposter::note_request(const WireRequest& request, bool
 void HubImposter::handle(const WireRequest& request, Wire& wire, bool on_cdn) {
   const std::optional<Script> script = note_request(request, on_cdn);
   if (script && script->action) script->action();
+  // Plays an upstream that is far away; no test waits by it for anything.
   if (options_.latency.count() > 0) std::this_thread::sleep_for(options_.latency);
   Answer answer = on_cdn ? answer_cdn(request) : answer_hub(request);
   if (!on_cdn) charge(request, answer);
@@ -463,7 +464,7 @@ void HubImposter::send_body(Wire& wire, std::string_view body, bool is_file,
     if (!wire.send(part)) break;
     if (is_file) world_.lock()->file_bytes_sent += part.size();
     if (!body.empty() && (fault == Fault::Drip || options_.bytes_per_second > 0)) {
-      std::this_thread::sleep_for(10ms);
+      std::this_thread::sleep_for(10ms);  // plays a slow line, as above
     }
   }
   if (fault == Fault::Reset) wire.reset();

@@ -13,17 +13,17 @@ namespace {
 using storage::git::pkt;
 using tests::have;
 
-// A repository of ours with one commit, cloned to "work".
+// A repository of ours with one commit, cloned to "mine".
 struct Site : tests::GitSite {
   Site() {
     repository = "me/pushed";
     start();
     std::string made = "curl -sf -d '{\"name\":\"me/pushed\"}' ${URL%/me/*}/api/repos/create";
-    REQUIRE(run(made + " && git clone -q $URL work") == 0);
+    REQUIRE(run(made + " && git clone -q $URL mine") == 0);
     REQUIRE(work("git config user.name a && git config user.email a@b") == 0);
   }
 
-  int work(const std::string& line) { return run("cd work && " + line); }
+  int work(const std::string& line) { return run("cd mine && " + line); }
 
   std::string refs() {
     std::string text;
@@ -83,7 +83,7 @@ TEST_CASE("web/git_push: commits, branches and tags arrive as they were made") {
   CHECK(site.count() == "3\n");
   CHECK(site.file("fresh/d/e/a.txt") == "two\n");
   CHECK(site.run("test -x fresh/run.sh && test -L fresh/link && "
-                 "test $(git -C fresh rev-parse HEAD) = $(git -C work rev-parse HEAD)") == 0);
+                 "test $(git -C fresh rev-parse HEAD) = $(git -C mine rev-parse HEAD)") == 0);
   // A merge, with a thin client's favourite: a file that goes back to an old state.
   REQUIRE(
       site.work("git checkout -q -b other HEAD~1 && echo o >o && git add o && git commit -qm O && "
@@ -182,7 +182,7 @@ TEST_CASE("web/git_push: git-lfs brings its objects first") {
   CHECK(file->size_bytes == 300'000);
   CHECK(site.run("git clone -q $URL again && cd again && git lfs install --local && "
                  "unset GIT_LFS_SKIP_SMUDGE && git lfs pull && "
-                 "cmp w.safetensors ../work/w.safetensors") == 0);
+                 "cmp w.safetensors ../mine/w.safetensors") == 0);
 }
 
 }  // namespace holdfast::web
