@@ -19,14 +19,14 @@ constexpr std::array kPlain = {Format::F32, Format::F16, Format::BF16};
 
 // What messages and ledgers call a block format.
 const Dtype* block_dtype(const GgmlType& type) {
-  static const std::vector<Dtype> rows = [] {
+  static const std::vector<Dtype> kDtypes = [] {
     std::vector<Dtype> all;
     for (std::uint32_t id = 0; id < 64; ++id) {
       if (const GgmlType* known = find_ggml_type(id)) all.push_back({known->name, 0, {}});
     }
     return all;
   }();
-  return &*std::ranges::find(rows, type.name, &Dtype::name);
+  return &*std::ranges::find(kDtypes, type.name, &Dtype::name);
 }
 
 std::vector<std::string> names_of_split(const GgufFile& first, const std::string& name) {
