@@ -74,7 +74,7 @@ void add_rate_limits(std::string& text,
     for (const Row& row : kBuckets) {
       const auto view = governor->view(row.bucket);
       const std::string labels =
-          fmt::format("{{upstream=\"{}\",bucket=\"{}\"}}", label(endpoint), row.name);
+          fmt::format(R"({{upstream="{}",bucket="{}"}})", label(endpoint), row.name);
       if (view.remaining) {
         remaining +=
             fmt::format("holdfast_upstream_requests_remaining{} {}\n", labels, *view.remaining);

@@ -128,7 +128,7 @@ std::chrono::seconds read_duration(const Place& place, const toml::node& node) {
   const auto seconds = parse_quantity(text, kDurations);
   if (!seconds || *seconds > kDurationMax || *seconds < 1) {
     reject(place, node,
-           fmt::format("expected a time between \"1s\" and \"366d\", found \"{}\"", text));
+           fmt::format(R"(expected a time between "1s" and "366d", found "{}")", text));
   }
   return std::chrono::seconds(static_cast<std::int64_t>(*seconds));
 }
@@ -144,8 +144,7 @@ std::chrono::minutes read_time_of_day(const Place& place, const toml::node& node
   const auto minutes =
       parse_two_digits(std::string_view(text).substr(std::min(colon + 1, text.size())), 59);
   if (!hours || !minutes || *hours * 60 + *minutes > 24 * 60) {
-    reject(place, node,
-           fmt::format("expected a time of day such as \"08:30\", found \"{}\"", text));
+    reject(place, node, fmt::format(R"(expected a time of day such as "08:30", found "{}")", text));
   }
   return std::chrono::minutes(*hours * 60 + *minutes);
 }
