@@ -222,13 +222,13 @@ void FitTile(const float* x, const float* weights, TileFits<kValues>& fits) {
 // Entry l of table i is the error of value i at level l.
 HWY_INLINE std::uint16_t NearestPoint(const Grid& grid, std::uint32_t code, const float* x,
                                       const float* weights, float scale, const float* levels) {
-  constexpr hn::CappedTag<float, 4> quad{};
+  constexpr hn::CappedTag<float, 4> kQuad{};
   alignas(64) float errors[32];
   alignas(16) const float padded[4] = {levels[0], levels[1], levels[2], levels[2]};
-  const auto reached = hn::Set(quad, scale) * hn::Load(quad, padded);
+  const auto reached = hn::Set(kQuad, scale) * hn::Load(kQuad, padded);
   for (std::size_t i = 0; i < 8; ++i) {
-    const auto difference = reached - hn::Set(quad, x[i]);
-    hn::Store(hn::Set(quad, weights[i]) * difference * difference, quad, errors + 4 * i);
+    const auto difference = reached - hn::Set(kQuad, x[i]);
+    hn::Store(hn::Set(kQuad, weights[i]) * difference * difference, kQuad, errors + 4 * i);
   }
   return NearestNeighbour<8>(grid.neighbours(code), errors, 0).code;
 }

@@ -91,7 +91,7 @@ std::string plan_text(const Json& result) {
 }
 
 std::string revision_line(const Json& result, bool dry_run) {
-  std::string line =
+  const std::string line =
       fmt::format("{} {}", display_name(text_of(result, "repo")), text_of(result, "commit"));
   if (dry_run) return line + plan_text(result);
   const Json* current = result.find("already_current");
