@@ -1,7 +1,10 @@
-// The formats of 32 values, SIMD encoders: one block at a time, its values across lanes. The plain
-// rules need only order-independent reductions (largest, smallest), so lanes may share a block.
+// The formats of 32 values, SIMD encoders: a block's values across lanes, and what is worked out
+// once a block for a group of blocks at a time. The plain rules need only order-independent
+// reductions (largest, smallest), so lanes may share a block.
 #include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 
 #include "quantize/internal/dispatch.h"
 #include "quantize/internal/families.h"
@@ -13,8 +16,10 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/block_groups-inl.h"
 #include "quantize/internal/errors-inl.h"
 #include "quantize/internal/legacy_store-inl.h"
+#include "quantize/internal/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 
@@ -24,32 +29,7 @@ namespace {
 
 #if HOLDFAST_SIMD
 
-// The values of one block.
-struct BlockValues {
-  explicit BlockValues(const float* x) {
-    for (std::size_t p = 0; p < kParts; ++p) part[p] = hn::LoadU(kFloat, x + p * kLanes);
-  }
-
-  float largest() const {
-    Floats result = part[0];
-    for (std::size_t p = 1; p < kParts; ++p) result = hn::Max(result, part[p]);
-    return hn::GetLane(hn::MaxOfLanes(kFloat, result));
-  }
-
-  float smallest() const {
-    Floats result = part[0];
-    for (std::size_t p = 1; p < kParts; ++p) result = hn::Min(result, part[p]);
-    return hn::GetLane(hn::MinOfLanes(kFloat, result));
-  }
-
-  float largest_magnitude() const {
-    Floats result = hn::Abs(part[0]);
-    for (std::size_t p = 1; p < kParts; ++p) result = hn::Max(result, hn::Abs(part[p]));
-    return hn::GetLane(hn::MaxOfLanes(kFloat, result));
-  }
-
-  Floats part[kParts];
-};
+static_assert(kParts == kPlaceVectors);  // a block's values are one set of places
 
 // With +a and -a both present the first one counts.
 float FirstOf(const float* x, float magnitude) {
@@ -57,111 +37,132 @@ float FirstOf(const float* x, float magnitude) {
   return *x;
 }
 
-float SignedExtreme(const BlockValues& values, const float* x) {
-  const float high = values.largest();
-  const float low = values.smallest();
-  if (high > -low) return high;
-  if (high < -low) return low;
-  return high == 0 ? 0 : FirstOf(x, high);  // never -0
+// Of each block of a group the value of the largest magnitude, with its sign.
+HWY_INLINE Floats SignedExtremes(const float* x) {
+  const Floats high = ExtremeOfEach<kBlock>(x, Largest{});
+  const Floats low = ExtremeOfEach<kBlock>(x, Smallest{});
+  const Floats extremes = hn::IfThenElse(hn::Gt(high, hn::Neg(low)), high, low);
+  std::uint32_t ties = MaskBits(hn::Eq(high, hn::Neg(low)));
+  if (ties == 0) return extremes;
+  alignas(64) float fixed[kLanes];
+  hn::Store(extremes, kFloat, fixed);
+  for (; ties != 0; ties &= ties - 1) {
+    const auto b = static_cast<std::size_t>(std::countr_zero(ties));
+    fixed[b] = fixed[b] == 0 ? 0 : FirstOf(x + b * kBlock, std::fabs(fixed[b]));  // never -0
+  }
+  return hn::Load(kFloat, fixed);
 }
 
-static_assert(kParts == kPlaceVectors);  // a block's values are one set of places
+// Of each block of a group the smallest value; a zero with the sign of the first one, as it is
+// stored.
+HWY_INLINE Floats Lows(const float* x) {
+  const Floats lows = ExtremeOfEach<kBlock>(x, Smallest{});
+  std::uint32_t zeros = MaskBits(hn::Eq(lows, hn::Zero(kFloat)));
+  if (zeros == 0) return lows;
+  alignas(64) float fixed[kLanes];
+  hn::Store(lows, kFloat, fixed);
+  for (; zeros != 0; zeros &= zeros - 1) {
+    const auto b = static_cast<std::size_t>(std::countr_zero(zeros));
+    fixed[b] = FirstOf(x + b * kBlock, 0);
+  }
+  return hn::Load(kFloat, fixed);
+}
 
 // Small integers as the low bytes of 32-bit lanes: adding 2^23 leaves them in the mantissa.
 HWY_INLINE Uints InMantissa(Floats code) { return hn::BitCast(kUint, code + Splat(0x1p23f)); }
 
-// As Inverse of the reference: where scale or reciprocal overflows every code is 0.
-struct InverseScale {
-  explicit InverseScale(float scale)
-      : value(scale != 0 ? 1.0f / scale : 0.0f),
-        overflows(std::isinf(value) || std::isinf(scale)) {}
-
-  float value;
-  bool overflows;
-};
-
 template <class Block, int kLevels, class Errors>
 HWY_INLINE void EncodeSymmetric(const Strip& strip, std::byte* out, Errors& errors) {
+  constexpr Format kFormat = kLevels == 16 ? Format::Q5_0 : Format::Q4_0;
   auto* to = reinterpret_cast<Block*>(out);
-  for (std::size_t at = 0; at < strip.count; at += kBlock, ++to) {
-    const BlockValues values(strip.values + at);
-    const float scale = SignedExtreme(values, strip.values + at) / static_cast<float>(-kLevels);
-    const InverseScale inverse(scale);
-    Floats code[kParts];
-    Uints codes[kParts];
-    for (std::size_t p = 0; p < kParts; ++p) {
-      const Floats t = values.part[p] * Splat(inverse.value) + Splat(kLevels + 0.5f);
-      const Floats truncated = hn::Trunc(hn::Min(t, Splat(2 * kLevels - 1)));
-      code[p] = inverse.overflows ? hn::Zero(kFloat) : truncated;
-      codes[p] = InMantissa(code[p]);
+  ForGroups<kBlock>(strip, [&](const float* x, std::size_t blocks) {
+    const Floats scales = SignedExtremes(x) / Splat(-kLevels);
+    const Inverses inverses(scales);
+    const StoredHalves stored(scales);
+    if (inverses.overflow) {
+      EncodeByReference(kFormat, {x, blocks * kBlock}, reinterpret_cast<std::byte*>(to), errors);
+      to += blocks;
+      return;
     }
-    to->scale = FloatToHalf(scale);
-    StoreNibbles(codes, to->codes);
-    if constexpr (kLevels == 16) StoreFifthBits(codes, to->high);
-    if constexpr (Errors::kOn) {
-      const Floats stored = Splat(HalfToFloat(to->scale));
+    for (std::size_t b = 0; b < blocks; ++b, x += kBlock, ++to) {
+      Uints codes[kParts];
       ForPlaces([&](auto p) {
-        const Floats x = values.part[p];
-        errors.add(p, x, hn::NegMulAdd(code[p] - Splat(kLevels), stored, x));
+        const Floats value = hn::LoadU(kFloat, x + p * kLanes);
+        const Floats t = value * Splat(inverses.values[b]) + Splat(kLevels + 0.5f);
+        const Floats code = hn::Trunc(hn::Min(t, Splat(2 * kLevels - 1)));
+        codes[p] = InMantissa(code);
+        if constexpr (Errors::kOn) {
+          errors.add(p, value,
+                     hn::NegMulAdd(code - Splat(kLevels), Splat(stored.values[b]), value));
+        }
       });
+      to->scale = stored.bits[b];
+      StoreNibbles(codes, to->codes);
+      if constexpr (kLevels == 16) StoreFifthBits(codes, to->high);
     }
-  }
+  });
 }
 
 template <class Block, int kLevels, class Errors>
 HWY_INLINE void EncodeAffine(const Strip& strip, std::byte* out, Errors& errors) {
+  constexpr Format kFormat = kLevels == 31 ? Format::Q5_1 : Format::Q4_1;
   auto* to = reinterpret_cast<Block*>(out);
-  for (std::size_t at = 0; at < strip.count; at += kBlock, ++to) {
-    const BlockValues values(strip.values + at);
-    float low = values.smallest();
-    if (low == 0) low = FirstOf(strip.values + at, 0);  // the sign of the first zero is stored
-    const float high = values.largest() + 0.0f;  // never -0, which would be the scale of zeros
-    const float scale = (high - low) / static_cast<float>(kLevels);
-    const InverseScale inverse(scale);
-    Floats code[kParts];
-    Uints codes[kParts];
-    for (std::size_t p = 0; p < kParts; ++p) {
-      const Floats t = (values.part[p] - Splat(low)) * Splat(inverse.value) + Splat(0.5f);
-      const Floats truncated = hn::Trunc(hn::Min(t, Splat(kLevels)));
-      code[p] = inverse.overflows ? hn::Zero(kFloat) : truncated;
-      codes[p] = InMantissa(code[p]);
+  ForGroups<kBlock>(strip, [&](const float* x, std::size_t blocks) {
+    const Floats lows = Lows(x);
+    // Never -0, which would be the scale of zeros.
+    const Floats highs = ExtremeOfEach<kBlock>(x, Largest{}) + hn::Zero(kFloat);
+    const Floats scales = (highs - lows) / Splat(kLevels);
+    const Inverses inverses(scales);
+    const StoredHalves stored(scales), stored_lows(lows);
+    if (inverses.overflow) {
+      EncodeByReference(kFormat, {x, blocks * kBlock}, reinterpret_cast<std::byte*>(to), errors);
+      to += blocks;
+      return;
     }
-    to->scale = FloatToHalf(scale);
-    to->low = FloatToHalf(low);
-    StoreNibbles(codes, to->codes);
-    if constexpr (kLevels == 31) StoreFifthBits(codes, to->high);
-    if constexpr (Errors::kOn) {
-      const Floats stored = Splat(HalfToFloat(to->scale)), stored_low = Splat(HalfToFloat(to->low));
+    alignas(64) float low[kLanes];
+    hn::Store(lows, kFloat, low);
+    for (std::size_t b = 0; b < blocks; ++b, x += kBlock, ++to) {
+      Uints codes[kParts];
       ForPlaces([&](auto p) {
-        const Floats x = values.part[p];
-        errors.add(p, x, x - hn::MulAdd(code[p], stored, stored_low));  // the product is exact
+        const Floats value = hn::LoadU(kFloat, x + p * kLanes);
+        const Floats t = (value - Splat(low[b])) * Splat(inverses.values[b]) + Splat(0.5f);
+        const Floats code = hn::Trunc(hn::Min(t, Splat(kLevels)));
+        codes[p] = InMantissa(code);
+        if constexpr (Errors::kOn) {
+          errors.add(
+              p, value,  // the product is exact
+              value - hn::MulAdd(code, Splat(stored.values[b]), Splat(stored_lows.values[b])));
+        }
       });
+      to->scale = stored.bits[b];
+      to->low = stored_lows.bits[b];
+      StoreNibbles(codes, to->codes);
+      if constexpr (kLevels == 31) StoreFifthBits(codes, to->high);
     }
-  }
+  });
 }
 
 template <class Errors>
 HWY_INLINE void EncodeQ8_0(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<Q8_0Block*>(out);
-  // Half away from zero: the largest float below one half, added with the value's sign, carries
-  // every tie and nothing below it; truncation does the rest.
-  const Floats half = Splat(0x1.fffffep-2f);
-  for (std::size_t at = 0; at < strip.count; at += kBlock, ++to) {
-    const BlockValues values(strip.values + at);
-    const float scale = values.largest_magnitude() / 127;
-    const InverseScale inverse(scale);
-    const Floats factor = Splat(inverse.overflows ? 0.0f : inverse.value);
-    to->scale = FloatToHalf(scale);
-    [[maybe_unused]] const Floats stored = Splat(HalfToFloat(to->scale));
-    ForPlaces([&](auto p) {
-      const Floats x = values.part[p], t = x * factor;
-      const Floats rounded = hn::Trunc(t + hn::CopySign(half, t));
-      // 1.5 * 2^23 leaves the integer in the mantissa, two's complement.
-      const auto bits = hn::BitCast(kUint, rounded + Splat(0x1.8p23f));
-      StoreBytes(bits, reinterpret_cast<std::uint8_t*>(to->codes) + p * kLanes);
-      if constexpr (Errors::kOn) errors.add(p, x, hn::NegMulAdd(rounded, stored, x));
-    });
-  }
+  ForGroups<kBlock>(strip, [&](const float* x, std::size_t blocks) {
+    const Floats scales = LargestMagnitudeOfEach<kBlock>(x) / Splat(127);
+    const Inverses inverses(scales);  // where one overflows all codes are 0
+    const StoredHalves stored(scales);
+    for (std::size_t b = 0; b < blocks; ++b, x += kBlock, ++to) {
+      to->scale = stored.bits[b];
+      ForPlaces([&](auto p) {
+        const Floats value = hn::LoadU(kFloat, x + p * kLanes);
+        const Floats rounded = RoundHalfAway(value * Splat(inverses.values[b]));
+        // 1.5 * 2^23 leaves the integer in the mantissa, two's complement.
+        const auto bits = hn::BitCast(kUint, rounded + Splat(0x1.8p23f));
+        StoreBytes(bits, reinterpret_cast<std::uint8_t*>(to->codes) + p * kLanes);
+        if constexpr (Errors::kOn) {
+          errors.add(p, value, hn::NegMulAdd(rounded, Splat(stored.values[b]), value));
+        }
+      });
+    }
+  });
 }
 
 template <class Errors>

@@ -1,5 +1,8 @@
 // Formats whose codes name one of sixteen small integers: SIMD encoders of MXFP4 and NVFP4,
 // decoders of these and of IQ4_NL and IQ4_XS.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "quantize/internal/dispatch.h"
@@ -15,6 +18,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/block_groups-inl.h"
 #include "quantize/internal/errors-inl.h"
 #include "quantize/internal/legacy_store-inl.h"
 
@@ -112,9 +116,12 @@ template <class Errors>
 HWY_INLINE void EncodeMXFP4(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<MXFP4Block*>(out);
   // All exponents first: a call of a function empties the vector registers.
-  for (std::size_t b = 0; b < strip.count / kBlock; ++b) {
-    to[b].exponent = mxfp4_exponent(LargestMagnitude(strip.values + b * kBlock, kBlock));
-  }
+  ForGroups<kBlock>(strip, [&](const float* x, std::size_t blocks) {
+    alignas(64) float largest[kLanes];
+    hn::Store(LargestMagnitudeOfEach<kBlock>(x), kFloat, largest);
+    for (std::size_t b = 0; b < blocks; ++b, ++to) to->exponent = mxfp4_exponent(largest[b]);
+  });
+  to -= strip.count / kBlock;
   for (const float* x = strip.values; x != strip.values + strip.count; x += kBlock, ++to) {
     StoreE2M1<0, kBlock>(x, mxfp4_unit(to->exponent), to->codes, errors);
   }
@@ -126,20 +133,27 @@ inline constexpr float kExactMagnitude = 1048576.0f;
 
 template <class Errors>
 HWY_INLINE void EncodeNVFP4(const Strip& strip, std::byte* out, Errors& errors) {
+  constexpr std::size_t kValues = 64, kScales = 4, kSub = kValues / kScales;
   auto* to = reinterpret_cast<NVFP4Block*>(out);
-  for (const float* x = strip.values; x != strip.values + strip.count; x += 64, ++to) {
-    const float largest = LargestMagnitude(x, 64);
-    if (largest > kExactMagnitude) {
-      EncodeByReference(Format::NVFP4, {x, 64}, reinterpret_cast<std::byte*>(to), errors);
-      continue;
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      to->scales[j] = float_to_ue4m3(LargestMagnitude(x + 16 * j, 16) / 6.0f);
-    }
-    Unrolled<4>([&](auto j) {
-      StoreE2M1<16 * j, 16>(x, ue4m3_unit(to->scales[j]), to->codes + 8 * j, errors);
+  ForGroups<kValues>(strip, [&](const float* x, std::size_t blocks) {
+    alignas(64) float largest[kLanes * kScales];
+    Unrolled<kScales>([&](auto i) {
+      hn::Store(LargestMagnitudeOfEach<kSub>(x + i * kLanes * kSub), kFloat, largest + i * kLanes);
     });
-  }
+    for (std::size_t i = 0; i < blocks * kScales; ++i) {
+      to[i / kScales].scales[i % kScales] = float_to_ue4m3(largest[i] / 6.0f);
+    }
+    for (std::size_t b = 0; b < blocks; ++b, x += kValues, ++to) {
+      const float* of_block = largest + b * kScales;
+      if (*std::max_element(of_block, of_block + kScales) > kExactMagnitude) {
+        EncodeByReference(Format::NVFP4, {x, kValues}, reinterpret_cast<std::byte*>(to), errors);
+        continue;
+      }
+      Unrolled<kScales>([&](auto j) {
+        StoreE2M1<kSub * j, kSub>(x, ue4m3_unit(to->scales[j]), to->codes + 8 * j, errors);
+      });
+    }
+  });
 }
 
 // Values of 2 * kBytes codes: the low nibbles first, then the high ones.

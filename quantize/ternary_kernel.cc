@@ -13,6 +13,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "quantize/internal/block_groups-inl.h"
 #include "quantize/internal/errors-inl.h"
 #include "quantize/internal/legacy_store-inl.h"
 #include "quantize/internal/tile-inl.h"
@@ -37,9 +38,7 @@ class Rounding {
   bool overflows() const { return overflows_; }
 
   HWY_INLINE Floats operator()(Floats x) const {
-    // The largest float below one half carries every tie and nothing below it.
-    const Floats t = x * Splat(overflows_ ? 0.0f : inverse_);
-    return hn::Trunc(t + hn::CopySign(Splat(0x1.fffffep-2f), t));
+    return RoundHalfAway(x * Splat(overflows_ ? 0.0f : inverse_));
   }
 
  private:
@@ -182,18 +181,14 @@ HWY_INLINE Uints PackFour(Uints codes) {
 
 // The codes of a block, one a byte.
 template <class Errors>
-HWY_INLINE void CodesQ2_0(const float* x, Q2_0Block& to, std::uint8_t* codes, Errors& errors) {
-  const float scale = LargestMagnitude(x, kTwoBits);
-  const Rounding round(scale);
-  to.scale = FloatToHalf(scale);
-  [[maybe_unused]] const Floats stored = Stored(to.scale);
+HWY_INLINE void CodesQ2_0(const float* x, float inverse, float stored, std::uint8_t* codes,
+                          Errors& errors) {
   Unrolled<kTwoBits / kLanes>([&](auto i) {
     constexpr std::size_t kAt = i * kLanes;
-    const Floats v = hn::LoadU(kFloat, x + kAt);
-    const Floats clamped = hn::Max(Splat(-1), hn::Min(Splat(2), round(v)));
-    const Floats code = round.overflows() ? Splat(-1) : clamped;
+    const Floats v = hn::LoadU(kFloat, x + kAt), rounded = RoundHalfAway(v * Splat(inverse));
+    const Floats code = hn::Max(Splat(-1), hn::Min(Splat(2), rounded));
     if constexpr (Errors::kOn) {
-      errors.add(kAt % kSumPlaces / kLanes, v, hn::NegMulAdd(code, stored, v));
+      errors.add(kAt % kSumPlaces / kLanes, v, hn::NegMulAdd(code, Splat(stored), v));
     }
     StoreBytes(hn::BitCast(kUint, code + Splat(0x1p23f + 1)), codes + kAt);
   });
@@ -202,22 +197,30 @@ HWY_INLINE void CodesQ2_0(const float* x, Q2_0Block& to, std::uint8_t* codes, Er
 template <class Errors>
 HWY_INLINE void EncodeQ2_0(const Strip& strip, std::byte* out, Errors& errors) {
   auto* to = reinterpret_cast<Q2_0Block*>(out);
-  // All codes of many blocks before the first is packed: a load that spans what several stores have
-  // just written waits for all of them.
-  constexpr std::size_t kBlocks = 16;
-  alignas(64) std::uint32_t codes[kBlocks][kTwoBits / 4];
-  for (std::size_t at = 0; at < strip.count; at += kBlocks * kTwoBits, to += kBlocks) {
-    const std::size_t blocks = std::min(kBlocks, (strip.count - at) / kTwoBits);
-    for (std::size_t b = 0; b < blocks; ++b) {
-      CodesQ2_0(strip.values + at + b * kTwoBits, to[b], reinterpret_cast<std::uint8_t*>(codes[b]),
+  ForGroups<kTwoBits>(strip, [&](const float* x, std::size_t blocks) {
+    const Floats scales = LargestMagnitudeOfEach<kTwoBits>(x);
+    const Inverses inverses(scales);
+    const StoredHalves stored(scales);
+    if (inverses.overflow) {
+      EncodeByReference(Format::Q2_0, {x, blocks * kTwoBits}, reinterpret_cast<std::byte*>(to),
+                        errors);
+      to += blocks;
+      return;
+    }
+    // All codes of the group before the first is packed: a load that spans what several stores have
+    // just written waits for all of them.
+    alignas(64) std::uint32_t codes[kLanes][kTwoBits / 4];
+    for (std::size_t b = 0; b < blocks; ++b, x += kTwoBits) {
+      CodesQ2_0(x, inverses.values[b], stored.values[b], reinterpret_cast<std::uint8_t*>(codes[b]),
                 errors);
     }
-    for (std::size_t b = 0; b < blocks; ++b) {
+    for (std::size_t b = 0; b < blocks; ++b, ++to) {
+      to->scale = stored.bits[b];
       for (std::size_t i = 0; i < kTwoBits / 4; i += kLanes) {
-        StoreBytes(PackFour(hn::Load(kUint, codes[b] + i)), to[b].codes + i);
+        StoreBytes(PackFour(hn::Load(kUint, codes[b] + i)), to->codes + i);
       }
     }
-  }
+  });
 }
 
 HWY_INLINE Ints LoadBytes(const std::uint8_t* from) {

@@ -118,8 +118,8 @@ class Measured {
 
   // `count` values, a multiple of kSumPlaces, whose blocks are written already: decodes a piece at
   // a time, which stays in the nearest cache.
-  void add_decoded(const FormatInfo& format, const float* x, const std::byte* blocks,
-                   std::size_t count) {
+  HWY_INLINE void add_decoded(const FormatInfo& format, const float* x, const std::byte* blocks,
+                              std::size_t count) {
     alignas(64) float decoded[kPieceValues];
     for (std::size_t at = 0; at < count; at += kPieceValues) {
       const std::size_t piece = std::min(kPieceValues, count - at);
@@ -148,9 +148,11 @@ class Measured {
   RunSum error_, cross_;
 };
 
-// Where there is no kernel.
+// Where there is no kernel. Inlined: `errors` stands in registers only while no function takes its
+// address.
 template <class Errors>
-void EncodeByReference(Format format, const Strip& strip, std::byte* out, Errors& errors) {
+HWY_INLINE void EncodeByReference(Format format, const Strip& strip, std::byte* out,
+                                  Errors& errors) {
   const FormatInfo& row = info(format);
   row.encode_reference(strip, out);
   if constexpr (Errors::kOn) errors.add_decoded(row, strip.values, out, strip.count);

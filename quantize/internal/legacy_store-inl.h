@@ -19,6 +19,12 @@ namespace HWY_NAMESPACE {
 
 inline constexpr std::size_t kParts = kBlock / kLanes;
 
+// Half away from zero: the largest float below one half, added with the value's sign, carries every
+// tie and nothing below it; truncation does the rest.
+HWY_INLINE Floats RoundHalfAway(Floats value) {
+  return hn::Trunc(value + hn::CopySign(Splat(0x1.fffffep-2f), value));
+}
+
 // Low bytes of 32-bit lanes.
 HWY_INLINE void StoreBytes(Uints bytes, std::uint8_t* out) {
   const hn::Rebind<std::uint8_t, FloatTag> byte;
