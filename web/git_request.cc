@@ -143,7 +143,7 @@ GitFetch parse_git_fetch_v0(std::string_view body) {
       continue;
     }
     if (line.kind != PktKind::Data) refuse_line("a delimiter");
-    std::string_view text = line.text();
+    const std::string_view text = line.text();
     if (const auto want = value_of(text, "want")) {
       constexpr std::size_t kOidDigits = 40;
       if (fetch.pack.wants.empty()) {
