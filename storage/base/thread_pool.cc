@@ -5,6 +5,7 @@
 #include <deque>
 #include <exception>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <sched.h>
@@ -118,7 +119,8 @@ void ThreadPool::for_each(std::size_t count, const std::function<void(std::size_
   loop->run();
   auto lock = loop->shared.lock();
   lock.wait([](Loop::Shared& shared) { return shared.inside == 0; });
-  if (lock->error) std::rethrow_exception(lock->error);
+  // Taken out, so that a helper which lets go of the loop last does not end what the caller reads.
+  if (const auto error = std::exchange(lock->error, nullptr)) std::rethrow_exception(error);
 }
 
 void ThreadPool::submit(std::function<void()> task) { state_->push(std::move(task)); }
