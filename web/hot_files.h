@@ -24,8 +24,9 @@ struct FileVersion {
   std::string etag;  // with its quotes
   std::string commit;
   std::uint64_t size_bytes = 0;
-  bool by_commit = false;  // the URL names the commit, so it never leads to another version
-  std::string headers;     // header lines, each ended by CR LF
+  bool by_commit = false;         // the URL names the commit, so it never leads to another version
+  std::string headers;            // header lines, each ended by CR LF
+  std::string part_headers = {};  // the same of an answer with a part; "": no others
 };
 
 struct HotFile {

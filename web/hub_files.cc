@@ -29,18 +29,21 @@ FileVersion file_version(const Call& call, const RevisionAt& at, const std::stri
                       .size_bytes = size_bytes,
                       .by_commit = at.by_commit,
                       .headers = {}};
-  std::string& lines = version.headers;
+  // A part says which file's it is, as upstream's storage does; what else there is to know stands
+  // on the answer with the whole: half the bytes of a head are a tenth of a small range's cost.
+  std::string& lines = version.part_headers;
   add_header_line(lines, "Content-Type", media_type(call.match.path));
   add_header_line(lines, "ETag", version.etag);
-  add_header_line(lines, "X-Linked-ETag", version.etag);
-  add_header_line(lines, "X-Linked-Size", std::to_string(size_bytes));
   add_header_line(lines, "X-Repo-Commit", version.commit);
   add_header_line(lines, "Accept-Ranges", "bytes");
-  add_header_line(lines, "Content-Disposition",
-                  content_disposition(call.match.path, call.query.flag("download")));
   add_header_line(lines, "Cache-Control", cache_control(version));
+  version.headers = lines;
+  add_header_line(version.headers, "X-Linked-ETag", version.etag);
+  add_header_line(version.headers, "X-Linked-Size", std::to_string(size_bytes));
+  add_header_line(version.headers, "Content-Disposition",
+                  content_disposition(call.match.path, call.query.flag("download")));
   // A stored file is never a page of ours: no script, no form, no frame, whatever its type.
-  add_header_line(lines, "Content-Security-Policy", "default-src 'none'; sandbox");
+  add_header_line(version.headers, "Content-Security-Policy", "default-src 'none'; sandbox");
   return version;
 }
 

@@ -1,9 +1,12 @@
 #include "web/range.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <limits>
 #include <optional>
+
+#include <fmt/compile.h>
 
 namespace holdfast::web {
 namespace {
@@ -83,8 +86,11 @@ bool names_etag(std::string_view header, std::string_view etag) {
 }
 
 std::string content_range(const storage::ByteRange& range, std::uint64_t size_bytes) {
-  return "bytes " + std::to_string(range.offset) + "-" +
-         std::to_string(range.offset + range.length - 1) + "/" + std::to_string(size_bytes);
+  // Into one buffer: every answer with a part of a file has it.
+  std::array<char, 80> text;
+  const auto end = fmt::format_to(text.begin(), FMT_COMPILE("bytes {}-{}/{}"), range.offset,
+                                  range.offset + range.length - 1, size_bytes);
+  return {text.begin(), end};
 }
 
 std::string content_range_unsatisfied(std::uint64_t size_bytes) {

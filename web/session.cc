@@ -164,7 +164,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       }
       keep = reader_.keeps_alive() && !context_.draining.load();
       prepare(keep);
-      bool sent = push() == Outgoing::Progress::Done;
+      bool sent = push(Outgoing::Disk::Never) == Outgoing::Progress::Done;
       if (!sent) sent = co_await send_rest();
       if (sent && delivery_.is_waiting()) sent = co_await send_arriving();
       const auto started = std::exchange(now, steady_clock::now());
@@ -399,9 +399,9 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   }
 
   // A closed socket's number may be another's by now.
-  Outgoing::Progress push() {
+  Outgoing::Progress push(Outgoing::Disk disk) {
     if (!socket_.is_open()) return Outgoing::Progress::Failed;
-    return tls_ ? outgoing_.push(*tls_) : outgoing_.push(socket_.native_handle());
+    return tls_ ? outgoing_.push(*tls_, disk) : outgoing_.push(socket_.native_handle(), disk);
   }
 
   // Reads into `room`, or shakes hands where there is none. Zero: nothing more comes from there.
@@ -429,16 +429,13 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   // every connection of this thread.
   awaitable<bool> send_rest() {
     while (true) {
-      auto progress = Outgoing::Progress::Failed;
-      const bool of_file = outgoing_.at_file();
-      if (of_file && outgoing_.is_cold()) {
-        std::function<void()> send = [&] { progress = push(); };
+      auto progress = push(Outgoing::Disk::Never);
+      if (progress == Outgoing::Progress::Cold) {
+        std::function<void()> send = [&] { progress = push(Outgoing::Disk::Wait); };
         give_all_time();  // the disk's time is not the client's
         pool_sends_ = true;
         co_await on_pool(std::move(send));
         pool_sends_ = false;
-      } else {
-        progress = push();
       }
       if (progress == Outgoing::Progress::Done) co_return true;
       if (progress == Outgoing::Progress::Failed) co_return false;
@@ -446,7 +443,7 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       if (progress == Outgoing::Progress::Blocked) {
         const bool writable = co_await wait_writable();
         if (!writable) co_return false;
-      } else if (of_file) {
+      } else {
         // A reader as fast as we are would never block: let the thread's other connections in.
         co_await asio::post(socket_.get_executor(), use_awaitable);
       }

@@ -83,14 +83,15 @@ std::shared_ptr<void> make_context(const TlsOptions& options) {
   return context;
 }
 
-struct Output {
-  std::vector<char> bytes;
-  std::size_t sent = 0;
-};
+// What OpenSSL has encrypted in the call under way: one for all connections of a thread, so that it
+// stays in the processor's cache.
+std::vector<char>& encrypted() {
+  thread_local std::vector<char> bytes;
+  return bytes;
+}
 
-int take_output(BIO* bio, const char* data, std::size_t size, std::size_t* taken) {
-  auto& output = *static_cast<Output*>(BIO_get_data(bio));
-  output.bytes.insert(output.bytes.end(), data, data + size);
+int take_output(BIO*, const char* data, std::size_t size, std::size_t* taken) {
+  encrypted().insert(encrypted().end(), data, data + size);
   *taken = size;
   return 1;
 }
@@ -99,7 +100,7 @@ long control_output(BIO*, int command, long, void*) {
   return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0;
 }
 
-// A sink that appends to an Output, and never makes anybody wait.
+// A sink that takes everything at once.
 const BIO_METHOD* output_method() {
   static const BIO_METHOD* const kMethod = [] {
     BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "output");
@@ -116,9 +117,38 @@ struct TlsStream::State {
   std::shared_ptr<void> context;  // shared with the other connections that it made
   int fd = -1;
   SSL* ssl = nullptr;
-  Output output;
+  std::vector<char> unsent;  // what the socket did not take yet
+  std::size_t sent = 0;      // of that
 
   ~State() { SSL_free(ssl); }
+
+  // As much of `bytes` as the socket takes; false when it broke.
+  bool send(std::span<const char> bytes, std::size_t& taken) const noexcept {
+    while (taken < bytes.size()) {
+      const ssize_t put = ::send(fd, bytes.data() + taken, bytes.size() - taken, MSG_NOSIGNAL);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
+      taken += static_cast<std::size_t>(put);
+    }
+    return true;
+  }
+
+  // Sends what was encrypted in this call behind what was left of those before. Every call ends
+  // with it, since the next may be another connection's.
+  Step send_all() {
+    auto& fresh = encrypted();
+    std::size_t taken = 0;
+    bool works = send(unsent, sent);
+    if (sent == unsent.size()) {
+      if (works) works = send(fresh, taken);
+      unsent = {};
+      sent = 0;
+    }
+    unsent.insert(unsent.end(), fresh.begin() + static_cast<std::ptrdiff_t>(taken), fresh.end());
+    fresh.clear();
+    if (!works) return Step::Failed;
+    return unsent.empty() ? Step::Done : Step::WantWrite;
+  }
 };
 
 TlsStream::TlsStream(std::shared_ptr<void> context, int fd) : state_(std::make_unique<State>()) {
@@ -132,7 +162,6 @@ TlsStream::TlsStream(std::shared_ptr<void> context, int fd) : state_(std::make_u
     BIO_free(output);
     fail(ErrorKind::Io, "tls: " + last_error());
   }
-  BIO_set_data(output, &state_->output);
   BIO_set_init(output, 1);
   SSL_set_bio(state_->ssl, input, output);
   SSL_set_accept_state(state_->ssl);
@@ -140,29 +169,12 @@ TlsStream::TlsStream(std::shared_ptr<void> context, int fd) : state_(std::make_u
 
 TlsStream::~TlsStream() = default;
 
-bool TlsStream::has_unsent() const noexcept {
-  return state_->output.sent < state_->output.bytes.size();
-}
-
-TlsStream::Step TlsStream::flush() {
-  Output& output = state_->output;
-  while (output.sent < output.bytes.size()) {
-    const ssize_t sent = ::send(state_->fd, output.bytes.data() + output.sent,
-                                output.bytes.size() - output.sent, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Step::WantWrite : Step::Failed;
-    output.sent += static_cast<std::size_t>(sent);
-  }
-  output.bytes.clear();
-  output.sent = 0;
-  return Step::Done;
-}
+TlsStream::Step TlsStream::flush() { return state_->send_all(); }
 
 // What OpenSSL's answer to a call means. Whatever it has to say goes out first.
-static TlsStream::Step step_of(SSL* ssl, int result, TlsStream& stream) {
-  using Step = TlsStream::Step;
-  const int error = SSL_get_error(ssl, result);
-  const Step flushed = stream.flush();
+TlsStream::Step TlsStream::step_of(int result) {
+  const int error = SSL_get_error(state_->ssl, result);
+  const Step flushed = flush();
   if (flushed != Step::Done && error != SSL_ERROR_SSL) return flushed;
   if (error == SSL_ERROR_WANT_READ) return Step::WantRead;
   return error == SSL_ERROR_ZERO_RETURN ? Step::Closed : Step::Failed;
@@ -172,20 +184,22 @@ TlsStream::Step TlsStream::handshake() {
   if (const Step flushed = flush(); flushed != Step::Done) return flushed;
   ERR_clear_error();
   const int result = SSL_do_handshake(state_->ssl);
-  return result == 1 ? flush() : step_of(state_->ssl, result, *this);
+  return result == 1 ? flush() : step_of(result);
 }
 
 TlsStream::Step TlsStream::read(std::span<char> room, std::size_t& got) {
   ERR_clear_error();
   const int result = SSL_read_ex(state_->ssl, room.data(), room.size(), &got);
-  return result == 1 ? Step::Done : step_of(state_->ssl, result, *this);
+  if (result != 1) return step_of(result);
+  // New keys are answered within; what the socket does not take now goes before the next bytes.
+  return flush() == Step::Failed ? Step::Failed : Step::Done;
 }
 
 TlsStream::Step TlsStream::write(std::span<const std::byte> bytes) {
   ERR_clear_error();
   std::size_t written = 0;
   const int result = SSL_write_ex(state_->ssl, bytes.data(), bytes.size(), &written);
-  return result == 1 ? flush() : step_of(state_->ssl, result, *this);
+  return result == 1 ? flush() : step_of(result);
 }
 
 TlsStream::Step TlsStream::close_notify() {

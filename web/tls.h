@@ -1,5 +1,6 @@
 // TLS on a socket of ours: OpenSSL encrypts into a buffer that goes out in large pieces, and reads
-// from the socket by itself. No thread, no wait: the session does that.
+// from the socket by itself. No thread, no wait: the session does that. A connection holds memory
+// for bytes only while the socket does not take them.
 //
 // A TlsContext is thread-safe; a TlsStream has one owner at a time. No OpenSSL type shows here.
 #pragma once
@@ -46,13 +47,14 @@ class TlsStream {
   Step write(std::span<const std::byte> bytes);
   Step flush();
 
-  bool has_unsent() const noexcept;
-
   // Says that nothing more comes from here.
   Step close_notify();
 
  private:
   struct State;
+
+  Step step_of(int result);
+
   std::unique_ptr<State> state_;
 };
 

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # The server against nginx with sendfile, on loopback, same file, same client, turn by turn: one
-# 1 GiB file over one connection, random ranges of it and small files over 64 connections; one worker
-# on each side. Then the file once more over TLS 1.3, where curl on both sides has to decrypt it.
-# Each case twice: by the wall clock, and by a second of the server's own processor time, which says
-# more on a machine that others use too. JSON lines; the best of the turns counts.
-#   tests/bench/serve.sh [TURNS [SECONDS]]
+# 2 GB file over one connection and 64, random ranges of it and small files over 64 connections; so
+# many workers on each side. Then the file once more over TLS 1.3: to a client that drops what it
+# gets, and to curl, which has to decrypt it. Each case twice: by the wall clock, and by a second of
+# the server's own processor time, which says more on a machine that others use too. Each side has a
+# session of its own, since the kernel shares processors out by session. JSON lines; the best of the
+# turns counts.
+#   tests/bench/serve.sh [TURNS [SECONDS [WORKERS]]]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 turns=${1:-3}
 seconds=${2:-3}
-size=$((1 << 30))
+workers=${3:-1}
+size=2000000000
 small_files=500
 bin=build/release/tests
 for tool in nginx wrk curl openssl; do
@@ -33,7 +36,7 @@ mkfifo "$work/hold"
 # start_ours [NAME=VALUE…]: sets $server and $ours_port.
 start_ours() {
   : >"$work/url"
-  env WEB_THREADS=1 WEB_SMALL_FILES=$small_files "$@" "$bin/web/web_sample_server" "$work/data" "$size" \
+  env WEB_THREADS="$workers" WEB_SMALL_FILES=$small_files "$@" setsid "$bin/web/web_sample_server" "$work/data" "$size" \
     <"$work/hold" >"$work/url" &
   server=$!
   exec 3>"$work/hold"
@@ -53,7 +56,7 @@ curl -sf "http://127.0.0.1:$ours_port${ours_small}f[0-$((small_files - 1))]" -o 
 
 peer_port=$((ours_port > 40000 ? ours_port - 7 : ours_port + 7))
 cat >"$work/nginx.conf" <<CONF
-worker_processes 1;
+worker_processes $workers;
 pid $work/nginx.pid;
 error_log $work/error.log;
 events { worker_connections 1024; }
@@ -76,47 +79,49 @@ CONF
 chmod -R a+rX "$work"
 nginx -c "$work/nginx.conf"
 
-until peer=$(pgrep -P "$(cat "$work/nginx.pid" 2>/dev/null || echo 0)"); do
+until mapfile -t peer < <(pgrep -P "$(cat "$work/nginx.pid" 2>/dev/null || echo 0)") &&
+  ((${#peer[@]} == workers)); do
   read -rt 0.1 _ < <(:) || true
 done
 
-# Both print the best rate and the amount of work that was done.
-stream() { "$bin/bench/serve_stream" "$1" "$2" 4; }
+# All print the rate and the amount of work that was done.
+stream() { "$bin/bench/serve_stream" "$1" "$2" "$seconds" "${@:3}"; }
 ranges() { requests "$1" "$2" serve_ranges.lua "$size" "$3"; }
-stream_tls() {
-  for _ in 1 2 3 4; do
-    curl -sk --tlsv1.3 -o /dev/null -w '%{speed_download} %{size_download}\n' "https://127.0.0.1:$1$2"
-  done | awk '{if ($1 > best) best = $1; total += $2} END {print best / 1e9, total / 1e9}'
+stream_curl() {
+  curl -sk --tlsv1.3 -o /dev/null -w '%{speed_download} %{size_download}\n' "https://127.0.0.1:$1$2" |
+    awk '{print $1 / 1e9, $2 / 1e9}'
 }
 smalls() { requests "$1" "$2" serve_small.lua "$small_files"; }
 # requests PORT TARGET SCRIPT ARGUMENTS…
 requests() {
-  wrk -t1 -c64 -d"${seconds}s" -s "tests/bench/$3" "http://127.0.0.1:$1$2" -- "${@:4}" |
+  wrk -t"$workers" -c64 -d"${seconds}s" -s "tests/bench/$3" "http://127.0.0.1:$1$2" -- "${@:4}" |
     awk '/requests in/ {done = $1} /Requests\/sec/ {print $2, done}
          /Non-2xx/ {print "bad answers: " $0 > "/dev/stderr"; exit 1}'
 }
-# Seconds of processor time that a process has used.
-cpu_of() { awk -v tick="$(getconf CLK_TCK)" '{print ($14 + $15) / tick}' "/proc/$1/stat"; }
-# measure PID PORT TARGET COMMAND ARGUMENTS…: rate, and work per processor second
+# Seconds of processor time that processes have used.
+cpu_of() {
+  for pid in "$@"; do cat "/proc/$pid/stat"; done |
+    awk -v tick="$(getconf CLK_TCK)" '{used += $14 + $15} END {print used / tick}'
+}
+# measure PIDS PORT TARGET COMMAND ARGUMENTS…: rate, and work per processor second
 measure() {
-  local pid=$1 port=$2 target=$3 command=$4 before
+  local port=$2 target=$3 command=$4 pids before result
+  read -ra pids <<<"$1"
   shift 4
-  before=$(cpu_of "$pid")
-  "$command" "$port" "$target" "$@" |
-    awk -v before="$before" -v pid="$pid" -v tick="$(getconf CLK_TCK)" '{
-      getline stat < ("/proc/" pid "/stat"); split(stat, field, " ")
-      used = (field[14] + field[15]) / tick - before
-      print $1, (used > 0) ? $2 / used : 0}'
+  before=$(cpu_of "${pids[@]}")
+  result=$("$command" "$port" "$target" "$@")
+  echo "$result $before $(cpu_of "${pids[@]}")" |
+    awk '{used = $4 - $3; print $1, (used > 0) ? $2 / used : 0}'
 }
 # best OLD NEW: each column's larger value
 best() { paste -d' ' <(echo "$1") <(echo "$2") | awk '{print ($1 > $3) ? $1 : $3, ($2 > $4) ? $2 : $4}'; }
 # compare CASE UNIT OUR_TARGET PEER_TARGET COMMAND ARGUMENTS…
 compare() {
-  local name=$1 unit=$2 our_target=$3 peer_target=$4 ours="0 0" theirs="0 0"
+  local name="$1, $workers worker(s)" unit=$2 our_target=$3 peer_target=$4 ours="0 0" theirs="0 0"
   shift 4
   for ((turn = 0; turn < turns; ++turn)); do
     ours=$(best "$ours" "$(measure "$server" "$ours_port" "$our_target" "$@")")
-    theirs=$(best "$theirs" "$(measure "$peer" "$peer_port" "$peer_target" "$@")")
+    theirs=$(best "$theirs" "$(measure "${peer[*]}" "$peer_port" "$peer_target" "$@")")
   done
   echo "$ours $theirs" | awk -v name="$name, nginx sendfile" -v unit="$unit" '
     function row(case_name, per, a, b) {
@@ -125,7 +130,8 @@ compare() {
     }
     {row(name, "s", $1, $3); row(name, "CPU s", $2, $4)}'
 }
-compare "one 1 GiB file" GB "$ours_target" /file stream
+compare "one 2 GB file" GB "$ours_target" /file stream 1
+compare "one 2 GB file, 64 connections" GB "$ours_target" /file stream 64
 compare "4 KiB ranges, 64 connections" requests "$ours_target" /file ranges 4096
 compare "64 KiB ranges, 64 connections" requests "$ours_target" /file ranges 65536
 compare "1 MiB ranges, 64 connections" requests "$ours_target" /file ranges 1048576
@@ -134,4 +140,5 @@ exec 3>&-
 wait "$server"
 start_ours WEB_CERTIFICATE="$work/tls.pem" WEB_KEY="$work/tls.key"
 peer_port=$((peer_port + 1))
-compare "one 1 GiB file, TLS 1.3" GB "$ours_target" /file stream_tls
+compare "one 2 GB file, TLS 1.3, dropped" GB "$ours_target" /file stream 1 tls
+compare "one 2 GB file, TLS 1.3, curl" GB "$ours_target" /file stream_curl

@@ -1,94 +1,173 @@
-// Fetches one URL over one connection again and again and keeps nothing of it: the client's part of
-// a bulk benchmark. recv(MSG_TRUNC) drops the bytes in the kernel, so that the client costs as
-// little as it can. Prints the best rate in GB/s and the GB of all rounds.
+// Fetches one URL over and over by so many connections at once and keeps nothing of it: the
+// client's part of a bulk benchmark. recv(MSG_TRUNC) drops the bytes in the kernel, so that the
+// client costs as little as it can; with "tls" it shakes hands, reads the answer's first record and
+// drops the others as they are, undeciphered. Prints GB/s and the GB that came.
 //
-//   serve_stream PORT TARGET ROUNDS
+//   serve_stream PORT TARGET SECONDS CONNECTIONS [tls]
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Job {
+  std::uint16_t port = 0;
+  std::string target;
+  std::shared_ptr<SSL_CTX> tls;  // shared by the connections; nullptr: they speak plainly
+};
 
 [[noreturn]] void die(const char* what) {
   std::perror(what);
   std::exit(2);
 }
 
-int connect_to(int port) {
+int connect_to(std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in name{};
   name.sin_family = AF_INET;
-  name.sin_port = htons(static_cast<std::uint16_t>(port));
+  name.sin_port = htons(port);
   name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0) die("connect");
   return fd;
 }
 
-// The body's size and how much of it came with the head.
-struct Start {
-  std::size_t size_bytes = 0;
-  std::size_t had_bytes = 0;
+// One connection: asks, drops what comes, asks again. A body has its length's bytes; through TLS it
+// ends with the connection, and the next request goes over a new one.
+class Connection {
+ public:
+  explicit Connection(const Job& job) : job_(job) { open(); }
+
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  ~Connection() { close(); }
+
+  int fd() const noexcept { return fd_; }
+
+  // Drops what has come; the bytes of it. True in `reopened` when that ended the connection.
+  std::size_t take(bool& reopened) {
+    constexpr std::size_t kDrop = 4 * 1024 * 1024;
+    static char ignored[1];
+    const std::size_t wanted = job_.tls ? kDrop : std::min(left_, kDrop);
+    const ssize_t got = ::recv(fd_, ignored, wanted, MSG_TRUNC | MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN) return 0;
+    if (got < 0 || (got == 0 && !job_.tls)) die("recv");
+    if (got == 0) {
+      close();
+      open();
+      reopened = true;
+      return 0;
+    }
+    left_ -= job_.tls ? 0 : static_cast<std::size_t>(got);
+    if (!job_.tls && left_ == 0) ask();
+    return static_cast<std::size_t>(got);
+  }
+
+ private:
+  void open() {
+    fd_ = connect_to(job_.port);
+    if (job_.tls) {
+      ssl_.reset(SSL_new(job_.tls.get()));
+      SSL_set_fd(ssl_.get(), fd_);
+      if (SSL_connect(ssl_.get()) != 1) die("TLS handshake");
+    }
+    ask();
+  }
+
+  void close() {
+    ssl_.reset();
+    ::close(fd_);
+  }
+
+  void ask() {
+    const std::string request = "GET " + job_.target + " HTTP/1.1\r\nHost: localhost\r\n" +
+                                (job_.tls ? "Connection: close\r\n\r\n" : "\r\n");
+    if (!send(request)) die("send");
+    std::string head;
+    std::size_t end = 0;
+    while ((end = head.find("\r\n\r\n")) == std::string::npos) {
+      std::array<char, 4096> bytes;
+      const auto got = receive(bytes.data(), bytes.size());
+      if (got <= 0) die("receive");
+      head.append(bytes.data(), static_cast<std::size_t>(got));
+    }
+    const auto at = head.find("Content-Length: ");
+    if (at == std::string::npos || !head.starts_with("HTTP/1.1 200")) die("answer");
+    left_ = std::stoull(head.substr(at + 16)) - (head.size() - end - 4);
+  }
+
+  bool send(const std::string& text) {
+    if (ssl_) return SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) > 0;
+    return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) > 0;
+  }
+
+  ssize_t receive(char* bytes, std::size_t size) {
+    if (ssl_) return SSL_read(ssl_.get(), bytes, static_cast<int>(size));
+    return ::recv(fd_, bytes, size, 0);
+  }
+
+  const Job& job_;
+  int fd_ = -1;
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
+  std::size_t left_ = 0;  // of the body
 };
 
-Start read_head(int fd) {
-  std::string head;
-  char bytes[4096];
-  std::size_t end = 0;
-  while ((end = head.find("\r\n\r\n")) == std::string::npos) {
-    const ssize_t got = ::recv(fd, bytes, sizeof bytes, 0);
-    if (got <= 0) die("recv");
-    head.append(bytes, static_cast<std::size_t>(got));
-  }
-  const auto at = head.find("Content-Length: ");
-  if (at == std::string::npos || head.compare(0, 12, "HTTP/1.1 200") != 0) die("answer");
-  return {std::stoull(head.substr(at + 16)), head.size() - end - 4};
+void watch(int epoll, Connection& connection) {
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = &connection}};
+  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, connection.fd(), &event) != 0) die("epoll_ctl");
 }
 
-struct Fetched {
-  double gigabytes = 0;
-  double seconds = 0;
-};
-
-Fetched fetch(int fd, const std::string& request) {
-  const auto started = std::chrono::steady_clock::now();
-  if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) < 0) die("send");
-  const Start start = read_head(fd);
-  constexpr std::size_t kDrop = 4 * 1024 * 1024;
-  static char ignored[1];
-  for (std::size_t left = start.size_bytes - start.had_bytes; left > 0;) {
-    const ssize_t got = ::recv(fd, ignored, std::min(left, kDrop), MSG_TRUNC);
-    if (got <= 0) die("recv");
-    left -= static_cast<std::size_t>(got);
+std::size_t run(const Job& job, Clock::time_point until, std::size_t count) {
+  const int epoll = ::epoll_create1(0);
+  std::vector<std::unique_ptr<Connection>> connections;
+  for (std::size_t i = 0; i < count; ++i) {
+    connections.push_back(std::make_unique<Connection>(job));
+    watch(epoll, *connections.back());
   }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  return {static_cast<double>(start.size_bytes) / 1e9, took.count()};
+  std::size_t total_bytes = 0;
+  while (Clock::now() < until) {
+    std::array<epoll_event, 64> events;
+    const int ready = ::epoll_wait(epoll, events.data(), events.size(), 1000);
+    for (int i = 0; i < ready; ++i) {
+      auto& connection = *static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr);
+      bool reopened = false;
+      total_bytes += connection.take(reopened);
+      if (reopened) watch(epoll, connection);
+    }
+  }
+  ::close(epoll);
+  return total_bytes;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: serve_stream PORT TARGET ROUNDS\n");
+  if (argc < 5 || argc > 6 || (argc == 6 && std::string_view(argv[5]) != "tls")) {
+    std::fprintf(stderr, "usage: serve_stream PORT TARGET SECONDS CONNECTIONS [tls]\n");
     return 64;
   }
-  const int fd = connect_to(std::atoi(argv[1]));
-  const std::string request =
-      "GET " + std::string(argv[2]) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
-  double best = 0;
-  double total = 0;
-  for (int round = 0; round < std::atoi(argv[3]); ++round) {
-    const Fetched fetched = fetch(fd, request);
-    best = std::max(best, fetched.gigabytes / fetched.seconds);
-    total += fetched.gigabytes;
-  }
-  std::printf("%.3f %.3f\n", best, total);
-  ::close(fd);
+  Job job{.port = static_cast<std::uint16_t>(std::atoi(argv[1])), .target = argv[2], .tls = {}};
+  if (argc == 6) job.tls.reset(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  const auto started = Clock::now();
+  const auto until = started + std::chrono::seconds(std::atoi(argv[3]));
+  const std::size_t bytes = run(job, until, static_cast<std::size_t>(std::atoi(argv[4])));
+  const std::chrono::duration<double> took = Clock::now() - started;
+  const double gigabytes = static_cast<double>(bytes) / 1e9;
+  std::printf("%.3f %.3f\n", gigabytes / took.count(), gigabytes);
   return 0;
 }

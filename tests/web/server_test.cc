@@ -35,7 +35,8 @@ TEST_CASE("web/server: files arrive whole and in parts over one connection") {
   CHECK_FALSE(whole.header("Date").empty());
   CHECK(whole.header("X-Content-Type-Options") == "nosniff");
   CHECK(whole.header("Access-Control-Allow-Origin") == "*");
-  CHECK(whole.header("Access-Control-Expose-Headers").find("X-Repo-Commit") != std::string::npos);
+  CHECK(whole.header("Vary") == "Origin");
+  CHECK(whole.header("Access-Control-Expose-Headers").empty());
   CHECK_FALSE(whole.header("X-Request-Id").empty());
   const auto part = client.ask("GET", kWeightsTarget, "Range: bytes=1000000-1999999\r\n");
   CHECK(part.status == 206);
@@ -48,6 +49,39 @@ TEST_CASE("web/server: files arrive whole and in parts over one connection") {
   const auto small = client.ask("GET", kConfigTarget);
   CHECK(small.body == kConfig);
   CHECK(small.header("X-Request-Id") != whole.header("X-Request-Id"));
+}
+
+TEST_CASE("web/server: pages of other origins may read every header that tells them something") {
+  const Running hub;
+  RawClient client = hub.client();
+  constexpr std::string_view kOrigin = "Origin: https://app.example.org\r\n";
+  const auto got = client.ask("GET", kConfigTarget, kOrigin);
+  CHECK(got.header("Access-Control-Allow-Origin") == "*");
+  const std::string exposed = "," + got.header("Access-Control-Expose-Headers") + ",";
+  for (const char* name : {"X-Repo-Commit", "ETag", "Content-Range", "Link", "X-Error-Code"}) {
+    CAPTURE(std::string(name));
+    CHECK(exposed.find("," + std::string(name) + ",") != std::string::npos);
+  }
+  const auto missing = client.ask("GET", "/org/tiny/resolve/main/none", kOrigin);
+  CHECK(missing.header("Access-Control-Allow-Origin") == "*");
+  CHECK_FALSE(missing.header("Access-Control-Expose-Headers").empty());
+}
+
+TEST_CASE("web/server: a part says what it is, and no more than that") {
+  const Running hub;
+  RawClient client = hub.client();
+  const auto whole = client.ask("HEAD", kWeightsTarget);
+  const auto part = client.ask("GET", kWeightsTarget, "Range: bytes=0-0\r\n");
+  CHECK(part.status == 206);
+  for (const char* name :
+       {"Content-Type", "ETag", "X-Repo-Commit", "Accept-Ranges", "Cache-Control"}) {
+    CAPTURE(std::string(name));
+    CHECK(part.header(name) == whole.header(name));
+    CHECK_FALSE(part.header(name).empty());
+  }
+  CHECK_FALSE(whole.header("Content-Disposition").empty());
+  CHECK(part.header("Content-Disposition").empty());
+  CHECK(part.header("X-Linked-Size").empty());
 }
 
 TEST_CASE("web/server: HEAD has the headers of GET") {
@@ -285,7 +319,7 @@ TEST_CASE("web/server: a long poll answers when the job changes") {
   const Running hub;
   const auto id = hub.sample.store->jobs().enqueue("sync", "k", {});
   const std::string path = "/-/api/v1/jobs/" + std::to_string(id);
-  const auto seen = to_text(hub.sample.store->jobs().find(id)->updated_at);
+  const auto seen = holdfast::to_text(hub.sample.store->jobs().find(id)->updated_at);
   RawClient waiting = hub.client();
   REQUIRE(
       waiting.send("GET " + path + "?wait=30000&after=" + seen + " HTTP/1.1\r\nHost: t\r\n\r\n"));

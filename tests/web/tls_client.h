@@ -108,9 +108,16 @@ class TlsClient {
     return SSL_write_ex(ssl_.get(), text.data(), text.size(), &written) == 1;
   }
 
-  // The next answer's head and body; "" when there is none.
+  // From the next bytes on, both sides encrypt with other keys (TLS 1.3).
+  bool renew_keys() { return SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED) == 1; }
+
   std::string ask(std::string_view method, std::string_view target) {
     send(std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: t\r\n\r\n");
+    return next(method);
+  }
+
+  // The next answer's head and body; "" when there is none.
+  std::string next(std::string_view method) {
     std::size_t head_end = 0;
     while ((head_end = received_.find("\r\n\r\n")) == std::string::npos) {
       if (!read_more()) return "";

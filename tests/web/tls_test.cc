@@ -74,6 +74,20 @@ TEST_CASE("web/tls: a client that takes little at a time gets everything too") {
   CHECK(body_of(slow.ask("GET", "/-/healthz")) == "ok\n");
 }
 
+TEST_CASE("web/tls: new keys for one connection leave the others alone") {
+  const Secure hub;
+  TlsClient first(hub.server.port());
+  TlsClient second(hub.server.port());
+  REQUIRE(first.connected());
+  REQUIRE(second.connected());
+  for (int round = 0; round < 20; ++round) {
+    REQUIRE(first.renew_keys());
+    REQUIRE(first.send("GET /api/models?limit=1 HTTP/1.1\r\nHost: t\r\n\r\n"));
+    CHECK(body_of(second.ask("GET", kConfig)) == "{\"model_type\": \"llama\"}\n");
+    CHECK(body_of(first.next("GET")).starts_with("[{"));
+  }
+}
+
 TEST_CASE("web/tls: what ends in order says so") {
   const Secure hub;
   TlsClient client(hub.server.port());

@@ -18,8 +18,9 @@ std::string next_request_id() {
   static const std::uint32_t kRun = std::random_device{}();
   static std::atomic<std::uint64_t> counter{0};
   constexpr std::string_view kDigits = "0123456789abcdef";
+  constexpr std::size_t kIdDigits = 15;  // what a string holds without asking for memory
   std::uint64_t value = (static_cast<std::uint64_t>(kRun) << 32U) ^ counter.fetch_add(1);
-  std::string id(16, '0');
+  std::string id(kIdDigits, '0');
   for (auto at = id.rbegin(); at != id.rend(); ++at, value >>= 4U) *at = kDigits[value & 15U];
   return id;
 }

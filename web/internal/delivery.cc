@@ -26,7 +26,9 @@ void Delivery::start(const Request& request, Response& response, const HeadOptio
       response = std::move(refused);
     }
   }
-  append_head(outgoing_.start(), response, options);
+  HeadOptions known = options;
+  known.cross_origin = !request.header("Origin").empty();
+  append_head(outgoing_.start(), response, known);
   if (!has_body) return;
   const auto* text = std::get_if<std::string>(&response.body);
   if (text != nullptr) {

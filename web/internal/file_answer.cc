@@ -12,6 +12,10 @@ bool is_probe_of_empty(std::string_view range, const FileVersion& version) noexc
   return version.size_bytes == 0 && range == "bytes=0-0";
 }
 
+// Of an answer with a file, beside its ready lines: the range, the request's id, what the session
+// adds.
+constexpr std::size_t kHeadersUsual = 4;
+
 // What of a file a request gets: 200, 206, 304 or 416.
 struct Choice {
   int status = 200;
@@ -67,8 +71,10 @@ Response start_answer(const Request& request, const std::shared_ptr<const FileVe
   if (choice.status == 416) return unsatisfied(*version);
   Response response;
   response.status = choice.status;
+  response.headers.reserve(kHeadersUsual);
   response.header_lines = {version, &version->headers};
   if (choice.status == 206) {
+    if (!version->part_headers.empty()) response.header_lines = {version, &version->part_headers};
     response.set("Content-Range", content_range(choice.range, version->size_bytes));
   } else if (is_probe_of_empty(request.header("Range"), *version)) {
     response.set("Content-Range", content_range_unsatisfied(0));

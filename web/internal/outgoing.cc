@@ -33,6 +33,32 @@ bool is_empty(const storage::Extent& extent) noexcept {
   return std::get<MemoryExtent>(extent).bytes.empty();
 }
 
+// As preadv2(2).
+ssize_t read_file(const FileExtent& file, std::span<std::byte> room, int flags) noexcept {
+  const iovec where{.iov_base = room.data(), .iov_len = room.size()};
+  return ::preadv2(file.fd, &where, 1, static_cast<off_t>(file.offset), flags);
+}
+
+// What the page cache has; -1 and EAGAIN when it has nothing. File systems that cannot say are
+// taken as warm.
+ssize_t read_cached(const FileExtent& file, std::span<std::byte> room) noexcept {
+  const ssize_t got = read_file(file, room, RWF_NOWAIT);
+  return got < 0 && errno == EOPNOTSUPP ? read_file(file, room, 0) : got;
+}
+
+// What goes through TLS at once: one buffer for all connections of a thread, so that it stays in
+// the processor's cache.
+std::span<std::byte> scratch() {
+  thread_local std::vector<std::byte> bytes(kTlsPieceBytes);
+  return bytes;
+}
+
+// Asks the kernel for one byte without waiting.
+bool is_cold(const FileExtent& file) noexcept {
+  std::byte byte{};
+  return read_file(file, {&byte, 1}, RWF_NOWAIT) < 0 && errno == EAGAIN;
+}
+
 }  // namespace
 
 std::string& Outgoing::start() {
@@ -62,48 +88,40 @@ bool Outgoing::copy_cached(const FileExtent& file) {
     copied_ = std::make_unique_for_overwrite<std::byte[]>(file.length);
     copied_max_ = file.length;
   }
-  const iovec where{.iov_base = copied_.get(), .iov_len = file.length};
-  const auto offset = static_cast<off_t>(file.offset);
-  const ssize_t got = ::preadv2(file.fd, &where, 1, offset, RWF_NOWAIT);
+  const ssize_t got = read_file(file, {copied_.get(), file.length}, RWF_NOWAIT);
   if (got != static_cast<ssize_t>(file.length)) return false;
   body_.emplace_back(MemoryExtent{.bytes = {copied_.get(), static_cast<std::size_t>(got)}});
   return true;
 }
 
-Outgoing::Progress Outgoing::push(int socket) {
+Outgoing::Progress Outgoing::push(int socket, Disk disk) {
   while (!is_done()) {
     const FileExtent* file = next_file();
+    if (file != nullptr && disk == Disk::Never && is_cold(*file)) return Progress::Cold;
     const std::ptrdiff_t sent = file == nullptr ? send_memory(socket) : send_file(socket, *file);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Progress::Blocked;
     if (sent <= 0) return Progress::Failed;
+    const bool of_file = file != nullptr;
     advance(static_cast<std::size_t>(sent));
-    if (!is_done()) return Progress::More;
+    if (of_file && !is_done()) return Progress::More;
   }
   return Progress::Done;
 }
 
-Outgoing::Progress Outgoing::push(TlsStream& tls) {
+Outgoing::Progress Outgoing::push(TlsStream& tls, Disk disk) {
   auto step = tls.flush();
   if (step == TlsStream::Step::Done && !is_done()) {
-    const auto piece = next_piece();
-    if (piece.empty()) return Progress::Failed;
-    step = tls.write(piece);
-    advance(piece.size());
+    errno = 0;
+    const auto piece = scratch();
+    const std::size_t filled = fill(piece, disk);
+    if (filled == 0) return errno == EAGAIN ? Progress::Cold : Progress::Failed;
+    step = tls.write(piece.first(filled));
+    advance(filled);
   }
   if (step == TlsStream::Step::WantWrite) return Progress::Blocked;
   if (step != TlsStream::Step::Done) return Progress::Failed;
   return is_done() ? Progress::Done : Progress::More;
-}
-
-// Asks the kernel for one byte without waiting. File systems that cannot say are taken as warm.
-bool Outgoing::is_cold() const noexcept {
-  const FileExtent* file = next_file();
-  if (file == nullptr) return false;
-  char byte = 0;
-  const iovec where{.iov_base = &byte, .iov_len = 1};
-  const auto offset = static_cast<off_t>(file->offset);
-  return ::preadv2(file->fd, &where, 1, offset, RWF_NOWAIT) < 0 && errno == EAGAIN;
 }
 
 const FileExtent* Outgoing::next_file() const noexcept {
@@ -136,22 +154,27 @@ std::ptrdiff_t Outgoing::send_memory(int socket) {
   return ::sendmsg(socket, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 }
 
-// Up to kTlsPieceBytes of what comes next; empty when a file cannot be read.
-std::span<const std::byte> Outgoing::next_piece() {
-  if (piece_.empty()) piece_.resize(kTlsPieceBytes);
-  std::size_t filled = 0;
-  std::array<iovec, kPiecesMax> parts;
-  const std::size_t count = count_parts(parts);
-  for (std::size_t i = 0; i < count && filled < piece_.size(); ++i) {
-    const std::size_t taken = std::min(parts[i].iov_len, piece_.size() - filled);
-    std::memcpy(piece_.data() + filled, parts[i].iov_base, taken);
-    filled += taken;
+// Copies what comes next; less than there is room for at a file's end or where the disk would have
+// to be waited for. Zero: see errno.
+std::size_t Outgoing::fill(std::span<std::byte> room, Disk disk) const {
+  const std::size_t of_head = std::min(head_.size() - head_sent_, room.size());
+  std::memcpy(room.data(), head_.data() + head_sent_, of_head);
+  std::size_t filled = of_head;
+  for (std::size_t at = next_; at < body_.size() && filled < room.size(); ++at) {
+    const auto left = room.subspan(filled);
+    if (const auto* memory = std::get_if<MemoryExtent>(&body_[at])) {
+      const std::size_t taken = std::min(memory->bytes.size(), left.size());
+      std::memcpy(left.data(), memory->bytes.data(), taken);
+      filled += taken;
+      continue;
+    }
+    const auto& file = std::get<FileExtent>(body_[at]);
+    const auto wanted = left.first(std::min<std::size_t>(file.length, left.size()));
+    const ssize_t got = disk == Disk::Wait ? read_file(file, wanted, 0) : read_cached(file, wanted);
+    if (got > 0) filled += static_cast<std::size_t>(got);
+    if (got != static_cast<ssize_t>(wanted.size())) break;
   }
-  const FileExtent* file = next_file();
-  if (file == nullptr) return std::span(piece_).first(filled);
-  const auto wanted = std::min<std::size_t>(file->length, piece_.size());
-  const ssize_t got = ::pread(file->fd, piece_.data(), wanted, static_cast<off_t>(file->offset));
-  return std::span(piece_).first(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return filled;
 }
 
 std::ptrdiff_t Outgoing::send_file(int socket, const FileExtent& file) {

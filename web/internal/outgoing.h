@@ -30,21 +30,19 @@ class Outgoing {
     Done,     // everything is in the kernel's hands
     More,     // something is left
     Blocked,  // the socket takes nothing now
+    Cold,     // what comes next has to be read from disk first
     Failed,   // the client is gone, or a file is shorter than its record says
   };
 
-  // Sends once what the socket takes: the memory up to the next file, or one piece of a file.
-  Progress push(int socket);
+  // Whether a push may wait for the disk.
+  enum class Disk { Never, Wait };
+
+  // Sends what the socket takes of the memory up to the next file, and one piece of that file.
+  Progress push(int socket, Disk disk);
   // The same through TLS. Files are read, since the kernel cannot send what it has to encrypt.
-  Progress push(TlsStream& tls);
+  Progress push(TlsStream& tls, Disk disk);
 
   bool is_done() const noexcept { return head_sent_ == head_.size() && next_ == body_.size(); }
-
-  // Whether the next push sends a piece of a file, and whether that would have to be read from disk
-  // first.
-  bool at_file() const noexcept { return next_file() != nullptr; }
-
-  bool is_cold() const noexcept;
 
  private:
   const storage::FileExtent* next_file() const noexcept;
@@ -53,13 +51,12 @@ class Outgoing {
   std::ptrdiff_t send_memory(int socket);
   std::ptrdiff_t send_file(int socket, const storage::FileExtent& file);
   std::size_t count_parts(std::span<iovec> parts) const;
-  std::span<const std::byte> next_piece();
+  std::size_t fill(std::span<std::byte> room, Disk disk) const;
   void advance(std::size_t sent_bytes);
 
   std::string head_;
   std::size_t head_sent_ = 0;
   std::unique_ptr<std::byte[]> copied_;  // a short run of a file
-  std::vector<std::byte> piece_;         // what goes through TLS at once
   std::size_t copied_max_ = 0;
   std::vector<storage::Extent> body_;
   std::size_t next_ = 0;  // the extent of body_ that is not sent yet

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <ctime>
 
 #include <fmt/chrono.h>
@@ -45,6 +46,11 @@ constexpr std::array kReasons{
 constexpr std::string_view kEveryAnswer =
     "X-Content-Type-Options: nosniff\r\n"
     "Access-Control-Allow-Origin: *\r\n"
+    "Vary: Origin\r\n";
+
+// On answers to pages of another origin. It is a third of a small answer's head: clients that are
+// no browsers would only skip it.
+constexpr std::string_view kCrossOrigin =
     "Access-Control-Expose-Headers: X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,"
     "X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,Content-Length,X-Linked-Size,"
     "X-Linked-ETag,RateLimit,RateLimit-Policy,Retry-After\r\n";
@@ -55,6 +61,11 @@ std::string_view reason_of(int status) noexcept {
   return row == kReasons.end() ? std::string_view("Unknown") : row->text;
 }
 
+void append_number(std::string& out, std::uint64_t number) {
+  const fmt::format_int text(number);
+  out.append(text.data(), text.size());
+}
+
 }  // namespace
 
 bool status_has_body(int status) noexcept {
@@ -62,15 +73,17 @@ bool status_has_body(int status) noexcept {
 }
 
 void append_head(std::string& out, const Response& response, const HeadOptions& options) {
-  out.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
-  out.append(reason_of(response.status)).append("\r\nServer: holdfast\r\nDate: ");
+  append_number(out.append("HTTP/1.1 "), static_cast<std::uint64_t>(response.status));
+  out.append(" ").append(reason_of(response.status)).append("\r\nServer: holdfast\r\nDate: ");
   out.append(options.date).append("\r\n").append(kEveryAnswer);
+  if (options.cross_origin) out.append(kCrossOrigin);
   for (const auto& [name, value] : response.headers) {
     out.append(name).append(": ").append(value).append("\r\n");
   }
   if (response.header_lines != nullptr) out.append(*response.header_lines);
   if (status_has_body(response.status)) {
-    out.append("Content-Length: ").append(std::to_string(response.body_bytes())).append("\r\n");
+    append_number(out.append("Content-Length: "), response.body_bytes());
+    out.append("\r\n");
   }
   out.append(options.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
 }

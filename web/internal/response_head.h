@@ -11,7 +11,8 @@ namespace holdfast::web {
 
 struct HeadOptions {
   bool keep_alive = true;
-  std::string_view date;  // IMF-fixdate
+  std::string_view date;      // IMF-fixdate
+  bool cross_origin = false;  // a page of another origin asks, and reads only what we name
 };
 
 // Appends to `out`. Content-Length always stands there, but for statuses that have no body.
