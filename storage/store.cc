@@ -14,6 +14,7 @@
 #include "storage/internal/local_catalog.h"
 #include "storage/internal/local_jobs.h"
 #include "storage/internal/local_store.h"
+#include "storage/internal/local_xet_index.h"
 #include "storage/internal/placing.h"
 #include "storage/internal/row.h"
 #include "storage/internal/store_files.h"
@@ -56,6 +57,7 @@ class LocalStore final : public Store {
     blobs_.drop_expired();
     jobs_ = make_local_jobs(database_, *options.clock);
     access_ = make_local_access(database_);
+    xet_index_ = make_local_xet_index(database_, generation_);
   }
 
   BlobStore& blobs() override { return blobs_; }
@@ -67,6 +69,8 @@ class LocalStore final : public Store {
   Care& care() override { return *care_; }
 
   AccessBook* access() noexcept override { return access_.get(); }
+
+  xet::Index* xet_index() noexcept override { return xet_index_.get(); }
 
   const std::filesystem::path& directory() const override { return layout_.root; }
 
@@ -106,6 +110,7 @@ class LocalStore final : public Store {
   std::unique_ptr<Care> care_;
   std::unique_ptr<JobQueue> jobs_;
   std::unique_ptr<AccessBook> access_;
+  std::unique_ptr<xet::Index> xet_index_;
 };
 
 }  // namespace

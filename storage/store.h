@@ -14,6 +14,10 @@
 
 namespace holdfast::storage {
 
+namespace xet {
+class Index;
+}
+
 struct StoreOptions {
   std::filesystem::path directory;
   bool create = true;                    // make a fresh store where there is none
@@ -38,12 +42,15 @@ class Store {
   // nullptr where a store keeps none; owned by the store.
   virtual AccessBook* access() noexcept { return nullptr; }
 
+  // xet/index.h; nullptr where a store keeps none; owned by the store.
+  virtual xet::Index* xet_index() noexcept { return nullptr; }
+
   virtual const std::filesystem::path& directory() const = 0;
 
   // Grows after every change that makes something untrue which a reader may remember of
   // repositories, revisions, refs, files or objects: a publication, a moved ref, an object found
-  // damaged. Whoever reads it before a look-up may believe what he found for as long as the number
-  // stands still. Thread-safe and as cheap as reading a variable.
+  // damaged, an index of Xet that was made. Whoever reads it before a look-up may believe what he
+  // found for as long as the number stands still. Thread-safe and as cheap as reading a variable.
   virtual std::uint64_t generation() const noexcept = 0;
 };
 

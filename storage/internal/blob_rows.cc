@@ -2,6 +2,7 @@
 
 #include "storage/base/error.h"
 #include "storage/internal/keys.h"
+#include "storage/internal/local_xet_index.h"
 #include "storage/internal/row.h"
 
 namespace holdfast::storage {
@@ -52,6 +53,7 @@ std::optional<std::string> find_small_damage(const Database& database, const Dig
 void erase_object(Batch& batch, const Digest& digest, BlobPlace place) {
   batch.erase(Family::Blob, keys::object(digest));
   if (place == BlobPlace::Small) batch.erase(Family::Small, keys::object(digest));
+  erase_xet_rows(batch, batch.database(), digest);
 }
 
 std::uint64_t Numbers::next() {

@@ -32,7 +32,7 @@ void put_blob_row(Batch& batch, const Digest& digest, const BlobRow& row);
 std::optional<std::string> find_small_damage(const Database& database, const Digest& digest,
                                              std::uint64_t size_bytes,
                                              rocksdb::PinnableSlice& bytes);
-// The row, and the bytes of a small object.
+// The row, the bytes of a small object, and what was known of its chunks.
 void erase_object(Batch& batch, const Digest& digest, BlobPlace place);
 
 // Store-wide numbers that are never given twice, not even after a crash: blocks of them are

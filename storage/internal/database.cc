@@ -23,8 +23,8 @@ using rocksdb::Slice;
 using rocksdb::Status;
 
 constexpr std::array<const char*, kFamilyCount> kFamilyNames = {
-    "meta",  "blob", "ref",  "tree", "head",     "lease", "gc",    "job",       "small",
-    "audit", "git",  "card", "fact", "evidence", "hole",  "token", "statement", "tlog"};
+    "meta", "blob", "ref",  "tree",     "head", "lease", "gc",        "job",  "small", "audit",
+    "git",  "card", "fact", "evidence", "hole", "token", "statement", "tlog", "xet"};
 
 constexpr std::size_t kCacheBytes = 64ULL << 20;
 constexpr std::size_t kWriteBufferBytes = 8ULL << 20;

@@ -42,8 +42,9 @@ enum class Family : std::size_t {
   Token,
   Statement,
   Tlog,
+  Xet,
 };
-inline constexpr std::size_t kFamilyCount = 18;
+inline constexpr std::size_t kFamilyCount = 19;
 
 class Database;
 
@@ -56,6 +57,8 @@ class Batch {
   void erase(Family family, std::string_view key);
 
   bool empty() const noexcept { return batch_.Count() == 0; }
+
+  const Database& database() const noexcept { return database_; }
 
  private:
   friend class Database;

@@ -88,6 +88,16 @@ std::string audit(std::uint64_t time_ms, std::uint64_t number) {
   return join({big_endian(time_ms), big_endian(number)});
 }
 
+std::string xet_object(const Digest& object) { return join({"object", kSeparator, raw(object)}); }
+
+std::string xet_file(std::string_view hash) { return join({"file", kSeparator, hash}); }
+
+std::string xet_xorbs(const Digest& object) { return join({"xorb", kSeparator, raw(object)}); }
+
+std::string xet_xorb(const Digest& object, std::uint64_t number) {
+  return join({xet_xorbs(object), big_endian(number)});
+}
+
 std::string big_endian(std::uint64_t value) {
   std::string bytes(8, '\0');
   for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (56 - 8 * i));

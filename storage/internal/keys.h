@@ -51,6 +51,13 @@ inline constexpr std::string_view kJobs{"job\0", 4};
 // audit: time in milliseconds, then a store-wide number.
 std::string audit(std::uint64_t time_ms, std::uint64_t number);
 
+// xet: an object's index by the object, by the file's hash (32 raw bytes), and the chunks of its
+// xorbs by their number.
+std::string xet_object(const Digest& object);
+std::string xet_file(std::string_view hash);
+std::string xet_xorbs(const Digest& object);
+std::string xet_xorb(const Digest& object, std::uint64_t number);
+
 std::string big_endian(std::uint64_t value);
 std::uint64_t parse_big_endian(std::string_view bytes) noexcept;
 
