@@ -6,12 +6,14 @@
 //   serve_stream PORT TARGET SECONDS CONNECTIONS [tls]
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -32,12 +34,12 @@ struct Job {
 };
 
 [[noreturn]] void die(const char* what) {
-  std::perror(what);
-  std::exit(2);
+  throw std::system_error(errno, std::generic_category(), what);
 }
 
 int connect_to(std::uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) die("socket");
   sockaddr_in name{};
   name.sin_family = AF_INET;
   name.sin_port = htons(port);
@@ -61,9 +63,10 @@ class Connection {
 
   // Drops what has come; the bytes of it. True in `reopened` when that ended the connection.
   std::size_t take(bool& reopened) {
-    constexpr std::size_t kDrop = 4 * 1024 * 1024;
+    constexpr std::size_t kDrop = std::size_t{4} * 1024 * 1024;
     static char ignored[1];
     const std::size_t wanted = job_.tls ? kDrop : std::min(left_, kDrop);
+    // Nothing is written to the buffer. NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions)
     const ssize_t got = ::recv(fd_, ignored, wanted, MSG_TRUNC | MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN) return 0;
     if (got < 0 || (got == 0 && !job_.tls)) die("recv");
@@ -156,7 +159,7 @@ std::size_t run(const Job& job, Clock::time_point until, std::size_t count) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (argc < 5 || argc > 6 || (argc == 6 && std::string_view(argv[5]) != "tls")) {
     std::fprintf(stderr, "usage: serve_stream PORT TARGET SECONDS CONNECTIONS [tls]\n");
     return 64;
@@ -170,4 +173,7 @@ int main(int argc, char** argv) {
   const double gigabytes = static_cast<double>(bytes) / 1e9;
   std::printf("%.3f %.3f\n", gigabytes / took.count(), gigabytes);
   return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "serve_stream: %s\n", error.what());
+  return 2;
 }
