@@ -277,6 +277,7 @@ class Conversion {
     }
     if (model_) add(source_.files->open("config.json")->version());
     add(request_.imatrix.empty() ? "" : to_hex(importance_digest_));
+    add(has_ledger() ? "ledger" : "");  // what the journal has of each tensor
     for (const std::uint64_t layer : request_.quantizer.pruned_layers) add(std::to_string(layer));
     for (const Target& target : targets_) {
       for (std::size_t i = 0; i < target.paths.size(); ++i) {
@@ -299,6 +300,8 @@ class Conversion {
     Journal::prune(folder, storage::kLeasePeriod);
     return folder / (to_hex(sha256(as_bytes(lease_key(first)))) + ".journal");
   }
+
+  bool has_ledger() const { return publishes() || request_.ledger; }
 
   static void make_folder(const fs::path& folder) {
     std::error_code error;
@@ -387,12 +390,13 @@ class Conversion {
       PlannedOutput& output = outputs.emplace_back(PlannedOutput{.plan = &target.plan});
       for (const auto& file : target.outputs) output.files.push_back(file.get());
     }
-    const std::size_t held = count_held(outputs, journal);
+    const ExecuteOptions options{.threads = request_.threads,
+                                 .memory_bytes = request_.memory_bytes,
+                                 .for_ledger = has_ledger()};
+    const std::size_t held = count_held(outputs, journal, options);
     journal.keep(held);
     if (held > 0) context_.log("going on after " + std::to_string(held) + " finished tensors");
-    auto records =
-        execute(outputs, checkpoint(), *source_.files, journal,
-                {.threads = request_.threads, .memory_bytes = request_.memory_bytes}, context_);
+    auto records = execute(outputs, checkpoint(), *source_.files, journal, options, context_);
     for (std::size_t i = 0; i < targets_.size(); ++i) targets_[i].records = std::move(records[i]);
   }
 

@@ -277,9 +277,10 @@ class Pipeline {
     const Source source{.checkpoint = checkpoint_, .files = files_, .pool = pool_};
     result.values = read_slab(slab, tensors_[slab.tensor], source);
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      result.encoded.push_back(alike(i, slab) == i
-                                   ? encode_slab(slab, target(i, slab), result.values, source)
-                                   : Encoded{});
+      result.encoded.push_back(
+          alike(i, slab) == i
+              ? encode_slab(slab, target(i, slab), result.values, source, options_.for_ledger)
+              : Encoded{});
     }
     return result;
   }
@@ -307,11 +308,11 @@ class Pipeline {
     state_.notify_all();
   }
 
-  // Of the source tensor and of each output's.
+  // Of the source tensor, for a ledger, and of each output's.
   std::vector<Sha256Feed> tensor_feeds(const Slab& slab, const InFlight& in_flight) {
     const PlannedTensor& tensor = tensors_[slab.tensor];
     std::vector<Sha256Feed> feeds;
-    if (!tensor.draft.parts.empty()) {
+    if (options_.for_ledger && !tensor.draft.parts.empty()) {
       feeds.push_back(source_digests_.add(view_of(slab, tensor), in_flight.values.file_bytes()));
     }
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
@@ -414,7 +415,8 @@ class Pipeline {
 
 }  // namespace
 
-std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal) {
+std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal,
+                       const ExecuteOptions& options) {
   const std::vector<PlannedTensor> tensors = order_of(outputs);
   std::vector<std::vector<std::size_t>> targets;
   for (const PlannedOutput& output : outputs)
@@ -424,7 +426,8 @@ std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& jo
       const PlannedTensor& target = outputs[i].plan->tensors[targets[i][tensor]];
       const Output& file = *outputs[i].files[target.file];
       const TensorRecord& record = journal.finished()[tensor][i];
-      if (record.sources.size() != sources_of(target.draft).size() ||
+      const std::size_t sources = options.for_ledger ? sources_of(target.draft).size() : 0;
+      if (record.sources.size() != sources ||
           !file.holds({target.offset, target.size_bytes}, record.target)) {
         return false;
       }

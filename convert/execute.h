@@ -22,6 +22,9 @@ struct ExecuteOptions {
   unsigned threads = 0;  // 0: one per available CPU
   // Of slabs in flight. A slab larger than that runs alone.
   std::uint64_t memory_bytes = kMemoryDefault;
+  // Whether records say what only a ledger shows: error sums and the digests of sources. Nothing is
+  // spent on them otherwise.
+  bool for_ledger = true;
 };
 
 // A plan and where its files go. All are borrowed. All plans must have the same drafts.
@@ -32,7 +35,8 @@ struct PlannedOutput {
 
 // How many tensors, in the order of best_order(), an earlier run has finished and all outputs
 // still hold: what `journal` says, checked against the bytes.
-std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal);
+std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& journal,
+                       const ExecuteOptions& options);
 
 // The records of each output, in its plan's tensor order. Leaves out the tensors that the journal
 // keeps and adds to it each that is finished. The outputs are complete but not finished: the caller

@@ -72,14 +72,19 @@ class FileOutput final : public Output {
   }
 
   // Outputs of one reading may have their tensors in different orders. What this one wrote ahead
-  // of its turn is read back in pieces, from memory as a rule.
+  // of its turn is read back in pieces, from memory as a rule; and where that comes up to `offset`,
+  // the hash is in step again.
   Sha256Feed feed(std::uint64_t offset, std::span<const std::byte> bytes) override {
     if (bytes.empty()) return {};
     auto hashing = hashing_.lock();
-    if (offset != hashing->end) return catch_up(*hashing, kCatchUpFactor * bytes.size());
+    behind_.clear();
+    if (offset != hashing->end) catch_up(*hashing, offset, kCatchUpFactor * bytes.size());
+    if (offset != hashing->end) return {.hasher = &hasher_, .bytes = behind_};
     hashing->end += bytes.size();
     hashing->ahead.erase(offset);
-    return {.hasher = &hasher_, .bytes = bytes};
+    if (behind_.empty()) return {.hasher = &hasher_, .bytes = bytes};
+    behind_.insert(behind_.end(), bytes.begin(), bytes.end());
+    return {.hasher = &hasher_, .bytes = behind_};
   }
 
   // In pieces: the page cache finds memory for small writes where for large ones it clears memory
@@ -124,10 +129,12 @@ class FileOutput final : public Output {
     std::map<std::uint64_t, std::uint64_t> ahead;
   };
 
-  Sha256Feed catch_up(Hashing& hashing, std::uint64_t bytes_max) {
+  // Of what was written and is next, not beyond `offset`.
+  void catch_up(Hashing& hashing, std::uint64_t offset, std::uint64_t bytes_max) {
     const std::uint64_t begin = hashing.end;
     auto next = hashing.ahead.find(begin);
-    while (next != hashing.ahead.end() && next->first == hashing.end && bytes_max > 0) {
+    while (next != hashing.ahead.end() && next->first == hashing.end && next->first != offset &&
+           bytes_max > 0) {
       const std::uint64_t length = std::min(next->second, bytes_max), left = next->second - length;
       hashing.end += length;
       bytes_max -= length;
@@ -136,7 +143,6 @@ class FileOutput final : public Output {
     }
     behind_.resize(hashing.end - begin);
     read_at(fd_.get(), begin, behind_, part_);
-    return {.hasher = &hasher_, .bytes = behind_};
   }
 
   fs::path directory() const {

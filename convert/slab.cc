@@ -133,7 +133,7 @@ std::vector<Rows> rows_by_importance(const Slab& slab, const PlannedTensor& tens
 
 void encode_rows_of(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
                     const ViewValues& values, std::uint64_t row_values, const Rows& rows,
-                    Encoded& encoded) {
+                    bool measured, Encoded& encoded) {
   const std::uint64_t in = row_values * quantize::source_bytes(values.type);
   const GgmlType& type = ggml_type(tensor.format);
   const std::uint64_t out = row_values / type.block_values * type.block_bytes;
@@ -142,7 +142,8 @@ void encode_rows_of(const Slab& slab, const PlannedTensor& tensor, const Checkpo
   try {
     quantize::encode_rows(tensor.format, values.type,
                           std::span(values.bytes).subspan(rows.first * in, rows.count * in),
-                          rows.count, row_values, rows.importance, target, &encoded.sums);
+                          rows.count, row_values, rows.importance, target,
+                          measured ? &encoded.sums : nullptr);
   } catch (const quantize::ValueError& error) {
     fail_value(slab, tensor, checkpoint, error);
   }
@@ -209,10 +210,10 @@ ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Source
 }
 
 Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const ViewValues& values,
-                    const Source& source) {
+                    const Source& source, bool measured) {
   if (values.encoded) {
     if (*values.encoded == target.format) return {.bytes = values.bytes, .sums = {}};
-    return encode_slab(slab, target, decoded(values, slab.elements), source);
+    return encode_slab(slab, target, decoded(values, slab.elements), source, measured);
   }
   const GgmlType& type = ggml_type(target.format);
   const std::uint64_t row = target.draft.ne.empty() ? 1 : target.draft.ne.front();
@@ -225,7 +226,7 @@ Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const ViewVal
   encoded.bytes = source.pool.take(slab.elements / type.block_values * type.block_bytes);
   if (slab.elements == 0) return encoded;
   for (const Rows& rows : rows_by_importance(slab, target, row_values)) {
-    encode_rows_of(slab, target, source.checkpoint, values, row_values, rows, encoded);
+    encode_rows_of(slab, target, source.checkpoint, values, row_values, rows, measured, encoded);
   }
   return encoded;
 }

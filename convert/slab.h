@@ -46,9 +46,9 @@ TensorView view_of(const Slab& slab, const PlannedTensor& tensor);
 // no finite number.
 ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Source& source);
 
-// In the format of `target`, an output's tensor of the same draft. Error(Corrupt) as above, and
-// where a block's scale overflows though the plan forbids it.
+// In the format of `target`, an output's tensor of the same draft; with error sums if `measured`.
+// Error(Corrupt) as above, and where a block's scale overflows though the plan forbids it.
 Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const ViewValues& values,
-                    const Source& source);
+                    const Source& source, bool measured);
 
 }  // namespace holdfast::convert

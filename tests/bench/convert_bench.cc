@@ -2,7 +2,7 @@
 // run: one JSON object a line. Rates are MB of source a second; ours reads safetensors, the peer a
 // ready BF16 GGUF, which is the easier half of its work.
 //
-//   convert_bench [--scratch DIR] [--layers N] [--only TEXT]   (a type, or "fan-out")
+//   convert_bench [--scratch DIR] [--layers N] [--only TEXT]   (a type, "fan-out" or "ledger")
 //   convert_bench [--scratch DIR] --memory
 #include <algorithm>
 #include <chrono>
@@ -59,7 +59,8 @@ void report(const std::string& what, double ours, double peer, const char* unit)
   std::fflush(stdout);
 }
 
-double convert_seconds(const Bench& bench, std::vector<std::string> types, const fs::path& out) {
+double convert_seconds(const Bench& bench, std::vector<std::string> types, const fs::path& out,
+                       bool ledger = false) {
   convert::test::Context context;
   const double seconds = seconds_of([&] {
     convert::convert({.source = bench.model().string(),
@@ -67,7 +68,8 @@ double convert_seconds(const Bench& bench, std::vector<std::string> types, const
                       .out = out.string(),
                       .plain = true,
                       .force = true,
-                      .threads = kThreads},
+                      .threads = kThreads,
+                      .ledger = ledger},
                      nullptr, context);
   });
   return seconds;
@@ -119,13 +121,48 @@ void forget(const Bench& bench) {
   ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
 }
 
-// The best of three of each, turn by turn.
+double processor_seconds() {
+  struct rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// Ours against ours: what a ledger costs, by the clock and in processor time. The best of five of
+// each, turn by turn.
+void ledger_cost(const Bench& bench, const char* type) {
+  constexpr int kRounds = 5;
+
+  struct Cost {
+    double wall = 1e300, processor = 1e300;
+  };
+
+  Cost costs[2];
+  for (int i = 0; i < 2 * kRounds; ++i) {
+    const bool ledger = i % 2 == 1;
+    const double before = processor_seconds();
+    const double wall = convert_seconds(bench, {type}, bench.scratch / "ours.gguf", ledger);
+    Cost& cost = costs[ledger];
+    cost.wall = std::min(cost.wall, wall);
+    cost.processor = std::min(cost.processor, processor_seconds() - before);
+    fs::remove(bench.scratch / "ours.gguf");
+  }
+  const auto [none, with] = costs;
+  report(std::string(type) + " with a ledger, vs without", bench.megabytes / with.wall,
+         bench.megabytes / none.wall, "MB/s");
+  report(std::string(type) + " with a ledger, vs without, processor time",
+         bench.megabytes / with.processor, bench.megabytes / none.processor, "MB/s");
+}
+
+// The best of three of each, turn by turn; with ledgers, as what is published has them.
 void fan_out(const Bench& bench, bool from_disk) {
   constexpr int kRounds = 3;
   const fs::path out = bench.scratch / "many";
   const auto run = [&](const std::vector<std::string>& types) {
     if (from_disk) forget(bench);
-    return convert_seconds(bench, types, out);
+    return convert_seconds(bench, types, out, true);
   };
   double best_single = 0, best_together = 0;
   for (int i = 0; i < kRounds; ++i) {
@@ -231,6 +268,9 @@ void speed_cases(Bench& bench, std::string_view only) {
   }
   for (const bool from_disk : {false, true}) {
     if (wanted("fan-out")) fan_out(bench, from_disk);
+  }
+  for (const char* type : {"Q8_0", "F16", "Q4_0", "TQ2_0"}) {
+    if (wanted("ledger")) ledger_cost(bench, type);
   }
 }
 

@@ -61,11 +61,14 @@ TEST_CASE("convert/output: what is written ahead of its turn is hashed when its 
 
   struct Case {
     std::size_t order[kPieces];
-    std::size_t fed;  // pieces that seal() does not read back, where each is written before
+    std::size_t fed;      // pieces that seal() does not read back, where each is written before
+    std::size_t in_step;  // pieces that are fed as they are, where each is written after
   };
 
-  constexpr Case kCases[] = {
-      {{0, 1, 2, 3, 4}, 5}, {{0, 2, 1, 3, 4}, 5}, {{4, 3, 2, 1, 0}, 1}, {{1, 2, 3, 0, 4}, 3}};
+  constexpr Case kCases[] = {{{0, 1, 2, 3, 4}, 5, 5},
+                             {{0, 2, 1, 3, 4}, 5, 3},
+                             {{4, 3, 2, 1, 0}, 1, 1},
+                             {{1, 2, 3, 0, 4}, 3, 1}};
   for (const Case& c : kCases) {
     for (const bool write_first : {true, false}) {
       CAPTURE(c.order[0]);
@@ -74,19 +77,21 @@ TEST_CASE("convert/output: what is written ahead of its turn is hashed when its 
       const test::Scratch scratch;
       const auto output =
           create_output_file({.path = scratch.path() / "a.gguf", .size_bytes = bytes.size()});
-      std::size_t fed = 0;
+      std::size_t fed = 0, in_step = 0;
       for (const std::size_t piece : c.order) {
         const std::size_t offset = piece * kPieceBytes;
         const auto part = as_bytes(std::string_view(bytes).substr(offset, kPieceBytes));
         if (write_first) output->write(offset, part);
         const Sha256Feed feed = output->feed(offset, part);
         fed += feed.bytes.size();
+        in_step += feed.bytes.data() == part.data() ? 1 : 0;
         update_together(std::array{feed});
         if (!write_first) output->write(offset, part);
         // Padding that is none.
         CHECK(output->feed(offset + kPieceBytes, {}).bytes.empty());
       }
       if (write_first) CHECK(fed == c.fed * kPieceBytes);
+      if (!write_first) CHECK(in_step == c.in_step);
       CHECK(output->seal() == sha256(as_bytes(bytes)));
     }
   }

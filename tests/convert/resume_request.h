@@ -10,8 +10,11 @@ namespace holdfast::convert::test {
 
 inline ConvertRequest resume_request(const std::filesystem::path& model,
                                      const std::filesystem::path& folder) {
-  return {
-      .source = model.string(), .types = {"Q8_0", "Q4_0"}, .out = folder.string(), .threads = 2};
+  return {.source = model.string(),
+          .types = {"Q8_0", "Q4_0"},
+          .out = folder.string(),
+          .threads = 2,
+          .ledger = true};
 }
 
 }  // namespace holdfast::convert::test

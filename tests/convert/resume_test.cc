@@ -4,6 +4,7 @@
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -46,20 +47,25 @@ struct Place {
     return names;
   }
 
-  std::string bytes(const char* type) const {
-    return read_file(folder / ("tiny." + std::string(type) + ".gguf"));
+  std::string bytes(const char* type, const char* ending = ".gguf") const {
+    return read_file(folder / ("tiny." + std::string(type) + ending));
   }
 };
 
-// What an undisturbed run gives.
-const std::array<std::string, 2>& undisturbed() {
-  static const std::array<std::string, 2> bytes = [] {
+const std::vector<std::string> kCompleteNames = {"tiny.Q4_0.gguf", "tiny.Q4_0.ledger.json",
+                                                 "tiny.Q8_0.gguf", "tiny.Q8_0.ledger.json"};
+
+// What an undisturbed run gives: both models, then their ledgers.
+const std::array<std::string, 4>& undisturbed() {
+  static const std::array<std::string, 4> kBytes = [] {
     const Place place;
     test::Context context;
     convert(place.request(), nullptr, context);
-    return std::array<std::string, 2>{place.bytes("Q8_0"), place.bytes("Q4_0")};
+    return std::array<std::string, 4>{place.bytes("Q8_0"), place.bytes("Q4_0"),
+                                      place.bytes("Q8_0", ".ledger.json"),
+                                      place.bytes("Q4_0", ".ledger.json")};
   }();
-  return bytes;
+  return kBytes;
 }
 
 // Runs the request again; returns what was logged.
@@ -68,7 +74,9 @@ std::vector<std::string> complete(const Place& place) {
   convert(place.request(), nullptr, context);
   CHECK(place.bytes("Q8_0") == undisturbed()[0]);
   CHECK(place.bytes("Q4_0") == undisturbed()[1]);
-  CHECK(place.names() == std::vector<std::string>{"tiny.Q4_0.gguf", "tiny.Q8_0.gguf"});
+  CHECK(place.bytes("Q8_0", ".ledger.json") == undisturbed()[2]);
+  CHECK(place.bytes("Q4_0", ".ledger.json") == undisturbed()[3]);
+  CHECK(place.names() == kCompleteNames);
   return context.lines();
 }
 
@@ -201,7 +209,7 @@ TEST_CASE("convert/resume: a run beside another process's leaves its journal and
   child.send_byte();
   CHECK(child.status() == 0);
   CHECK(place.bytes("Q8_0") == undisturbed()[0]);
-  CHECK(place.names() == std::vector<std::string>{"tiny.Q4_0.gguf", "tiny.Q8_0.gguf"});
+  CHECK(place.names() == kCompleteNames);
 }
 
 TEST_CASE("convert/resume: bytes that are not what the journal says are made again") {
@@ -251,6 +259,38 @@ TEST_CASE("convert/resume: a tensor without digests of all its sources is made a
   text.erase(begin + 1, end - begin - 1);
   test::write_text(journal, text);
   CHECK(complete(place).at(0) == "going on after 9 finished tensors");
+}
+
+TEST_CASE("convert/resume: without a ledger a run is taken up too, and keeps nothing for one") {
+  const Place place;
+  ConvertRequest request = place.request();
+  request.ledger = false;
+  Interrupter interrupter(4, Interrupter::Manner::Stop);
+  CHECK_THROWS_WITH_AS(convert(request, nullptr, interrupter), "conversion stopped", Error);
+  const std::string journal = read_file(place.folder / "tiny.Q8_0.gguf.journal");
+  const auto occurrences = [&](std::string_view text) {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = journal.find(text, at)) != journal.npos; ++at) ++count;
+    return count;
+  };
+  CHECK(occurrences("[]") > 0);
+  CHECK(occurrences("[]") == occurrences("[\""));  // each record's list of sources is empty
+  test::Context context;
+  convert(request, nullptr, context);
+  REQUIRE(!context.lines().empty());
+  CHECK(context.lines()[0].starts_with("going on after "));
+  CHECK(place.bytes("Q8_0") == undisturbed()[0]);
+  CHECK(place.bytes("Q4_0") == undisturbed()[1]);
+  CHECK(place.names() == std::vector<std::string>{"tiny.Q4_0.gguf", "tiny.Q8_0.gguf"});
+}
+
+TEST_CASE("convert/resume: what was begun without a ledger starts afresh when there is to be one") {
+  const Place place;
+  ConvertRequest request = place.request();
+  request.ledger = false;
+  Interrupter interrupter(4, Interrupter::Manner::Stop);
+  CHECK_THROWS_AS(convert(request, nullptr, interrupter), Error);
+  CHECK(complete(place).empty());
 }
 
 TEST_CASE("convert/resume: another request starts afresh") {
