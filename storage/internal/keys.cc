@@ -66,6 +66,10 @@ std::string ref(const RepoId& repo, std::string_view name) {
   return join({"ref", kSeparator, to_text(repo), kSeparator, checked(name)});
 }
 
+std::string changed(std::string_view repo) { return join({"changed", kSeparator, repo}); }
+
+std::string change(std::string_view number) { return join({"change", kSeparator, number}); }
+
 std::string condemned(const Digest& digest, std::uint64_t generation) {
   return join({raw(digest), big_endian(generation)});
 }

@@ -27,11 +27,13 @@ std::string of_revision(const RepoId& repo, const GitOid& commit, std::string_vi
 // evidence: REPO NUL COMMIT.
 std::string evidence(const RepoId& repo, const GitOid& commit);
 
-// head: three kinds of rows.
+// head: five kinds of rows.
 std::string repository(std::string_view id_prefix);  // "repository" NUL REPO
 std::string revision(const RepoId& repo, std::string_view commit_prefix);
 std::string ref(const RepoId& repo, std::string_view name);
 inline constexpr std::string_view kRevisions{"revision\0", 9};
+std::string changed(std::string_view repo);   // "changed" NUL REPO
+std::string change(std::string_view number);  // "change" NUL NUMBER64
 
 // gc: an object's file that is on its way out.
 std::string condemned(const Digest& digest, std::uint64_t generation);

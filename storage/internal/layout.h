@@ -26,6 +26,9 @@ struct Layout {
 
   std::filesystem::path trash() const { return root / "trash"; }
 
+  // What web/ derives from the catalog.
+  std::filesystem::path search() const { return root / "search"; }
+
   // Where a restore builds, its marker while it moves what it built into place, and where the store
   // before goes.
   std::filesystem::path restoring() const { return root / "restoring"; }

@@ -7,6 +7,7 @@
 
 #include "storage/base/error.h"
 #include "storage/internal/catalog_rows.h"
+#include "storage/internal/changes.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/local_care.h"
 #include "storage/internal/publish.h"
@@ -31,9 +32,18 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-class LocalCatalog final : public Catalog {
+class LocalCatalog final : public Catalog, public ChangeFeed {
  public:
   explicit LocalCatalog(const CatalogParts& parts) : parts_(parts) {}
+
+  std::vector<Change> changes(std::uint64_t after, std::size_t limit) const override {
+    return read_changes(parts_.database, after, limit);
+  }
+
+  void note_earlier() {
+    const std::lock_guard lock(writing_);
+    note_earlier_repositories(parts_);
+  }
 
   std::optional<RepositoryRecord> find_repository(const RepoId& id) const override;
   std::vector<RepositoryRecord> list_repositories(const ListQuery& query) const override;
@@ -265,6 +275,7 @@ void LocalCatalog::rename(const RepoId& from, const RepoId& to) {
   add_renaming(batch, parts_, from, to);
   parts_.database.write(batch);
   ++parts_.generation;
+  if (!refs.empty()) note_change(batch, parts_, id);
 }
 
 Removal LocalCatalog::remove(const RepoId& id, const std::optional<GitOid>& commit) {
@@ -316,9 +327,14 @@ std::vector<std::pair<std::string, Json>> LocalCatalog::facts(const RepoId& id,
         found.emplace_back(std::string(key.substr(base.size())), parse_json(row, "fact row"));
         return true;
       });
+  // What is said of the repository itself is no change of it, and waits for nobody.
+  const bool noted = commit != GitOid{};
+  std::unique_lock lock(writing_, std::defer_lock);
+  if (noted) lock.lock();
   return found;
 }
 
+  if (noted) note_change(batch, parts_, id);
 std::optional<Evidence> LocalCatalog::find_evidence(const RepoId& id, const GitOid& commit) const {
   const auto row = parts_.database.get(Family::Evidence, keys::evidence(id, commit));
   if (!row) return std::nullopt;
@@ -355,3 +371,9 @@ std::unique_ptr<Catalog> make_local_catalog(const CatalogParts& parts) {
 }
 
 }  // namespace holdfast::storage
+const ChangeFeed* find_change_feed(Catalog& catalog) {
+  auto* local = dynamic_cast<LocalCatalog*>(&catalog);
+  if (local != nullptr) local->note_earlier();
+  return local;
+}
+

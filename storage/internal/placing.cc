@@ -53,6 +53,9 @@ void begin_placing(const Layout& target, const Placing& placing, const Disk& dis
 // A part that still lies in restoring/ has not arrived, so one of its name in the target is the
 // store's before. All of those have left for good before the first new one comes.
 void finish_placing(const Layout& target, const Placing& placing, const Disk& disk) {
+  // Derived from the catalog that goes; what serves makes it anew.
+  std::error_code search_left;
+  fs::remove_all(target.search(), search_left);
   const fs::path built = target.restoring();
   const fs::path aside = target.replaced(placing.replaced);
   if (placing.replaced > 0) {

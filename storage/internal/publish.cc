@@ -8,6 +8,7 @@
 #include "storage/base/error.h"
 #include "storage/internal/blob_rows.h"
 #include "storage/internal/catalog_rows.h"
+#include "storage/internal/changes.h"
 #include "storage/internal/keys.h"
 #include "storage/limits.h"
 
@@ -191,6 +192,7 @@ void add_ref(Batch& batch, const CatalogParts& parts, const RepoId& repo, const 
   } else {
     check_refs(parts, repo, {&ref, 1}, nullptr);
     batch.put(Family::Head, key, encode_oid(ref.commit));
+  note_change(batch, parts, repo);
   }
   add_audit(batch, parts,
             {{"event", removed ? "remove_ref" : "set_ref"},

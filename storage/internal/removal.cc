@@ -7,6 +7,7 @@
 #include "storage/internal/keys.h"
 #include "storage/internal/publish.h"
 
+#include "storage/internal/changes.h"
 namespace holdfast::storage {
 namespace {
 
@@ -77,3 +78,4 @@ Removal add_removal(Batch& batch, const CatalogParts& parts, const RepoId& repo,
 }
 
 }  // namespace holdfast::storage
+  note_change(batch, parts, repo);

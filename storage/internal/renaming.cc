@@ -5,6 +5,7 @@
 
 #include "storage/base/error.h"
 #include "storage/internal/catalog_rows.h"
+#include "storage/internal/changes.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/publish.h"
 #include "storage/internal/removal.h"
@@ -70,6 +71,8 @@ void add_renaming(Batch& batch, const CatalogParts& parts, const RepoId& from, c
   batch.erase(Family::Fact, keys::of_revision(to, GitOid{}, "moved"));
   batch.put(Family::Fact, keys::of_revision(from, GitOid{}, "moved"),
             to_text(Json(to.full_name())));
+  note_change(batch, parts, from);
+  note_change(batch, parts, to);
   add_audit(batch, parts, {{"event", "rename"}, {"repo", to_text(from)}, {"to", to_text(to)}});
 }
 

@@ -1,0 +1,22 @@
+// The rows of the change feed (change_feed.h): of each repository the number of its newest change,
+// and of each such number the repository. Thread-safe but for note_change(), whose callers follow
+// one another, so that numbers become visible in their order.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "storage/change_feed.h"
+#include "storage/internal/local_catalog.h"
+
+namespace holdfast::storage {
+
+void note_change(Batch& batch, const CatalogParts& parts, const RepoId& repo);
+
+std::vector<Change> read_changes(const Database& database, std::uint64_t after, std::size_t limit);
+
+// Notes a change of every repository, once in the life of a store: of those that were there before
+// changes were noted. In steps; what a crash leaves undone the next call does.
+void note_earlier_repositories(const CatalogParts& parts);
+
+}  // namespace holdfast::storage

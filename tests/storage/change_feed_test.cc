@@ -1,0 +1,149 @@
+#include "storage/change_feed.h"
+
+#include <map>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "storage/base/error.h"
+#include "storage/internal/database.h"
+#include "storage/internal/keys.h"
+#include "storage/internal/layout.h"
+#include "storage/store.h"
+#include "tests/storage/scratch.h"
+
+namespace holdfast::storage {
+namespace {
+
+GitOid oid(std::string_view seed) { return git_object_id("blob", as_bytes(seed)); }
+
+struct Feed {
+  tests::ScratchDirectory scratch;
+  std::unique_ptr<Store> store = Store::open({.directory = scratch.path()});
+
+  Catalog& catalog() { return store->catalog(); }
+
+  void publish(const std::string& name, std::string_view commit = "c") {
+    const Publication made{
+        .repository = {.id = parse_repo_id(name), .origin = "local", .default_branch = "main"},
+        .revision = {.commit = oid(commit), .git_commit = oid(commit), .tree = oid("tree")},
+        .refs = {{"refs/heads/main", oid(commit)}}};
+    catalog().publish(made);
+  }
+
+  // Names of what changed since; moves the place.
+  std::string changes(std::size_t limit = 100) {
+    std::string names;
+    for (const Change& change : find_change_feed(catalog())->changes(after, limit)) {
+      CHECK(change.number > after);
+      after = change.number;
+      names += change.repo.full_name() + " ";
+    }
+    return names;
+  }
+
+  std::uint64_t after = 0;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Feed, "storage/change_feed: every change of a repository is told, in order") {
+  CHECK(changes() == "");
+  publish("a/1");
+  publish("b/2");
+  CHECK(changes() == "a/1 b/2 ");
+  CHECK(changes() == "");
+  publish("a/1", "again");
+  CHECK(changes() == "a/1 ");
+  const RepoId one = parse_repo_id("a/1");
+  const std::pair<std::string, Json> fact{"card", Json("x")};
+  catalog().put_facts(one, oid("c"), {&fact, 1});
+  CHECK(changes() == "a/1 ");
+  catalog().put_facts(one, GitOid{}, {&fact, 1});  // of the mirror, not of what is mirrored
+  CHECK(changes() == "");
+  const Ref tag{"refs/tags/v1", oid("c")};
+  catalog().set_refs(one, {&tag, 1});
+  CHECK(changes() == "a/1 ");
+  catalog().rename(one, parse_repo_id("c/3"));
+  CHECK(changes() == "a/1 c/3 ");
+  catalog().remove(parse_repo_id("c/3"), std::nullopt);
+  CHECK(changes() == "c/3 ");
+  // From the start each stands once, where it changed last.
+  after = 0;
+  CHECK(changes() == "b/2 a/1 c/3 ");
+}
+
+TEST_CASE_FIXTURE(Feed, "storage/change_feed: it comes in pieces, and outlives the process") {
+  for (const char* name : {"a/1", "a/2", "a/3", "a/4", "a/5"}) publish(name);
+  CHECK(changes(2) == "a/1 a/2 ");
+  store.reset();
+  store = Store::open({.directory = scratch.path()});
+  publish("a/1", "again");
+  CHECK(changes(2) == "a/3 a/4 ");
+  CHECK(changes(2) == "a/5 a/1 ");
+}
+
+TEST_CASE_FIXTURE(Feed, "storage/change_feed: what fails changed nothing") {
+  publish("a/1");
+  changes();
+  CHECK_THROWS_AS(catalog().remove(parse_repo_id("a/none"), std::nullopt), Error);
+  const Ref nowhere{"refs/heads/x", oid("none")};
+  CHECK_THROWS_AS(catalog().set_refs(parse_repo_id("a/1"), {&nowhere, 1}), Error);
+  CHECK(changes() == "");
+}
+
+TEST_CASE_FIXTURE(Feed, "storage/change_feed: what an older holdfast published is told too") {
+  for (const char* name : {"a/1", "a/2"}) publish(name);
+  store.reset();
+  {
+    Database database(Layout{.root = scratch.path()}.catalog(), Database::Use::Existing);
+    Batch batch(database);
+    for (const std::string& prefix : {keys::change(""), keys::changed("")}) {
+      database.scan(Family::Head, prefix, [&](std::string_view key, std::string_view) {
+        batch.erase(Family::Head, key);
+        return true;
+      });
+    }
+    database.write(batch);
+  }
+  store = Store::open({.directory = scratch.path()});
+  publish("a/3");
+  CHECK(changes() == "a/3 a/1 a/2 ");
+  CHECK(changes() == "");
+}
+
+TEST_CASE_FIXTURE(Feed, "storage/change_feed: who follows it while others publish misses nothing") {
+  constexpr int kEach = 50;
+  std::vector<std::jthread> publishers;
+  for (const char* owner : {"a", "b", "c"}) {
+    publishers.emplace_back([this, owner] {
+      const std::pair<std::string, Json> fact{"card", Json("x")};
+      for (int i = 0; i < kEach; ++i) {
+        const std::string name = std::string(owner) + "/" + std::to_string(i);
+        publish(name);
+        catalog().put_facts(parse_repo_id(name), oid("c"), {&fact, 1});
+      }
+    });
+  }
+  std::size_t last = 0;
+  const ChangeFeed* feed = find_change_feed(catalog());
+  std::map<std::string, std::uint64_t> seen;
+  const auto follow = [&] {
+    for (const Change& change : feed->changes(last, 7)) {
+      last = change.number;
+      seen[change.repo.full_name()] = change.number;
+    }
+  };
+  for (int i = 0; i < 200; ++i) follow();
+  publishers.clear();
+  for (std::uint64_t before = last + 1; before != last;) {
+    before = last;
+    follow();
+  }
+  CHECK(seen.size() == 3 * kEach);
+  for (const Change& change : feed->changes(0, 1000))
+    CHECK(seen[change.repo.full_name()] == change.number);
+}
+
+}  // namespace holdfast::storage
