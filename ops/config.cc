@@ -127,6 +127,12 @@ bool read_is_full(const Place& place, const toml::node& node) {
   return depth == "full";
 }
 
+web::XetMode read_xet_mode(const Place& place, const toml::node& node) {
+  const auto mode = web::find_xet_mode(read_string(place, node));
+  if (!mode) reject(place, node, R"(expected "off", "large" or "always")");
+  return *mode;
+}
+
 using mirror::MirrorRule;
 
 constexpr Key<MirrorRule> kMirrorKeys[] = {
@@ -177,6 +183,7 @@ constexpr Key<Config> kWebKeys[] = {
      [](const Place& p, const toml::node& n, Config& c) { c.tls.key = read_string(p, n); }},
     {"tls_client_ca",
      [](const Place& p, const toml::node& n, Config& c) { c.tls.client_ca = read_string(p, n); }},
+    {"xet", [](const Place& p, const toml::node& n, Config& c) { c.xet = read_xet_mode(p, n); }},
     {"threads",
      [](const Place& p, const toml::node& n, Config& c) { c.threads = read_unsigned(p, n, 1024); }},
 };
@@ -422,6 +429,7 @@ std::string to_text(const Config& config) {
                           {"tls_certificate", config.tls.certificate.string()},
                           {"tls_key", config.tls.key.string()},
                           {"tls_client_ca", config.tls.client_ca.string()},
+                          {"xet", web::to_text(config.xet)},
                           {"threads", static_cast<std::int64_t>(config.threads)}}},
       {"access", access_table(config.guards)}};
   toml::array upstreams, mirrors;

@@ -18,6 +18,7 @@
 #include "mirror/plan_mirrors.h"
 #include "web/guards.h"
 #include "web/tls.h"
+#include "web/xet.h"
 
 namespace holdfast::ops {
 
@@ -56,6 +57,7 @@ struct Config {
   unsigned threads = 0;              // 0: one per CPU
   web::GuardOptions guards;          // who gets in
   web::TlsOptions tls;               // without a certificate: none
+  web::XetMode xet = web::XetMode::Large;
   std::vector<UpstreamSettings> upstreams;
   std::vector<mirror::MirrorRule> mirrors;
   std::vector<WebhookSettings> webhooks;

@@ -14,6 +14,7 @@
 #include "ops/repair.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "storage/xet/indexing.h"
 
 namespace holdfast::ops {
 namespace {
@@ -145,8 +146,20 @@ Json::Object run_scan(const Job& job, const WorkerContext& context, JobContext& 
   const std::string commit = text_parameter(job, "commit");
   const auto oid = parse_git_oid(commit);
   if (!oid) fail(ErrorKind::Invalid, fmt::format("scan: commit: \"{}\" is no commit id", commit));
-  return convert::scan_revision(storage::parse_repo_id(text_parameter(job, "repo")), *oid,
-                                context.store, progress);
+  const storage::RepoId repo = storage::parse_repo_id(text_parameter(job, "repo"));
+  Json::Object facts = convert::scan_revision(repo, *oid, context.store, progress);
+  const auto size_bytes_min = web::xet_size_bytes_min(context.config.xet);
+  if (size_bytes_min &&
+      !storage::xet::files_without_index(context.store, repo, *oid, *size_bytes_min).empty()) {
+    storage::xet::ask_for_index(context.store, repo, *oid);
+  }
+  return facts;
+}
+
+Json::Object run_xet(const Job& job, const WorkerContext& context, JobContext& progress) {
+  const auto size_bytes_min = web::xet_size_bytes_min(context.config.xet);
+  if (!size_bytes_min) fail(ErrorKind::Unsupported, "web.xet is off: no index is needed");
+  return storage::xet::index_revision(context.store, job, *size_bytes_min, progress);
 }
 
 Json::Object run_convert(const Job& job, const WorkerContext& context, JobContext& progress) {
@@ -208,12 +221,13 @@ struct JobKind {
   unsigned threads = 1;  // jobs of the kind that a server runs at once
 };
 
-constexpr std::array<JobKind, 11> kJobKinds = {{
+constexpr std::array<JobKind, 12> kJobKinds = {{
     {"sync", run_sync},
     {"mirror", run_mirror, 2},
     {"pull", run_pull, 4},  // clients wait for them
     {"webhook", run_webhook},
     {"scan", run_scan},
+    {storage::xet::kIndexJob, run_xet},
     {"convert", run_convert},
     {"fsck", run_fsck},
     {"backup", run_backup},

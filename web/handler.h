@@ -33,6 +33,7 @@ class NameIndex;
 class HotFiles;
 class Uploads;
 class Access;
+class Xet;
 struct Caller;
 
 // Whether two names of headers, or other words of HTTP, are the same in any case.
@@ -106,6 +107,7 @@ struct Services {
   HotFiles* hot_files = nullptr;         // borrowed; nullptr: every request opens its object
   Uploads* uploads = nullptr;            // borrowed; nullptr: large files are not taken in
   Access* access = nullptr;              // borrowed; nullptr: everyone may read everything
+  Xet* xet = nullptr;                    // borrowed; nullptr: files are read by plain HTTP alone
   storage::PullThrough* pull = nullptr;  // borrowed; nullptr: what is not here is not found
   std::function<Json::Object()> mirrors = {};      // what /-/api/v1/mirrors shows
   std::function<std::string()> more_metrics = {};  // of other parts, in the exposition format

@@ -35,6 +35,7 @@ struct HotFile {
   std::string_view route;                             // of the row that answered; static storage
   storage::RepoId repo;                               // whose file it is
   std::string gated;                                  // as upstream has it
+  std::string xet_name = {};                          // by which it is read by Xet; "": it is not
 };
 
 class HotFiles {

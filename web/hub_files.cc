@@ -4,6 +4,7 @@
 #include "web/internal/file_answer.h"
 #include "web/internal/gate.h"
 #include "web/internal/media_type.h"
+#include "web/internal/xet_offer.h"
 
 namespace holdfast::web {
 namespace {
@@ -60,6 +61,7 @@ Response resolve_file(const Call& call) {
   file->version = file_version(call, at, record->etag(), file->reader->size_bytes());
   file->route = call.match.route->name;
   file->repo = at.id;
+  file->xet_name = xet_name(call.services, at, *record);
   if (call.services.access != nullptr) {
     const auto repository = call.services.store.catalog().find_repository(at.id);
     if (repository) file->gated = repository->gated;
@@ -67,7 +69,7 @@ Response resolve_file(const Call& call) {
   if (call.services.hot_files != nullptr) {
     call.services.hot_files->put(call.request.target, generation, file);
   }
-  return answer_file(call.request, file);
+  return offer_xet(call.request, call.services, *file, answer_file(call.request, file));
 }
 
 Response raw_file(const Call& call) {
@@ -91,7 +93,7 @@ std::optional<Response> answer_hot_file(const Request& request, const Services& 
   if (file == nullptr || !may_have_files(request, services, file->repo, file->gated)) {
     return std::nullopt;
   }
-  Response response = answer_file(request, file);
+  Response response = offer_xet(request, services, *file, answer_file(request, file));
   response.route = file->route;
   return response;
 }

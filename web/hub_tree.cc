@@ -3,6 +3,7 @@
 
 #include "web/internal/answers.h"
 #include "web/internal/listing.h"
+#include "web/internal/xet_offer.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -13,8 +14,23 @@ Json last_commit(const storage::RevisionRecord& revision) {
       {"id", to_hex(revision.commit)}, {"title", revision.title}, {"date", to_text(revision.time)}};
 }
 
-// `revision` is nullptr when the client did not ask to expand.
-Json entry_json(const Entry& entry, const storage::RevisionRecord* revision) {
+// Turns entries of one revision into JSON.
+class EntryWriter {
+ public:
+  // `revision` is nullptr when the client did not ask to expand.
+  EntryWriter(const Call& call, const RevisionAt& at, const storage::RevisionRecord* revision)
+      : call_(call), at_(at), revision_(revision), names_(lists_xet_names(call, at.id)) {}
+
+  Json write(const Entry& entry) const;
+
+ private:
+  const Call& call_;
+  const RevisionAt& at_;
+  const storage::RevisionRecord* revision_;
+  bool names_;  // with those of Xet
+};
+
+Json EntryWriter::write(const Entry& entry) const {
   Json::Object json{{"type", entry.directory ? "directory" : "file"},
                     {"oid", to_hex(entry.oid)},
                     {"size", entry.directory ? 0 : entry.file.size_bytes},
@@ -24,7 +40,9 @@ Json entry_json(const Entry& entry, const storage::RevisionRecord* revision) {
                                  {"size", entry.file.size_bytes},
                                  {"pointerSize", entry.file.pointer_bytes}});
   }
-  if (revision != nullptr) json.set("lastCommit", last_commit(*revision));
+  const std::string name = names_ ? xet_name(call_.services, at_, entry.file) : "";
+  if (!name.empty()) json.set("xetHash", name);
+  if (revision_ != nullptr) json.set("lastCommit", last_commit(*revision_));
   return json;
 }
 
@@ -96,9 +114,8 @@ Response list_tree(const Call& call) {
     next = std::ranges::upper_bound(entries, *cursor, {}, &Entry::path);
   }
   Json::Array page;
-  for (; next != entries.end() && page.size() < limit; ++next) {
-    page.push_back(entry_json(*next, expand && revision ? &*revision : nullptr));
-  }
+  const EntryWriter writer(call, at, expand && revision ? &*revision : nullptr);
+  for (; next != entries.end() && page.size() < limit; ++next) page.push_back(writer.write(*next));
   Response response = json_response(std::move(page));
   response.set("X-Repo-Commit", to_hex(at.commit));
   if (next != entries.end()) {
@@ -114,10 +131,10 @@ Response paths_info(const Call& call) {
   const auto revision = catalog.find_revision(at.id, at.commit);
   const GitOid root = revision ? revision->tree : GitOid{};
   Json::Array found;
+  const EntryWriter writer(call, at, asked.expand && revision ? &*revision : nullptr);
   for (const std::string& path : asked.paths) {
     const auto entry = find_entry(catalog, at, root, path);
-    if (!entry) continue;
-    found.push_back(entry_json(*entry, asked.expand && revision ? &*revision : nullptr));
+    if (entry) found.push_back(writer.write(*entry));
   }
   return json_response(std::move(found));
 }

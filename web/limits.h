@@ -98,6 +98,12 @@ inline constexpr std::uint64_t kUploadBytesMax = std::uint64_t{1} << 40U;  // on
 inline constexpr std::chrono::hours kUploadUrlPeriod{24};
 inline constexpr std::size_t kUploadProofsMax = 100'000;  // objects that are known to have come
 
+// Xet. Current Python clients refuse to take 50 GB and more by plain HTTP.
+inline constexpr std::uint64_t kXetLargeBytes = 40'000'000'000;
+inline constexpr std::chrono::minutes kXetTokenPeriod{15};  // of addresses too
+inline constexpr std::size_t kXetTokenMax = 1024;
+inline constexpr std::size_t kXetWishesMax = 10'000;  // revisions remembered
+
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
 inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text
 inline constexpr std::size_t kCatalogPageRows = 200;  // repositories on one page

@@ -53,6 +53,7 @@ constexpr std::array kRoutes{
           receive_commit},
     Route{"GET", "/api/{kinds}/{repo}/xet-write-token/{rev}", "xet-write-token", refuse_xet_write,
           Where::Inline},
+    Route{"GET", "/api/{kinds}/{repo}/xet-read-token/{rev}", "xet-read-token", xet_read_token},
     Route{"POST", "/api/{kinds}/{repo}/branch/{rev}", "branch-create", create_branch},
     Route{"DELETE", "/api/{kinds}/{repo}/branch/{rev}", "branch-delete", delete_branch},
     Route{"POST", "/api/{kinds}/{repo}/tag/{rev}", "tag-create", create_tag},
@@ -91,6 +92,9 @@ constexpr std::array kRoutes{
     Route{"GET", "/-/mirrors", "mirrors-page", mirrors_page},
     Route{"GET", "/-/jobs", "jobs-page", jobs_page},
     Route{"GET", "/-/static/{path}", "static", static_file, Where::Inline},
+    Route{"GET", "/-/xet/v1/reconstructions/{path}", "xet-reconstruction", xet_reconstruction_v1},
+    Route{"GET", "/-/xet/v2/reconstructions/{path}", "xet-reconstruction", xet_reconstruction_v2},
+    Route{"GET", "/-/xet/xorbs/{path}", "xet-xorb", xet_xorb},
     Route{"ANY", "/-/{path}", "unknown-api", unknown_api, Where::Inline},
 
     Route{"GET", "/{repo}/info/refs", "git-refs", git_refs, Where::Pool, kPulls},

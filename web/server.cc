@@ -192,6 +192,9 @@ struct Server::State {
                  .more_metrics = options.more_metrics,
                  .webhook_secret = options.webhook_secret} {
     check_reach(options, endpoint, store.access());
+    if (const auto size_bytes_min = xet_size_bytes_min(options.xet)) {
+      services.xet = &xet.emplace(*size_bytes_min);
+    }
     if (!options.access_log.empty()) access_log.emplace(options.access_log);
     if (!options.tls.certificate.empty()) tls.emplace(options.tls);
   }
@@ -204,6 +207,7 @@ struct Server::State {
   Uploads uploads;
   Guards guards;
   std::optional<TlsContext> tls;
+  std::optional<Xet> xet;
   Services services;
   std::optional<AccessLog> access_log;
   std::atomic<bool> draining{false};

@@ -28,6 +28,7 @@
 #include "web/guards.h"
 #include "web/limits.h"
 #include "web/tls.h"
+#include "web/xet.h"
 
 namespace holdfast::web {
 
@@ -45,6 +46,7 @@ struct ServerOptions {
       "127.0.0.1:8080";      // "ADDR:PORT", "[ADDR6]:PORT", "localhost:PORT"; port 0: any
   std::string external_url;  // as clients see us; "" takes it from each request's Host
   unsigned threads = 0;      // 0: one per CPU
+  XetMode xet = XetMode::Large;
   bool insecure = false;     // allow an address that is not loopback without a token, to read all
   GuardOptions guards;
   TlsOptions tls;                     // without a certificate: none

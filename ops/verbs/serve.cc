@@ -72,6 +72,7 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
       {.listen = config.listen,
        .external_url = config.external_url,
        .threads = config.threads,
+       .xet = config.xet,
        .insecure = options.insecure,
        .guards = config.guards,
        .tls = config.tls,

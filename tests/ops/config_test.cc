@@ -101,6 +101,7 @@ listen = "127.0.0.1:9000"
 external_url = "https://hub.example.org"
 access_log = "/var/log/access.log"
 threads = 3
+xet = "always"
 [[upstream]]
 name = "hf"
 endpoint = "https://huggingface.co"
@@ -136,6 +137,7 @@ cards_only = true
   CHECK(config.external_url == "https://hub.example.org");
   CHECK(config.access_log == "/var/log/access.log");
   CHECK(config.threads == 3);
+  CHECK(config.xet == web::XetMode::Always);
   REQUIRE(config.upstreams.size() == 2);
   const UpstreamSettings& hub = config.upstreams[0];
   CHECK(hub.redirect_hosts == std::vector<std::string>{"hf.co"});
@@ -203,6 +205,7 @@ TEST_CASE("ops/config: a mistake is named with its file, line and key") {
       {"unknown nested key", "[web]\nlisten = \"a\"\nport = 1\n", ":3:", "web.port: unknown key"},
       {"wrong type", "[web]\nthreads = \"two\"\n", ":2:", "web.threads: expected an integer"},
       {"out of range", "[web]\nthreads = -1\n", ":2:", "-1 is outside"},
+      {"not one of them", "[web]\nxet = \"on\"\n", ":2:", "expected \"off\", \"large\" or"},
       {"bad syntax", "offline = \n", ":1:", ""},
       {"not a table", "web = 3\n", ":1:", "web: expected a table"},
       {"wrong element", "[[mirror]]\nrepo = \"a/b\"\ninclude = [1]\n", ":3:", "expected a string"},

@@ -15,6 +15,7 @@
 #include "web/repo_path.h"
 #include "web/routes.h"
 #include "web/url.h"
+#include "web/xet.h"
 
 namespace holdfast::tests {
 namespace {
@@ -52,6 +53,18 @@ void check_range(std::string_view input) {
   require((result.kind == web::RangeKind::Whole) <= (range.length == size_bytes));
   if (result.kind == web::RangeKind::Part) {
     require(web::content_range(range, size_bytes).starts_with("bytes "));
+  }
+}
+
+void check_xet(std::string_view input) {
+  static const web::Xet kXet(1);
+  constexpr Time kNow{};
+  require(!kXet.verify(input, kNow));
+  const auto mark = std::min(input.find('?'), input.size());
+  const auto query = input.substr(std::min(mark + 1, input.size()));
+  require(!kXet.verify(input.substr(0, mark), query, kNow));
+  if (const auto hash = storage::xet::parse_hash(input)) {
+    require(storage::xet::parse_hash(to_text(*hash)) == hash);
   }
 }
 

@@ -18,4 +18,7 @@ void check_card(std::string_view input);
 // The body of a git request in either protocol, plain or gzip: read within its limits or refused.
 void check_git_request(std::string_view input);
 
+// A token of Xet, the hash of a file, or the address of a xorb: what is not ours is nothing.
+void check_xet(std::string_view input);
+
 }  // namespace holdfast::tests

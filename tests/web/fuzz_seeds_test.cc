@@ -18,6 +18,7 @@ constexpr Target kTargets[] = {
     {"web_target", tests::check_target},
     {"web_card", tests::check_card},
     {"web_git", tests::check_git_request},
+    {"web_xet", tests::check_xet},
 };
 
 }  // namespace

@@ -37,6 +37,9 @@ constexpr std::array kNeeds{
     RouteNeed{"preupload", Need::Change},
     RouteNeed{"commit", Need::Change},
     RouteNeed{"xet-write-token", Need::Nothing},
+    RouteNeed{"xet-read-token", Need::Files},
+    RouteNeed{"xet-reconstruction", Need::Nothing},  // it wants the token that we gave
+    RouteNeed{"xet-xorb", Need::Nothing},            // the address is signed
     RouteNeed{"branch-create", Need::Change},
     RouteNeed{"branch-delete", Need::Change},
     RouteNeed{"tag-create", Need::Change},

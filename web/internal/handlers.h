@@ -69,6 +69,11 @@ Response list_lfs_files(const Call& call);
 Response validate_yaml(const Call& call);
 // hub_commit.cc
 std::unique_ptr<Receiver> receive_commit(const Call& call);
+// hub_xet.cc
+Response xet_read_token(const Call& call);
+Response xet_reconstruction_v1(const Call& call);
+Response xet_reconstruction_v2(const Call& call);
+Response xet_xorb(const Call& call);
 // hub_small.cc
 Response list_discussions(const Call& call);
 Response list_model_tags(const Call& call);

@@ -53,7 +53,7 @@ constexpr std::string_view kEveryAnswer =
 constexpr std::string_view kCrossOrigin =
     "Access-Control-Expose-Headers: X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,"
     "X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,Content-Length,X-Linked-Size,"
-    "X-Linked-ETag,RateLimit,RateLimit-Policy,Retry-After\r\n";
+    "X-Linked-ETag,X-Xet-Hash,RateLimit,RateLimit-Policy,Retry-After\r\n";
 
 std::string_view reason_of(int status) noexcept {
   const auto row =

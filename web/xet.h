@@ -1,0 +1,85 @@
+// Xet, reading: whether this hub offers it, for which files, and what it signs for it.
+//
+// A client that may read a repository's files gets a token for one of its revisions, and for that
+// token the addresses of xorbs: parts of the stored objects with headers between them, made as they
+// are sent (storage/xet/xorb.h). A file's or a xorb's hash alone is no right to anything. Tokens
+// and addresses are texts that we signed: they hold for a while and only in this process, and
+// nothing is kept of them. A right that is taken away ends with them.
+//
+// Thread-safe. Pure but for the key, and for what was asked before.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "storage/base/clock.h"
+#include "storage/base/digest.h"
+#include "storage/repo_id.h"
+#include "storage/xet/hash.h"
+
+namespace holdfast::web {
+
+// "web.xet" of the configuration: for no file, for those that current clients refuse to take by
+// HTTP, or for every file of LFS.
+enum class XetMode { Off, Large, Always };
+
+std::string_view to_text(XetMode mode) noexcept;
+std::optional<XetMode> find_xet_mode(std::string_view text) noexcept;
+
+// From which size on a file is offered; nothing when none is.
+std::optional<std::uint64_t> xet_size_bytes_min(XetMode mode) noexcept;
+
+// How a token of Xet starts, so that it is not taken for a wrong token of a user.
+inline constexpr std::string_view kXetTokenPrefix = "xet_";
+
+// What a token permits: the files of one revision.
+struct XetGrant {
+  storage::RepoId repo;
+  GitOid commit;
+  Time expires_at;  // whole seconds
+
+  bool operator==(const XetGrant&) const = default;
+};
+
+// What an address permits: one xorb of one file.
+struct XorbGrant {
+  storage::xet::Hash file;
+  std::size_t xorb = 0;
+  Time expires_at;
+
+  bool operator==(const XorbGrant&) const = default;
+};
+
+class Xet {
+ public:
+  explicit Xet(std::uint64_t size_bytes_min);
+  Xet(const Xet&) = delete;
+  Xet& operator=(const Xet&) = delete;
+  ~Xet();
+
+  std::uint64_t size_bytes_min() const noexcept { return size_bytes_min_; }
+
+  std::string sign(const XetGrant& grant) const;
+  // The grant of a token; nothing when it is not ours, or `now` is too late.
+  std::optional<XetGrant> verify(std::string_view token, Time now) const;
+
+  // "<file's hash>/<number>?expires=…&signature=…"
+  std::string sign(const XorbGrant& grant) const;
+  // The same for the two parts of such an address.
+  std::optional<XorbGrant> verify(std::string_view path, std::string_view query, Time now) const;
+
+  // Whether nobody wished before that this revision had its indexes: jobs that failed are not
+  // queued again with every request. Forgotten when there are too many.
+  bool is_first_wish(const storage::RepoId& repo, const GitOid& commit);
+
+ private:
+  struct State;
+  std::uint64_t size_bytes_min_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace holdfast::web
