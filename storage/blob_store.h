@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -103,6 +104,9 @@ class BlobStore {
   // Size of a stored, healthy object; nothing when it is not stored.
   virtual std::optional<std::uint64_t> find(const Digest& digest) const = 0;
   virtual std::unique_ptr<BlobReader> open(const Digest& digest) const = 0;
+
+  // Whether a lease that has not expired, and whose key starts with this, was given for the object.
+  virtual bool is_leased(std::string_view key_prefix, const Digest& digest) const = 0;
 
   // Starts or resumes staging. Conflict when another live writer holds the key.
   virtual std::unique_ptr<BlobWriter> create(const WriteIntent& intent) = 0;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -98,6 +99,12 @@ struct Publication {
   // Refs as whoever made this saw them, zeros for one that is not there: Conflict, and nothing is
   // written, when they are no longer so.
   std::vector<Ref> expected_refs = {};
+  // NotFound unless the repository is there, and is the one that was made at `created_at`: not one
+  // that was removed, moved or made anew since its record was read. Of that record only
+  // `updated_at` counts then: the rest may have changed since.
+  bool into_existing = false;
+  // Conflict when the revision is there already: this one would replace its listing.
+  bool only_new = false;
 };
 
 // What a removal took away.
@@ -188,6 +195,10 @@ class Catalog {
   // Forgets a revision that no ref names; false when one does, when it is the only one, and when
   // there is none.
   virtual bool expire(const RepoId& id, const GitOid& commit) = 0;
+  // Forgets the revisions that no ref leads to, by any line of parents, in one write: what refs and
+  // revisions are is looked at while nobody else can change them. Nothing where no ref names a
+  // revision. Returns how many.
+  virtual std::size_t expire_unreachable(const RepoId& id) = 0;
 
   // Facts about a revision or a file of it, as JSON, written by scan jobs and read by web:
   // key "card" (front matter and derived fields) or "file/<path>" (tensor table, GGUF keys). Under
@@ -196,6 +207,12 @@ class Catalog {
                          std::span<const std::pair<std::string, Json>> facts) = 0;
   virtual std::optional<Json> find_fact(const RepoId& id, const GitOid& commit,
                                         std::string_view key) const = 0;
+  // Puts in a fact's place what `change` makes of it (nothing: it is not there yet), with no other
+  // change of it in between. `change` is called once, changes nothing else in the catalog, and may
+  // throw: then nothing happened.
+  using FactChange = std::function<Json(const std::optional<Json>& fact)>;
+  virtual void change_fact(const RepoId& id, const GitOid& commit, std::string_view key,
+                           const FactChange& change) = 0;
   // Keys and values with this prefix, in key order.
   virtual std::vector<std::pair<std::string, Json>> facts(const RepoId& id, const GitOid& commit,
                                                           std::string_view prefix) const = 0;
@@ -205,6 +222,8 @@ class Catalog {
   virtual void put_holes(std::span<const Hole> holes) = 0;
   virtual void clear_hole(const RepoId& id, const GitOid& commit, std::string_view path) = 0;
   virtual std::vector<Hole> holes() const = 0;
+  // Of one repository; costs no more than those.
+  virtual std::vector<Hole> holes(const RepoId& id) const = 0;
 };
 
 // Says to people why `repo` at `revision` ("" = any) is not found, with the nearest name that would

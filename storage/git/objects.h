@@ -68,10 +68,10 @@ struct SnapshotInfo {
   std::vector<GitOid> parents;
   Time time;
   std::string message;
+  std::string author = {};  // "Name <email>"; "": "Holdfast <holdfast@localhost>"
 };
 
-// Deterministic: fixed author "Holdfast <holdfast@localhost>", the given time, `files` in any
-// order.
+// Deterministic: the same commit for the same author and time, `files` in any order.
 Snapshot make_snapshot(std::span<const FileRecord> files, const SnapshotInfo& info);
 
 }  // namespace holdfast::storage::git

@@ -14,11 +14,10 @@
 namespace holdfast::storage::git {
 namespace {
 
-// A folder under the system's temporary directory.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "holdfast-pack-XXXXXX").string();
+  explicit TemporaryFolder(const std::filesystem::path& parent) {
+    std::string name = (parent / "holdfast-pack-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) fail(ErrorKind::Io, name + ": cannot be made");
     path_ = name;
   }
@@ -47,6 +46,8 @@ using Database = std::unique_ptr<git_odb, Freed<git_odb_free>>;
 }  // namespace
 
 struct PackReader::State {
+  explicit State(const std::filesystem::path& parent) : folder(parent) {}
+
   Libgit2 library;  // first: outlives what it made
   TemporaryFolder folder;
   PackScan scan;
@@ -56,7 +57,8 @@ struct PackReader::State {
   std::uint64_t bytes_left = 0;
 };
 
-PackReader::PackReader(std::uint64_t bytes_max) : state_(std::make_unique<State>()) {
+PackReader::PackReader(std::uint64_t bytes_max, const std::filesystem::path& parent)
+    : state_(std::make_unique<State>(parent)) {
   state_->bytes_left = bytes_max;
   git_indexer* indexer = nullptr;
   check(git_indexer_new(&indexer, state_->folder.path().c_str(), 0600, nullptr, nullptr), "start");

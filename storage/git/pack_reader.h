@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,8 +19,9 @@ namespace holdfast::storage::git {
 
 class PackReader {
  public:
-  // Accepts a pack of at most `bytes_max`.
-  explicit PackReader(std::uint64_t bytes_max);
+  // Accepts a pack of at most `bytes_max`, and keeps it in a folder of its own below `parent`.
+  explicit PackReader(std::uint64_t bytes_max,
+                      const std::filesystem::path& parent = std::filesystem::temp_directory_path());
   PackReader(const PackReader&) = delete;
   PackReader& operator=(const PackReader&) = delete;
   ~PackReader();

@@ -122,6 +122,11 @@ void PackScan::State::put_header(unsigned byte) {
   }
   if (seen >= kStart.size()) objects_left = objects_left << 8U | byte;
   if (++seen < kHeaderBytes) return;
+  if (objects_left > limits.objects_max) {
+    fail(ErrorKind::LimitExceeded, "git pack: expected at most " +
+                                       std::to_string(limits.objects_max) + " objects, found " +
+                                       std::to_string(objects_left));
+  }
   seen = 0;
   at = objects_left == 0 ? At::Trailer : At::EntryStart;
 }

@@ -16,6 +16,8 @@ namespace holdfast::storage::git {
 struct PackScanLimits {
   // One object that its reader holds in memory: a delta, what it makes, a commit, a tree, a tag.
   std::uint64_t object_bytes_max = 256ULL << 20;
+  // Objects, each of which costs its reader memory however small it is.
+  std::uint64_t objects_max = 2'000'000;
   // All objects of the pack together, as large as they are once made; and all deltas.
   std::uint64_t total_bytes_max = 8ULL << 30;
 };

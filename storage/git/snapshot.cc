@@ -62,7 +62,7 @@ Snapshot make_snapshot(std::span<const FileRecord> files, const SnapshotInfo& in
   for (const FileRecord* file : sorted) add_pointer(snapshot, *file);
   snapshot.tree = add_tree(snapshot, sorted, 0);
   Commit commit{.tree = snapshot.tree, .parents = info.parents};
-  commit.author = commit.committer = kAuthor;
+  commit.author = commit.committer = info.author.empty() ? std::string(kAuthor) : info.author;
   commit.author_time = commit.committer_time = info.time;
   commit.message = info.message.ends_with('\n') ? info.message : info.message + "\n";
   snapshot.commit = add_object(snapshot, ObjectType::Commit, encode_commit(commit));

@@ -83,6 +83,7 @@ class Collector {
   Json::Object run() {
     refuse_without_trust();
     context_.report({.phase = "looking"});
+    if (!options_.dry_run) blobs_.drop_abandoned();
     const std::vector<Digest> candidates = look();
     const std::vector<Outgoing> extra = find_extra_files();
     check_share();

@@ -71,6 +71,18 @@ std::vector<Lease> Leases::all() const {
   return leases;
 }
 
+bool Leases::keep(std::string_view key_prefix, const Digest& object) const {
+  const Time now = clock_.now();
+  bool found = false;
+  const auto visit = [&](std::string_view key, std::string_view row) {
+    const Lease lease = decode(key, row);
+    found = lease.object == object && lease.expires > now;
+    return !found;
+  };
+  database_.scan(Family::Lease, keys::lease(key_prefix), visit);
+  return found;
+}
+
 Leases::Watch::Watch(Leases& leases) : leases_(leases) { leases_.seen_.lock()->emplace(); }
 
 Leases::Watch::~Watch() { leases_.seen_.lock()->reset(); }

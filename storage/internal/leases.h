@@ -40,6 +40,8 @@ class Leases {
 
   std::optional<Lease> find(std::string_view key) const;
   std::vector<Lease> all() const;
+  // Whether one that has not expired, and whose key starts with this, keeps the object.
+  bool keep(std::string_view key_prefix, const Digest& object) const;
 
   // Remembers which objects leases are given while it lives: gc, which read all leases before, asks
   // it instead of reading them again. One at a time.

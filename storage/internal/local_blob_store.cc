@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -140,6 +141,11 @@ std::unique_ptr<BlobWriter> LocalBlobStore::create(const WriteIntent& intent) {
   auto claim = writing_.try_claim(intent.lease_key);
   if (!claim)
     fail(ErrorKind::Conflict, "lease \"" + intent.lease_key + "\": another writer holds it");
+  return create_claimed(intent, std::move(claim));
+}
+
+std::unique_ptr<BlobWriter> LocalBlobStore::create_claimed(const WriteIntent& intent,
+                                                           Claims<std::string>::Claim claim) {
   Lease lease = parts_.leases.find(intent.lease_key).value_or(Lease{.key = intent.lease_key});
   if (intent.size_bytes > kSmallObjectMax)
     return create_staged(intent, std::move(lease), std::move(claim));
@@ -194,7 +200,9 @@ std::vector<Digest> LocalBlobStore::put_all(std::span<const std::span<const std:
 }
 
 void LocalBlobStore::put_large(const Digest& digest, std::span<const std::byte> bytes) {
-  const auto writer = create({.lease_key = put_lease_key(digest), .size_bytes = bytes.size()});
+  // Two may have the same bytes to put: the second waits for the first, and is refused nothing.
+  const WriteIntent intent{.lease_key = put_lease_key(digest), .size_bytes = bytes.size()};
+  const auto writer = create_claimed(intent, writing_.claim(intent.lease_key));
   for (const ByteRange& gap : writer->missing())
     writer->write_at(gap.offset, bytes.subspan(gap.offset, gap.length));
   writer->commit(digest);
@@ -302,6 +310,37 @@ void LocalBlobStore::drop_expired() {
   remove_unnamed_staging();
 }
 
+// Of staged bytes the writer holds the key's claim: what can be claimed here is nobody's.
+void LocalBlobStore::drop_abandoned() {
+  std::vector<std::string> spent;
+  for (const Lease& old : parts_.leases.all()) {
+    if (old.expires > parts_.clock.now()) continue;
+    if (!old.staged) {
+      spent.push_back(old.key);
+      continue;
+    }
+    const auto claim = writing_.try_claim(old.key);
+    const auto lease = claim ? parts_.leases.find(old.key) : std::nullopt;
+    if (lease && lease->expires <= parts_.clock.now())
+      drop_lease({.key = lease->key, .staged = lease->staged});
+  }
+  constexpr std::size_t kTogether = 256;  // while commits wait
+  for (std::size_t at = 0; at < spent.size(); at += kTogether)
+    drop_spent(std::span(spent).subspan(at, std::min(kTogether, spent.size() - at)));
+}
+
+// Who renews a lease holds the gate until that is written.
+void LocalBlobStore::drop_spent(std::span<const std::string> keys) {
+  const std::unique_lock gate(parts_.gate);
+  Batch batch(parts_.database);
+  for (const std::string& key : keys) {
+    const auto lease = parts_.leases.find(key);
+    if (lease && !lease->staged && lease->expires <= parts_.clock.now())
+      parts_.leases.drop(batch, key);
+  }
+  parts_.database.write(batch);
+}
+
 // A crash between the rename and the catalog row leaves a verified, synced object under its final
 // name with nobody who knows it. Its number is the lease's, so the commit can be completed.
 void LocalBlobStore::finish_interrupted_renames() {
@@ -326,13 +365,20 @@ void LocalBlobStore::finish_interrupted_renames() {
   for (const Lease& lease : lost) drop_lease(lease);
 }
 
-// Lease rows are written before staging files are made, so a file without a row is nobody's.
+// Lease rows are written before staging files are made, so a file without a row is nobody's. Folders
+// are those of packs (git/pack_reader.h), whose readers are gone.
 void LocalBlobStore::remove_unnamed_staging() {
   std::set<std::string> named;
   for (const Lease& lease : parts_.leases.all())
     if (lease.staged) named.insert(std::to_string(lease.staged->id));
-  for (const auto& entry : std::filesystem::directory_iterator(parts_.layout.staging()))
-    if (!named.contains(entry.path().filename().string())) parts_.disk.discard(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(parts_.layout.staging())) {
+    if (entry.is_directory()) {
+      std::error_code ignored;
+      std::filesystem::remove_all(entry.path(), ignored);
+    } else if (!named.contains(entry.path().filename().string())) {
+      parts_.disk.discard(entry.path());
+    }
+  }
 }
 
 }  // namespace holdfast::storage

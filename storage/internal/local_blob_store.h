@@ -11,6 +11,7 @@
 #include <shared_mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "storage/base/clock.h"
@@ -45,6 +46,11 @@ class LocalBlobStore final : public BlobStore {
 
   std::optional<std::uint64_t> find(const Digest& digest) const override;
   std::unique_ptr<BlobReader> open(const Digest& digest) const override;
+
+  bool is_leased(std::string_view key_prefix, const Digest& digest) const override {
+    return parts_.leases.keep(key_prefix, digest);
+  }
+
   std::unique_ptr<BlobWriter> create(const WriteIntent& intent) override;
   Digest put(std::span<const std::byte> bytes) override;
   std::vector<Digest> put_all(std::span<const std::span<const std::byte>> objects) override;
@@ -52,6 +58,8 @@ class LocalBlobStore final : public BlobStore {
   // Drops expired leases with their staged files, and staged files that no lease names. Called at
   // open, when no writer lives.
   void drop_expired();
+  // The same at any time, but for what a writer holds that lives.
+  void drop_abandoned();
 
   // For the writers.
   const BlobStoreParts& parts() const noexcept { return parts_; }
@@ -93,8 +101,11 @@ class LocalBlobStore final : public BlobStore {
   void place_blob(const std::filesystem::path& from, const Digest& digest,
                   std::uint64_t generation);
   void put_small_rows(Batch& batch, const Digest& digest, std::span<const std::byte> bytes);
+  std::unique_ptr<BlobWriter> create_claimed(const WriteIntent& intent,
+                                             Claims<std::string>::Claim claim);
   std::unique_ptr<BlobWriter> create_staged(const WriteIntent& intent, Lease lease,
                                             Claims<std::string>::Claim claim);
+  void drop_spent(std::span<const std::string> keys);
   void finish_interrupted_renames();
   void remove_unnamed_staging();
 

@@ -70,18 +70,27 @@ class LocalCatalog final : public Catalog, public ChangeFeed {
   void rename(const RepoId& from, const RepoId& to) override;
   Removal remove(const RepoId& id, const std::optional<GitOid>& commit) override;
   bool expire(const RepoId& id, const GitOid& commit) override;
+  std::size_t expire_unreachable(const RepoId& id) override;
   void put_facts(const RepoId& id, const GitOid& commit,
                  std::span<const std::pair<std::string, Json>> facts) override;
   std::optional<Json> find_fact(const RepoId& id, const GitOid& commit,
                                 std::string_view key) const override;
+  void change_fact(const RepoId& id, const GitOid& commit, std::string_view key,
+                   const FactChange& change) override;
   std::vector<std::pair<std::string, Json>> facts(const RepoId& id, const GitOid& commit,
                                                   std::string_view prefix) const override;
   std::optional<Evidence> find_evidence(const RepoId& id, const GitOid& commit) const override;
   void put_holes(std::span<const Hole> holes) override;
   void clear_hole(const RepoId& id, const GitOid& commit, std::string_view path) override;
-  std::vector<Hole> holes() const override;
+
+  std::vector<Hole> holes() const override { return holes_below(""); }
+
+  std::vector<Hole> holes(const RepoId& id) const override {
+    return holes_below(to_text(id) + '\0');
+  }
 
  private:
+  std::vector<Hole> holes_below(std::string_view prefix) const;
   std::optional<GitOid> find_ref(const RepoId& id, std::string_view name) const;
   std::optional<GitOid> find_short_commit(const RepoId& id, std::string_view digits) const;
 
@@ -89,6 +98,8 @@ class LocalCatalog final : public Catalog, public ChangeFeed {
   // Held across the batch on purpose: what publish() and set_refs() checked stays true until their
   // rows are written. Readers never take it.
   std::mutex writing_;
+  // Likewise for what facts become; apart, for a fact waits for no publication.
+  std::mutex changing_facts_;
 };
 
 std::optional<RepositoryRecord> LocalCatalog::find_repository(const RepoId& id) const {
@@ -264,6 +275,7 @@ void LocalCatalog::change_refs(const RepoId& id, std::span<const Ref> expected,
   check_expected(parts_, id, expected);
   Batch batch(parts_.database);
   for (const Ref& ref : refs) add_ref(batch, parts_, id, ref);
+  if (!refs.empty()) note_change(batch, parts_, id);
   parts_.database.write(batch);
   ++parts_.generation;
 }
@@ -275,7 +287,6 @@ void LocalCatalog::rename(const RepoId& from, const RepoId& to) {
   add_renaming(batch, parts_, from, to);
   parts_.database.write(batch);
   ++parts_.generation;
-  if (!refs.empty()) note_change(batch, parts_, id);
 }
 
 Removal LocalCatalog::remove(const RepoId& id, const std::optional<GitOid>& commit) {
@@ -302,11 +313,28 @@ bool LocalCatalog::expire(const RepoId& id, const GitOid& commit) {
   return true;
 }
 
+std::size_t LocalCatalog::expire_unreachable(const RepoId& id) {
+  const std::lock_guard lock(writing_);
+  const std::shared_lock gate(parts_.gate);
+  Batch batch(parts_.database);
+  const std::vector<GitOid> lost = find_unreachable(*this, id);
+  if (lost.empty()) return 0;
+  add_expiry(batch, parts_, id, lost);
+  parts_.database.write(batch);
+  ++parts_.generation;
+  return lost.size();
+}
+
 void LocalCatalog::put_facts(const RepoId& id, const GitOid& commit,
                              std::span<const std::pair<std::string, Json>> facts) {
+  // What is said of the repository itself is no change of it, and waits for nobody.
+  const bool noted = commit != GitOid{};
+  std::unique_lock lock(writing_, std::defer_lock);
+  if (noted) lock.lock();
   Batch batch(parts_.database);
   for (const auto& [key, value] : facts)
     batch.put(Family::Fact, keys::of_revision(id, commit, key), to_text(value));
+  if (noted) note_change(batch, parts_, id);
   parts_.database.write(batch);
 }
 
@@ -315,6 +343,13 @@ std::optional<Json> LocalCatalog::find_fact(const RepoId& id, const GitOid& comm
   const auto row = parts_.database.get(Family::Fact, keys::of_revision(id, commit, key));
   if (!row) return std::nullopt;
   return parse_json(*row, "fact row");
+}
+
+void LocalCatalog::change_fact(const RepoId& id, const GitOid& commit, std::string_view key,
+                               const FactChange& change) {
+  const std::lock_guard lock(changing_facts_);
+  const std::pair<std::string, Json> row(key, change(find_fact(id, commit, key)));
+  put_facts(id, commit, {&row, 1});
 }
 
 std::vector<std::pair<std::string, Json>> LocalCatalog::facts(const RepoId& id,
@@ -327,14 +362,9 @@ std::vector<std::pair<std::string, Json>> LocalCatalog::facts(const RepoId& id,
         found.emplace_back(std::string(key.substr(base.size())), parse_json(row, "fact row"));
         return true;
       });
-  // What is said of the repository itself is no change of it, and waits for nobody.
-  const bool noted = commit != GitOid{};
-  std::unique_lock lock(writing_, std::defer_lock);
-  if (noted) lock.lock();
   return found;
 }
 
-  if (noted) note_change(batch, parts_, id);
 std::optional<Evidence> LocalCatalog::find_evidence(const RepoId& id, const GitOid& commit) const {
   const auto row = parts_.database.get(Family::Evidence, keys::evidence(id, commit));
   if (!row) return std::nullopt;
@@ -355,9 +385,9 @@ void LocalCatalog::clear_hole(const RepoId& id, const GitOid& commit, std::strin
   parts_.database.write(batch);
 }
 
-std::vector<Hole> LocalCatalog::holes() const {
+std::vector<Hole> LocalCatalog::holes_below(std::string_view prefix) const {
   std::vector<Hole> found;
-  parts_.database.scan(Family::Hole, "", [&](std::string_view key, std::string_view row) {
+  parts_.database.scan(Family::Hole, prefix, [&](std::string_view key, std::string_view row) {
     found.push_back(decode_hole(key, row));
     return true;
   });
@@ -370,10 +400,10 @@ std::unique_ptr<Catalog> make_local_catalog(const CatalogParts& parts) {
   return std::make_unique<LocalCatalog>(parts);
 }
 
-}  // namespace holdfast::storage
 const ChangeFeed* find_change_feed(Catalog& catalog) {
   auto* local = dynamic_cast<LocalCatalog*>(&catalog);
   if (local != nullptr) local->note_earlier();
   return local;
 }
 
+}  // namespace holdfast::storage

@@ -65,6 +65,31 @@ void check_file(const CatalogParts& parts, const Publication& publication, const
                                  " bytes, found an object of " + std::to_string(*size));
 }
 
+void check_still_there(const CatalogParts& parts, const Publication& publication) {
+  const std::string name = to_text(publication.repository.id);
+  const auto row = parts.database.get(Family::Head, keys::repository(name));
+  if (!row) fail(ErrorKind::NotFound, name + ": expected to be there, found it removed");
+  if (decode_repository(*row).created_at != publication.repository.created_at)
+    fail(ErrorKind::NotFound, name + ": expected as it was, found another that was made since");
+}
+
+// Git keeps refs as files: none of them can be a directory of another.
+void check_free(const CatalogParts& parts, const RepoId& repo, const std::string& name) {
+  const auto refuse = [&](std::string_view other) {
+    fail(ErrorKind::Conflict, to_text(repo) + ": ref \"" + name + "\": expected no ref beside \"" +
+                                  std::string(other) + "\"");
+  };
+  for (auto slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1)) {
+    const std::string parent = name.substr(0, slash);
+    if (parts.database.contains(Family::Head, keys::ref(repo, parent))) refuse(parent);
+  }
+  const auto visit = [&](std::string_view key, std::string_view) {
+    refuse(key.substr(keys::ref(repo, "").size()));
+    return false;
+  };
+  parts.database.scan(Family::Head, keys::ref(repo, name + "/"), visit);
+}
+
 std::string reference_of(const Publication& publication, const FileRecord& file) {
   return keys::reference(*file.object, publication.repository.id, publication.revision.commit,
                          file.path);
@@ -103,11 +128,15 @@ void add_files(Batch& batch, const CatalogParts& parts, const Publication& publi
   }
 }
 
-RepositoryRecord merged_repository(const CatalogParts& parts, RepositoryRecord record) {
-  const auto key = keys::repository(to_text(record.id));
-  if (const auto old = parts.database.get(Family::Head, key))
-    record.created_at = decode_repository(*old).created_at;
-  return record;
+// What the record says that was read a while ago is no news of a repository that is there.
+RepositoryRecord merged_repository(const CatalogParts& parts, const Publication& publication) {
+  RepositoryRecord record = publication.repository;
+  const auto row = parts.database.get(Family::Head, keys::repository(to_text(record.id)));
+  if (!row) return record;
+  RepositoryRecord old = decode_repository(*row);
+  record.created_at = old.created_at;
+  old.updated_at = record.updated_at;
+  return publication.into_existing ? old : record;
 }
 
 }  // namespace
@@ -134,6 +163,11 @@ void check_distinct(std::span<const Publication> publications) {
 }
 
 void check_publication(const CatalogParts& parts, const Publication& publication) {
+  const auto revision =
+      keys::revision(publication.repository.id, to_hex(publication.revision.commit));
+  if (publication.only_new && parts.database.contains(Family::Head, revision))
+    fail(ErrorKind::Conflict, where(publication) + ": expected to be new, found it published");
+  if (publication.into_existing) check_still_there(parts, publication);
   for (const FileRecord& file : publication.files) check_file(parts, publication, file);
   check_refs(parts, publication.repository.id, publication.refs, &publication.revision.commit);
   check_expected(parts, publication.repository.id, publication.expected_refs);
@@ -147,7 +181,7 @@ void add_publication(Batch& batch, const CatalogParts& parts, const Publication&
   for (const auto& [oid, object] : publication.git_objects)
     batch.put(Family::Git, keys::git(oid), encode_git(object));
   batch.put(Family::Head, keys::repository(to_text(repo)),
-            encode_repository(merged_repository(parts, publication.repository)));
+            encode_repository(merged_repository(parts, publication)));
   batch.put(Family::Head, keys::revision(repo, to_hex(commit)),
             encode_revision(publication.revision));
   for (const Ref& ref : publication.refs)
@@ -158,6 +192,7 @@ void add_publication(Batch& batch, const CatalogParts& parts, const Publication&
   for (const auto& [key, value] : publication.facts)
     batch.put(Family::Fact, keys::of_revision(repo, commit, key), to_text(value));
   for (const std::string& key : publication.leases) parts.leases.drop(batch, key);
+  note_change(batch, parts, repo);
   add_audit(batch, parts,
             {{"event", "publish"}, {"repo", to_text(repo)}, {"commit", to_hex(commit)}});
 }
@@ -166,7 +201,10 @@ void check_expected(const CatalogParts& parts, const RepoId& repo, std::span<con
   for (const Ref& ref : expected) {
     const auto row = parts.database.get(Family::Head, keys::ref(repo, ref.name));
     const GitOid now = row ? decode_oid(*row) : GitOid{};
-    if (now == ref.commit) continue;
+    if (now == ref.commit) {
+      if (!row) check_free(parts, repo, ref.name);
+      continue;
+    }
     fail(ErrorKind::Conflict, to_text(repo) + ": ref \"" + ref.name + "\": expected " +
                                   to_hex(ref.commit) + ", found " + to_hex(now));
   }
@@ -192,7 +230,6 @@ void add_ref(Batch& batch, const CatalogParts& parts, const RepoId& repo, const 
   } else {
     check_refs(parts, repo, {&ref, 1}, nullptr);
     batch.put(Family::Head, key, encode_oid(ref.commit));
-  note_change(batch, parts, repo);
   }
   add_audit(batch, parts,
             {{"event", removed ? "remove_ref" : "set_ref"},

@@ -10,7 +10,8 @@ namespace holdfast::storage {
 void check_distinct(std::span<const Publication> publications);
 
 // Throws Invalid for a malformed record, NotFound for an object that is not stored or a ref that
-// points at no visible revision, and Conflict where expected refs have moved.
+// points at no visible revision, and Conflict where expected refs have moved or what should be new
+// is there.
 void check_publication(const CatalogParts& parts, const Publication& publication);
 
 void add_publication(Batch& batch, const CatalogParts& parts, const Publication& publication);

@@ -1,13 +1,16 @@
 #include "storage/internal/removal.h"
 
+#include <map>
+#include <set>
 #include <vector>
 
 #include "storage/base/error.h"
+#include "storage/git/objects.h"
 #include "storage/internal/catalog_rows.h"
+#include "storage/internal/changes.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/publish.h"
 
-#include "storage/internal/changes.h"
 namespace holdfast::storage {
 namespace {
 
@@ -46,6 +49,44 @@ std::vector<GitOid> all_revisions(const Database& database, const RepoId& repo) 
   return all;
 }
 
+std::vector<GitOid> find_unreachable(const Catalog& catalog, const RepoId& repo) {
+  const auto revisions = catalog.revisions(repo);
+  std::map<GitOid, GitOid> commits;  // by the id under which they are served
+  for (const auto& revision : revisions) commits.emplace(revision.commit, revision.git_commit);
+  std::vector<GitOid> open, lost;
+  for (const Ref& ref : catalog.refs(repo)) {
+    const auto named = commits.find(ref.commit);
+    if (named != commits.end()) open.push_back(named->second);
+  }
+  if (open.empty()) return lost;
+  std::set<GitOid> reached;
+  while (!open.empty()) {
+    const GitOid commit = open.back();
+    open.pop_back();
+    if (!reached.insert(commit).second) continue;
+    const auto object = catalog.find_git_object(commit);
+    if (!object || object->type != "commit") continue;
+    for (const GitOid& parent : git::parse_commit(object->bytes).parents) open.push_back(parent);
+  }
+  for (const auto& revision : revisions) {
+    if (!reached.contains(revision.git_commit)) lost.push_back(revision.commit);
+  }
+  return lost;
+}
+
+void add_expiry(Batch& batch, const CatalogParts& parts, const RepoId& repo,
+                std::span<const GitOid> commits) {
+  for (const GitOid& commit : commits) {
+    erase_revision(batch, parts.database, repo, commit);
+    add_audit(batch, parts,
+              {{"event", "remove"},
+               {"repo", to_text(repo)},
+               {"commit", to_hex(commit)},
+               {"revisions", 1}});
+  }
+  note_change(batch, parts, repo);
+}
+
 Removal add_removal(Batch& batch, const CatalogParts& parts, const RepoId& repo,
                     const std::optional<GitOid>& commit) {
   const std::string name = to_text(repo);
@@ -69,6 +110,7 @@ Removal add_removal(Batch& batch, const CatalogParts& parts, const RepoId& repo,
     batch.erase(Family::Head, keys::repository(name));
     erase_revision(batch, parts.database, repo, GitOid{});  // what is said of the repository itself
   }
+  note_change(batch, parts, repo);
   add_audit(batch, parts,
             {{"event", "remove"},
              {"repo", name},
@@ -78,4 +120,3 @@ Removal add_removal(Batch& batch, const CatalogParts& parts, const RepoId& repo,
 }
 
 }  // namespace holdfast::storage
-  note_change(batch, parts, repo);

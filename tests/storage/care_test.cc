@@ -156,6 +156,49 @@ TEST_CASE("storage/gc: what a revision or a lease names stays") {
   CHECK(fixture.store->blobs().find(leased));
 }
 
+TEST_CASE("storage/gc: what an upload left behind goes when its lease is over, not before") {
+  CareFixture fixture;
+  const auto staged = [&] {
+    const fs::directory_iterator files(fixture.scratch.path() / "staging");
+    return std::distance(begin(files), end(files));
+  };
+  const auto start = [&](const char* key) {
+    auto writer = fixture.store->blobs().create({.lease_key = key, .size_bytes = kLarge});
+    writer->append(random_bytes(1000, 1));
+    return writer;
+  };
+  start("upload/abandoned");
+  const auto slow = start("upload/slow");
+  fixture.pass(kLeasePeriod - std::chrono::hours(1));
+  fixture.gc();
+  CHECK(staged() == 2);
+  fixture.pass(std::chrono::hours(2));
+  fixture.gc({.dry_run = true});
+  CHECK(staged() == 2);
+  fixture.gc();
+  CHECK(staged() == 1);
+  // A writer that still lives goes on.
+  slow->append(random_bytes(kLarge - 1000, 2));
+  CHECK_NOTHROW(slow->commit(std::nullopt));
+  CHECK_NOTHROW(start("upload/abandoned"));
+}
+
+TEST_CASE("storage/gc: leases that are over cost no rows") {
+  CareFixture fixture;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) fixture.put(kSmall, seed);
+  fixture.pass(kLeasePeriod);
+  fixture.put(kSmall, 4711);
+  fixture.gc();
+  fixture.store.reset();
+  const Database database(fixture.scratch.path() / "catalog", Database::Use::Existing);
+  std::size_t rows = 0;
+  database.scan(Family::Lease, keys::kLeases, [&](std::string_view, std::string_view) {
+    ++rows;
+    return true;
+  });
+  CHECK(rows == 1);
+}
+
 TEST_CASE("storage/gc: condemned, removed after the grace, unlinked after the trash") {
   CareFixture fixture;
   const Digest large = fixture.put(kLarge, 1), small = fixture.put(kSmall, 2);

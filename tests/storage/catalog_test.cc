@@ -403,6 +403,56 @@ TEST_CASE_FIXTURE(Fixture, "storage/catalog: an object leads to a file of its ow
   CHECK(!catalog().find_use(repo, *weights.object));
 }
 
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: what shall be new replaces no listing") {
+  auto card = publication("c1", {file("README.md", "# Card")});
+  card.only_new = true;
+  catalog().publish(card);
+  auto whole = publication("c1", {file("README.md", "# Card"), file("a.bin", "a", true)});
+  catalog().publish(whole);
+  CHECK(kind_of([&] { catalog().publish(card); }) == ErrorKind::Conflict);
+  CHECK(catalog().files(repo, oid("c1"), "").size() == 2);
+  auto other = publication("c2", {});
+  other.only_new = true;
+  const Publication both[] = {other, card};
+  CHECK(kind_of([&] { catalog().publish_all(both); }) == ErrorKind::Conflict);
+  CHECK_FALSE(catalog().find_revision(repo, oid("c2")));
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: a fact that many change at once loses nothing") {
+  constexpr int kThreads = 4, kChanges = 25;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([this] {
+        for (int change = 0; change < kChanges; ++change) {
+          catalog().change_fact(repo, GitOid{}, "count", [](const std::optional<Json>& fact) {
+            return Json(fact ? fact->as_int() + 1 : 1);
+          });
+        }
+      });
+    }
+  }
+  CHECK(catalog().find_fact(repo, GitOid{}, "count")->as_int() == kThreads * kChanges);
+  CHECK(kind_of([&] {
+          catalog().change_fact(repo, GitOid{}, "count",
+                                [](const auto&) -> Json { fail(ErrorKind::Corrupt, "no"); });
+        }) == ErrorKind::Corrupt);
+  CHECK(catalog().find_fact(repo, GitOid{}, "count")->as_int() == kThreads * kChanges);
+}
+
+TEST_CASE_FIXTURE(Fixture, "storage/catalog: holes of one repository, whatever others are called") {
+  std::vector<Hole> holes;
+  for (const char* const name : {"owner/name", "owner/name2", "owner/nam", "dataset/owner/name"}) {
+    holes.push_back({.repo = parse_repo_id(name), .commit = oid("c"), .path = "", .reason = name});
+  }
+  holes.push_back({.repo = repo, .commit = oid("d"), .path = "x", .reason = "another"});
+  catalog().put_holes(holes);
+  const auto found = catalog().holes(repo);
+  REQUIRE(found.size() == 2);
+  for (const Hole& hole : found) CHECK(hole.repo == repo);
+  CHECK(catalog().holes(parse_repo_id("owner/none")).empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "storage/catalog: facts and holes") {
   const std::pair<std::string, Json> facts[] = {
       {"card", Json(Json::Object{{"license", "mit"}})}, {"file/a", 1}, {"file/b", 2}};

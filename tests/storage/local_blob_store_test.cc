@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cerrno>
 #include <iostream>
+#include <optional>
+#include <thread>
 
 #include <doctest/doctest.h>
 #include <sys/mount.h>
@@ -184,10 +186,61 @@ TEST_CASE("storage/local_blob_store: leases expire by the clock, and with them w
   CHECK(start(*store)->missing().front().offset == 0);
 }
 
+TEST_CASE("storage/local_blob_store: two that put the same bytes at once both succeed") {
+  const ScratchDirectory scratch;
+  const auto store = Store::open({.directory = scratch.path()});
+  const auto bytes = random_bytes(kLarge, 6);
+  // As if the first were in the midst of it.
+  auto first =
+      store->blobs().create({.lease_key = put_lease_key(sha256(bytes)), .size_bytes = kLarge});
+  std::optional<ErrorKind> refused;
+  std::thread second([&] {
+    try {
+      store->blobs().put(bytes);
+    } catch (const Error& error) {
+      refused = error.kind();
+    }
+  });
+  first->append(bytes);
+  first->commit(std::nullopt);
+  first.reset();
+  second.join();
+  CHECK_FALSE(refused.has_value());
+  CHECK(store->blobs().find(sha256(bytes)) == kLarge);
+}
+
+TEST_CASE("storage/local_blob_store: a lease says for whom an object came, as long as it lasts") {
+  const ScratchDirectory scratch;
+  FakeClock clock;
+  const StoreOptions options{.directory = scratch.path(), .clock = &clock};
+  const auto large = random_bytes(kLarge, 7), small = random_bytes(1000, 8);
+  {
+    const auto store = Store::open(options);
+    for (const auto& bytes : {large, small}) {
+      const auto writer =
+          store->blobs().create({.lease_key = "upload/a/1", .size_bytes = bytes.size()});
+      writer->append(bytes);
+      CHECK_FALSE(store->blobs().is_leased("upload/a/", sha256(bytes)));
+      writer->commit(std::nullopt);
+      CHECK(store->blobs().is_leased("upload/a/", sha256(bytes)));
+    }
+  }
+  const auto store = Store::open(options);
+  // One lease names one object: the second took the first one's place.
+  CHECK_FALSE(store->blobs().is_leased("upload/a/", sha256(large)));
+  CHECK(store->blobs().is_leased("upload/a/", sha256(small)));
+  CHECK_FALSE(store->blobs().is_leased("upload/b/", sha256(small)));
+  clock.advance(kLeasePeriod);
+  CHECK_FALSE(store->blobs().is_leased("upload/a/", sha256(small)));
+  CHECK(store->blobs().find(sha256(small)).has_value());
+}
+
 TEST_CASE("storage/local_blob_store: files in staging that no lease names are removed at open") {
   const ScratchDirectory scratch;
   Store::open({.directory = scratch.path()});
   write_file_atomically(scratch.path() / "staging" / "4711", as_bytes("left over"));
+  std::filesystem::create_directory(scratch.path() / "staging" / "pack");
+  write_file_atomically(scratch.path() / "staging" / "pack" / "x", as_bytes("left over"));
   Store::open({.directory = scratch.path()});
   CHECK(staged_files(scratch.path()) == 0);
 }

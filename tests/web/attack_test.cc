@@ -51,6 +51,8 @@ class BrokenBlobs final : public storage::BlobStore {
     return std::make_unique<BrokenReader>();
   }
 
+  bool is_leased(std::string_view, const Digest&) const override { return false; }
+
   std::unique_ptr<storage::BlobWriter> create(const storage::WriteIntent&) override {
     fail(ErrorKind::Io, "no");
   }

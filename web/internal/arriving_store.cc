@@ -28,6 +28,10 @@ class ArrivingBlobs final : public storage::BlobStore {
     return base_.find(digest) ? base_.open(digest) : arriving_.open(digest);
   }
 
+  bool is_leased(std::string_view key_prefix, const Digest& digest) const override {
+    return base_.is_leased(key_prefix, digest);
+  }
+
   std::unique_ptr<storage::BlobWriter> create(const storage::WriteIntent& intent) override {
     return base_.create(intent);
   }
@@ -149,6 +153,8 @@ class ArrivingCatalog final : public storage::Catalog {
 
   bool expire(const RepoId& id, const GitOid& at) override { return base_.expire(id, at); }
 
+  std::size_t expire_unreachable(const RepoId& id) override { return base_.expire_unreachable(id); }
+
   void put_facts(const RepoId& id, const GitOid& at,
                  std::span<const std::pair<std::string, Json>> facts) override {
     base_.put_facts(id, at, facts);
@@ -157,6 +163,11 @@ class ArrivingCatalog final : public storage::Catalog {
   std::optional<Json> find_fact(const RepoId& id, const GitOid& at,
                                 std::string_view key) const override {
     return base_.find_fact(id, at, key);
+  }
+
+  void change_fact(const RepoId& id, const GitOid& at, std::string_view key,
+                   const FactChange& change) override {
+    base_.change_fact(id, at, key, change);
   }
 
   std::vector<std::pair<std::string, Json>> facts(const RepoId& id, const GitOid& at,
@@ -176,6 +187,8 @@ class ArrivingCatalog final : public storage::Catalog {
   }
 
   std::vector<storage::Hole> holes() const override { return base_.holes(); }
+
+  std::vector<storage::Hole> holes(const RepoId& id) const override { return base_.holes(id); }
 
  private:
   const GitOid& commit() const noexcept { return arriving_.revision().commit; }

@@ -46,7 +46,8 @@ std::string pack(const std::vector<std::string>& entries) {
   return bytes + std::string(20, 't');
 }
 
-constexpr PackScanLimits kLimits{.object_bytes_max = 1000, .total_bytes_max = 5000};
+constexpr PackScanLimits kLimits{
+    .object_bytes_max = 1000, .objects_max = 9, .total_bytes_max = 5000};
 
 void scan(std::string_view bytes) {
   PackScan scan(kLimits);
@@ -98,6 +99,9 @@ TEST_CASE("storage/git/pack_scan: what an object may be is known before it is ma
        ErrorKind::Corrupt},
       {"an empty answer", "", ErrorKind::Corrupt},
       {"bytes behind its end", pack({}) + "x", ErrorKind::Corrupt},
+      {"as many as may be", pack(std::vector<std::string>(9, entry(kBlobType, ""))), {}},
+      {"one more", pack(std::vector<std::string>(10, entry(kBlobType, ""))),
+       ErrorKind::LimitExceeded},
   };
   for (const auto& c : cases) {
     CAPTURE(c.name);
