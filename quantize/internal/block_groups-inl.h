@@ -11,12 +11,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include <hwy/highway.h>
 
 #include "quantize/format.h"
 #include "quantize/internal/errors-inl.h"
 #include "quantize/internal/lanes-inl.h"
+#include "quantize/internal/numbers.h"
 
 HWY_BEFORE_NAMESPACE();
 
@@ -61,30 +63,28 @@ HWY_INLINE Floats ReduceEach(Floats (&parts)[kLanes], Op op) {
   return parts[0];
 }
 
-// Of each of kLanes blocks of kValues values the first one's `op` with all others.
-template <std::size_t kValues, class Op>
-HWY_INLINE Floats ExtremeOfEach(const float* x, Op op) {
+// Of each of kLanes blocks of kValues values `op` over all read(value).
+template <std::size_t kValues, class Read, class Op>
+HWY_INLINE Floats ReduceBlocks(const float* x, Read read, Op op) {
   Floats parts[kLanes];
   Unrolled<kLanes>([&](auto b) {
     const float* block = x + b * kValues;
-    parts[b] = hn::LoadU(kFloat, block);
-    Unrolled<kValues / kLanes - 1>(
-        [&](auto i) { parts[b] = op(parts[b], hn::LoadU(kFloat, block + (i + 1) * kLanes)); });
+    parts[b] = read(hn::LoadU(kFloat, block));
+    Unrolled<kValues / kLanes - 1>([&](auto i) {
+      parts[b] = op(parts[b], read(hn::LoadU(kFloat, block + (i + 1) * kLanes)));
+    });
   });
   return ReduceEach(parts, op);
 }
 
+template <std::size_t kValues, class Op>
+HWY_INLINE Floats ExtremeOfEach(const float* x, Op op) {
+  return ReduceBlocks<kValues>(x, [](Floats value) { return value; }, op);
+}
+
 template <std::size_t kValues>
 HWY_INLINE Floats LargestMagnitudeOfEach(const float* x) {
-  Floats parts[kLanes];
-  Unrolled<kLanes>([&](auto b) {
-    const float* block = x + b * kValues;
-    parts[b] = hn::Abs(hn::LoadU(kFloat, block));
-    Unrolled<kValues / kLanes - 1>([&](auto i) {
-      parts[b] = hn::Max(parts[b], hn::Abs(hn::LoadU(kFloat, block + (i + 1) * kLanes)));
-    });
-  });
-  return ReduceEach(parts, Largest{});
+  return ReduceBlocks<kValues>(x, [](Floats value) { return hn::Abs(value); }, Largest{});
 }
 
 // A number of each block of a group as a half, and what that decodes to.
