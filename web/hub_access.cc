@@ -6,6 +6,7 @@
 #include "storage/base/digest.h"
 #include "web/internal/access_requests.h"
 #include "web/internal/answers.h"
+#include "web/internal/forms.h"
 #include "web/internal/gate.h"
 #include "web/internal/request_json.h"
 
@@ -69,7 +70,7 @@ std::string answers_of(const Call& call) {
     return read_body(
         call, [](const Json& body) { return to_text(Json(body.as_object("request body"))); });
   }
-  const Parameters form = Parameters::parse(call.request.body);
+  const Parameters form = without_form_key(Parameters::parse(call.request.body));
   Json::Object fields;
   for (const auto& [name, value] : form.entries()) {
     fields.set(name, value);

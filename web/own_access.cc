@@ -7,7 +7,7 @@
 #include "web/internal/answers.h"
 #include "web/internal/gate.h"
 #include "web/internal/request_json.h"
-#include "web/limits.h"
+#include "web/internal/tokens.h"
 
 namespace holdfast::web {
 namespace {
@@ -66,8 +66,8 @@ Right right_of(std::string_view where, const std::string& text, Right least) {
   return *right;
 }
 
-Token read_token(const Json& body, Time now) {
-  Token token{.name = text_of(body, "name"), .user = text_member(body, "user"), .created_at = now};
+Token read_token(const Call& call, const Json& body) {
+  Token token{.name = text_of(body, "name"), .user = text_member(body, "user")};
   token.scope = right_of("scope", text_member(body, "scope", "read"), Right::Read);
   if (const Json* repos = body.find("repos")) {
     for (const Json& pattern : repos->as_array("repos")) {
@@ -75,11 +75,7 @@ Token read_token(const Json& body, Time now) {
     }
   }
   if (const Json* days = body.find("expires_days")) {
-    const std::uint64_t count = days->as_uint("expires_days");
-    if (count == 0 || count > kTokenDaysMax) {
-      refuse(400, "", "expires_days: expected 1 to " + std::to_string(kTokenDaysMax));
-    }
-    token.expires_at = now + std::chrono::hours(24) * static_cast<std::int64_t>(count);
+    token.expires_at = end_after_days(call, days->as_uint("expires_days"));
   }
   return token;
 }
@@ -150,16 +146,14 @@ Json rules_json(const Call& call, const storage::RepositoryRecord& repository) {
 Response list_tokens(const Call& call) {
   const Time now = call.services.clock->now();
   Json::Array list;
-  for (const Token& token : access_book(call).tokens()) list.push_back(token_json(token, now));
+  for (const Token& token : visible_tokens(call)) list.push_back(token_json(token, now));
   return json_response(Json::Object{{"tokens", std::move(list)}});
 }
 
 Response create_token(const Call& call) {
   const Time now = call.services.clock->now();
-  Token token = read_body(call, [&](const Json& body) { return read_token(body, now); });
-  const std::string text = storage::make_token_text();
-  token.secret = sha256(as_bytes(text));
-  access_book(call).add_token(token);
+  const auto [token, text] =
+      make_token(call, read_body(call, [&](const Json& body) { return read_token(call, body); }));
   Json::Object json = token_json(token, now).as_object();
   json.set("token", text);
   Response response = json_response(std::move(json), 201);
@@ -170,7 +164,7 @@ Response create_token(const Call& call) {
 
 Response revoke_token(const Call& call) {
   const std::string name = read_body(call, read_name);
-  access_book(call).remove_token(name);
+  end_token(call, name);
   Response response = json_response(Json::Object{{"name", name}});
   response.subject = "token " + name;
   return response;
@@ -209,8 +203,9 @@ Response set_rules(const Call& call) {
   const RulesChange change = read_body(call, [&](const Json& body) {
     return read_change(body, repository.id, book.rules(repository.id));
   });
-  book.put_rules(repository.id, change.rules);
+  // First, for they may be refused: then nothing has become visible.
   for (const Decision& decision : change.decisions) decide_access(call, decision);
+  book.put_rules(repository.id, change.rules);
   const Json json = rules_json(call, repository);
   Response response = json_response(json);
   response.subject = std::string(change.rules.is_private ? "private" : "public") + ", gate " +

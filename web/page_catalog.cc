@@ -1,9 +1,8 @@
-// "/" and "/-/jobs": the lists.
+// "/": the repositories of this machine.
 #include <algorithm>
-#include <cctype>
 
 #include "web/internal/answers.h"
-#include "web/internal/gate.h"
+#include "web/internal/catalog_rows.h"
 #include "web/internal/listing.h"
 #include "web/internal/page.h"
 #include "web/internal/repository_facts.h"
@@ -13,49 +12,6 @@ namespace holdfast::web {
 namespace {
 
 using storage::RepoKind;
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-struct Found {
-  std::vector<RepositoryFacts> rows;  // newest first, at most a page
-  std::size_t total = 0;              // that match
-  bool any = false;                   // there is something to be seen at all
-};
-
-Found find_rows(const Call& call, const std::string& search) {
-  const auto& catalog = call.services.store.catalog();
-  constexpr std::size_t kPage = 1000;
-  std::vector<storage::RepositoryRecord> records;
-  Found found;
-  for (const auto kind : {RepoKind::Model, RepoKind::Dataset}) {
-    storage::Catalog::ListQuery query{.kind = kind, .limit = kPage};
-    while (true) {
-      auto page = catalog.list_repositories(query);
-      const bool last = page.size() < kPage;
-      if (!last) query.after = page.back().id.full_name();
-      for (auto& record : page) {
-        if (!may_see(call, record.id)) continue;
-        found.any = true;
-        if (lower(record.id.full_name()).find(search) != std::string::npos) {
-          records.push_back(std::move(record));
-        }
-      }
-      if (last) break;
-    }
-  }
-  found.total = records.size();
-  std::ranges::stable_sort(
-      records, [](const auto& a, const auto& b) { return a.updated_at > b.updated_at; });
-  if (records.size() > kCatalogPageRows) records.resize(kCatalogPageRows);
-  for (auto& record : records) {
-    found.rows.push_back(read_facts(catalog, std::move(record), std::nullopt));
-  }
-  return found;
-}
 
 std::uint64_t stored_bytes(const storage::Catalog& catalog, const RepositoryFacts& facts) {
   std::uint64_t total = 0;
@@ -95,90 +51,99 @@ Html first_steps() {
   return html;
 }
 
-Html catalog_body(const Call& call, const std::string& search, const Found& found) {
-  Html body;
-  body.add(
-      "<section class=\"hero\"><h1>Models and datasets on this machine</h1>"
-      "<form class=\"search\" action=\"",
-      base_path(call.services),
-      "/\"><input type=\"search\" "
-      "name=\"q\" placeholder=\"Filter by name\" aria-label=\"Filter by name\" value=\"",
-      search, "\"><button>Filter</button></form></section>\n");
-  if (!found.any) return body.add(first_steps());
-  body.add("<p class=\"count\">", found.total,
-           found.total == 1 ? std::string_view(" repository") : std::string_view(" repositories"));
-  if (!search.empty()) body.add(" with “", search, "” in the name");
-  if (found.rows.size() < found.total) body.add(", the newest ", found.rows.size(), " shown");
-  body.add("</p>\n<ul class=\"catalog\">\n");
-  for (const auto& facts : found.rows) body.add(repository_row(call, facts));
-  return body.add("</ul>\n");
-}
+struct Choice {
+  std::string_view name;   // of the field
+  std::string_view label;  // while nothing is chosen
+  const std::string& chosen;
+  const std::vector<std::string>& values;
+};
 
-Html job_progress(const storage::Job& job) {
-  const auto& progress = job.progress;
+Html option(const std::string& value, bool selected) {
   Html html;
-  if (job.state == storage::JobState::Failed) return html.add(job.error);
-  if (progress.total_bytes > 0) {
-    html.add("<progress max=\"", progress.total_bytes, "\" value=\"", progress.done_bytes,
-             "\"></progress> ", size_text(progress.done_bytes), " of ",
-             size_text(progress.total_bytes));
-  } else if (progress.total_items > 0) {
-    html.add("<progress max=\"", progress.total_items, "\" value=\"", progress.done_items,
-             "\"></progress> ", progress.done_items, " of ", progress.total_items);
-  }
-  if (!progress.phase.empty()) html.add(" ", progress.phase);
-  if (!progress.note.empty()) html.add(" · ", progress.note);
-  return html;
+  html.add("<option");
+  if (selected) html.add(" selected");
+  return html.add(">", value, "</option>");
 }
 
-// The repository that a job is about; keys and paths are the operator's alone.
-std::string job_subject(const storage::Job& job) {
-  for (const std::string_view key : {"repo", "source"}) {
-    const Json* value = job.parameters.find(key);
-    if (value != nullptr && value->is_string() && !value->as_string().starts_with('/')) {
-      return value->as_string();
-    }
-  }
-  return {};
+// Nothing where there is nothing to choose; what was chosen stays, whether it is among the values
+// or not.
+Html choice_html(const Choice& choice) {
+  Html html;
+  const auto& [name, label, chosen, values] = choice;
+  if (values.empty() && chosen.empty()) return html;
+  html.add("<select name=\"", name, "\" aria-label=\"", label, R"("><option value="">)", label,
+           "</option>");
+  const bool listed = std::ranges::find(values, chosen) != values.end();
+  if (!listed && !chosen.empty()) html.add(option(chosen, true));
+  for (const std::string& value : values) html.add(option(value, value == chosen));
+  return html.add("</select>");
 }
 
-Html job_row(const Call& call, const storage::Job& job) {
-  Html row;
-  row.add(R"(<tr><td class="num"><a href=")", base_path(call.services), "/-/api/v1/jobs/", job.id,
-          "/log\">", job.id, "</a></td><td>", job.kind, "</td><td class=\"key\">", job_subject(job),
-          "</td><td>",
-          chip(storage::to_text(job.state), "state-" + std::string(storage::to_text(job.state))),
-          "</td><td class=\"progress\">", job_progress(job), "</td><td class=\"when\">",
-          time_html(job.updated_at), "</td></tr>\n");
-  return row;
+Html search_form(const Call& call, const CatalogQuery& query) {
+  static const std::vector<std::string> kKinds{"models", "datasets"};
+  const CatalogChoices choices = find_catalog_choices(call, query);
+  Html html;
+  return html.add(
+      "<form action=\"", base_path(call.services),
+      R"(/"><div class="search"><input type="search" name="q" placeholder="Names, tags, )"
+      "words "
+      R"(of cards" aria-label="Search" value=")",
+      query.text, R"("><button>Search</button></div><div class="filters">)",
+      choice_html({"kind", "Models and datasets", query.kind, kKinds}),
+      choice_html({"task", "Any task", query.task, choices.tasks}),
+      choice_html({"library", "Any library", query.library, choices.libraries}),
+      choice_html({"license", "Any licence", query.licence, choices.licences}),
+      R"(<input name="author" placeholder="Any author" aria-label="Author" maxlength="96" )"
+      R"(value=")",
+      query.author, "\"></div></form>");
+}
+
+Html count_html(const CatalogQuery& query, const CatalogRows& found) {
+  Html html;
+  html.add("<p class=\"count\">");
+  if (found.more) html.add("At least ");
+  html.add(found.total,
+           found.total == 1 ? std::string_view(" repository") : std::string_view(" repositories"));
+  if (!query.text.empty()) html.add(" with “", query.text, "”");
+  return html.add("</p>\n");
+}
+
+Html page_links(const Call& call, const CatalogQuery& query, const CatalogRows& found) {
+  const std::size_t pages = std::min((found.total + kCatalogPageRows - 1) / kCatalogPageRows,
+                                     kSearchCountMax / kCatalogPageRows);
+  Html html;
+  if (pages < 2) return html;
+  const std::string base = base_path(call.services);
+  html.add(R"(<nav class="pages" aria-label="Pages">)");
+  if (query.page > 1)
+    html.add(R"(<a rel="prev" href=")", base, catalog_place(query, query.page - 1),
+             "\">Previous</a>");
+  html.add("<span class=\"quiet\">Page ", std::uint64_t{query.page}, " of ", std::uint64_t{pages},
+           "</span>");
+  if (query.page < pages)
+    html.add(R"(<a rel="next" href=")", base, catalog_place(query, query.page + 1), "\">Next</a>");
+  return html.add("</nav>\n");
+}
+
+Html list_html(const Call& call, const CatalogQuery& query, const CatalogRows& found) {
+  Html html;
+  html.add(count_html(query, found));
+  if (found.rows.empty()) return html;
+  html.add("<ul class=\"catalog\">\n");
+  for (const auto& facts : found.rows) html.add(repository_row(call, facts));
+  return html.add("</ul>\n", page_links(call, query, found));
 }
 
 }  // namespace
 
 Response catalog_page(const Call& call) {
-  const std::string* q = call.query.find("q");
-  const std::string search = q == nullptr ? "" : *q;
-  const Found found = find_rows(call, lower(search));
-  return page_response(call, {.title = "Catalog"}, catalog_body(call, search, found));
-}
-
-Response jobs_page(const Call& call) {
-  const auto jobs = call.services.store.jobs().list(kJobsPage);
+  const CatalogQuery query = read_catalog_query(call);
+  const CatalogRows found = find_catalog_rows(call, query);
   Html body;
-  body.add("<section class=\"hero\"><h1>Jobs</h1></section>\n");
-  if (jobs.empty()) {
-    body.add(
-        "<section class=\"empty\"><h2>No jobs</h2><p>Work that is asked of this machine, such as "
-        "mirroring or converting a model, is listed here.</p></section>\n");
-  } else {
-    body.add(
-        "<div class=\"scroll\"><table class=\"jobs\"><thead><tr><th class=\"num\">Job</th>"
-        "<th>Kind</th><th>Of</th><th>State</th><th>Progress</th><th>Changed</th></tr></thead>"
-        "<tbody>\n");
-    for (const auto& job : jobs) body.add(job_row(call, job));
-    body.add("</tbody></table></div>\n");
-  }
-  return page_response(call, {.title = "Jobs", .section = Section::Jobs}, body);
+  body.add("<section class=\"hero\"><h1>Models and datasets on this machine</h1>",
+           search_form(call, query), "</section>\n",
+           found.any ? list_html(call, query, found) : first_steps());
+  return page_response(call, {.title = "Catalog"}, body);
 }
 
 }  // namespace holdfast::web

@@ -4,6 +4,7 @@
 #include "web/card.h"
 #include "web/internal/answers.h"
 #include "web/internal/gate.h"
+#include "web/internal/gate_html.h"
 #include "web/internal/listing.h"
 #include "web/internal/page.h"
 #include "web/internal/repository_facts.h"
@@ -193,15 +194,24 @@ Html use_html(const Call& call, const Shown& shown) {
                   "</section>\n");
 }
 
-Html chips_html(const Call& call, const Shown& shown) {
+// A label that leads to the catalog's list of all that have it.
+Html list_chip(const Call& call, std::string_view filter, const std::string& value) {
   Html html;
-  html.add("<p class=\"chips\">");
-  for (const std::string_view key : {"pipeline_tag", "library_name"}) {
-    if (const Json value = shown.facts.text(key); value.is_string())
-      html.add(chip(value.as_string()));
-  }
+  if (value.empty()) return html;
+  return html.add(R"(<a class="chip" href=")", base_path(call.services), "/?", filter, "=",
+                  percent_encode(value), "\">", value, "</a>");
+}
+
+Html chips_html(const Call& call, const Shown& shown) {
+  const auto text = [&](std::string_view key) {
+    const Json value = shown.facts.text(key);
+    return value.is_string() ? value.as_string() : std::string();
+  };
+  Html html;
+  html.add("<p class=\"chips\">", list_chip(call, "task", text("pipeline_tag")),
+           list_chip(call, "library", text("library_name")));
   for (const auto& format : shown.facts.formats()) html.add(chip(format, "format"));
-  if (const auto licence = shown.facts.licence(); !licence.empty()) html.add(chip(licence));
+  html.add(list_chip(call, "license", shown.facts.licence()));
   if (is_private(call, shown.id())) html.add(chip("private", "warn"));
   if (!gate_text(call, shown.facts.repository).empty()) html.add(chip("gated", "warn"));
   return html.add("</p>\n");
@@ -213,8 +223,8 @@ Response model_page(const Call& call) {
   const Shown shown = read_shown(call);
   Html body;
   body.add(repository_head(call, shown.id(), shown.branch, Tab::Card), chips_html(call, shown),
-           "<div class=\"columns\"><aside>\n", use_html(call, shown), facts_html(call, shown),
-           "</aside><article class=\"card\">\n", front_matter_html(shown));
+           "<div class=\"columns\"><aside>\n", gate_html(call, shown.facts), use_html(call, shown),
+           facts_html(call, shown), "</aside><article class=\"card\">\n", front_matter_html(shown));
   if (shown.facts.revision) body.add(card_html(call, shown));
   body.add("</article></div>\n");
   return page_response(call, {.title = shown.id().full_name()}, body);

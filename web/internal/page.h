@@ -18,11 +18,23 @@ struct PageOptions {
   std::string title;
   Section section = Section::Catalog;
   int status = 200;
+  std::string_view cache = "private, no-cache";  // Cache-Control
 };
 
 Response page_response(const Call& call, const PageOptions& options, const Html& body);
 
 Response error_page(const Call& call, int status, std::string_view message);
+
+// The page of a refusal, for who walked into it with a browser; it stays the refusal that it is,
+// with its codes. One that ends where he signs in is the form for that, which leads back here.
+Response page_of_refusal(const Call& call, Response refusal);
+
+struct SignIn {
+  std::string_view next = "/";  // where it leads, as local_path() takes it
+  std::string_view notice;      // why it is asked for
+};
+
+Html sign_in_html(const Call& call, const SignIn& sign_in);
 
 // "/-/static/style.<hash>.css" with the base path.
 std::string style_path(const Services& services);

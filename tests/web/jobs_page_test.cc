@@ -1,0 +1,118 @@
+#include <doctest/doctest.h>
+
+#include "storage/base/error.h"
+#include "tests/web/browsing.h"
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+using storage::JobState;
+using storage::Right;
+using tests::Browser;
+using tests::Guarded;
+using tests::shows;
+
+// Jobs in three states, and an administrator and a reader who look at them.
+struct Working {
+  Guarded hub;
+  Browser root{hub}, reader{hub};
+  storage::JobId queued, done, failed;
+
+  Working() {
+    auto& jobs = hub.sample.store->jobs();
+    done = jobs.enqueue("scan", "a", {{"repo", "model/org/tiny"}});
+    jobs.run_one(done,
+                 [](const storage::Job&, storage::JobContext& context) {
+                   context.log("looked at <everything>");
+                   return Json::Object{};
+                 },
+                 {});
+    failed = jobs.enqueue("sync", "b", {{"repo", "model/org/other"}});
+    jobs.run_one(failed,
+                 [](const storage::Job&, storage::JobContext&) -> Json::Object {
+                   fail(ErrorKind::Unavailable, "upstream: silent");
+                 },
+                 {});
+    queued = jobs.enqueue("sync", "c", {{"repo", "model/org/new"}});
+    root.sign_in(hub.token("r", "", Right::Admin));
+    reader.sign_in(hub.token("w"));
+  }
+
+  JobState state(storage::JobId id) { return hub.sample.store->jobs().find(id)->state; }
+};
+
+std::string place(storage::JobId id) { return "/-/jobs/" + std::to_string(id); }
+
+}  // namespace
+
+TEST_CASE("web/jobs_page: a job has a page with its state, its error and its log") {
+  const Working site;
+  CHECK(shows(site.reader.get("/-/jobs"), "href=\"" + place(site.done) + "\""));
+  const Response done = site.reader.get(place(site.done));
+  CHECK(done.status == 200);
+  CHECK(shows(done, "state-done"));
+  CHECK(shows(done, "model/org/tiny"));
+  CHECK(shows(done, "looked at &lt;everything&gt;"));
+  CHECK(done.header("Refresh").empty());
+  CHECK(shows(site.reader.get(place(site.failed)), "upstream: silent"));
+  CHECK(site.reader.get(place(site.queued)).header("Refresh") == "5");
+  CHECK(site.reader.get("/-/jobs/999").status == 404);
+  CHECK(Browser(site.hub).get(place(site.done)).status == 401);
+}
+
+TEST_CASE("web/jobs_page: an administrator cancels and retries, nobody else") {
+  Working site;
+  CHECK_FALSE(shows(site.reader.get(place(site.queued)), "Cancel</button>"));
+  CHECK(site.reader.send(place(site.queued) + "/cancel", {}).status == 403);
+  CHECK(site.state(site.queued) == JobState::Queued);
+  CHECK(shows(site.root.get(place(site.queued)), "Cancel</button>"));
+  CHECK(site.root.post(place(site.queued) + "/cancel", {}).status == 403);
+  const Response cancelled = site.root.send(place(site.queued) + "/cancel", {});
+  CHECK(cancelled.status == 303);
+  CHECK(cancelled.header("Location") == place(site.queued));
+  CHECK(site.state(site.queued) == JobState::Cancelled);
+  CHECK(shows(site.root.get(place(site.failed)), "Try again</button>"));
+  CHECK(site.root.send(place(site.failed) + "/retry", {}).status == 303);
+  CHECK(site.state(site.failed) == JobState::Queued);
+  CHECK_FALSE(shows(site.root.get(place(site.done)), "class=\"actions\""));
+}
+
+TEST_CASE("web/jobs_page: jobs are listed by state and kind, a page at a time") {
+  Working site;
+  const auto lists = [&](const std::string& query, storage::JobId id) {
+    return shows(site.reader.get("/-/jobs" + query), "href=\"" + place(id) + "\"");
+  };
+
+  struct Case {
+    const char* query;
+    bool done, failed, queued;
+  };
+
+  for (const Case& c : {
+           Case{"", true, true, true},
+           Case{"?state=&kind=", true, true, true},
+           Case{"?state=failed", false, true, false},
+           Case{"?kind=sync", false, true, true},
+           Case{"?kind=sync&state=queued", false, false, true},
+           Case{"?kind=none", false, false, false},
+           Case{"?before=2", true, false, false},
+           Case{"?before=x", true, true, true},
+       }) {
+    CAPTURE(std::string(c.query));
+    CHECK(lists(c.query, site.done) == c.done);
+    CHECK(lists(c.query, site.failed) == c.failed);
+    CHECK(lists(c.query, site.queued) == c.queued);
+  }
+  CHECK(shows(site.reader.get("/-/jobs?kind=none"), "No such jobs"));
+  CHECK(shows(site.reader.get("/-/jobs?kind=sync"), "<option selected>sync</option>"));
+  CHECK_FALSE(shows(site.reader.get("/-/jobs"), "Older jobs"));
+  for (std::size_t i = 0; i < kJobsPage; ++i) {
+    site.hub.sample.store->jobs().enqueue("scan", "many" + std::to_string(i), {});
+  }
+  const std::string older = "/-/jobs?state=&amp;kind=scan&amp;before=4";
+  CHECK(shows(site.reader.get("/-/jobs?kind=scan"), "href=\"" + older + "\""));
+  CHECK(lists("?kind=scan&before=4", site.done));
+}
+
+}  // namespace holdfast::web

@@ -1,0 +1,225 @@
+// "/-/jobs" and "/-/jobs/{id}": work that was asked of this machine, and how it goes.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "web/internal/answers.h"
+#include "web/internal/forms.h"
+#include "web/internal/gate.h"
+#include "web/internal/page.h"
+#include "web/limits.h"
+
+namespace holdfast::web {
+namespace {
+
+using storage::Job;
+using storage::JobState;
+
+constexpr std::array kStates{JobState::Queued, JobState::Running, JobState::Done, JobState::Failed,
+                             JobState::Cancelled};
+
+std::string job_place(storage::JobId id) { return "/-/jobs/" + std::to_string(id); }
+
+Html state_chip(const Job& job) {
+  const std::string state(storage::to_text(job.state));
+  return chip(state, "state-" + state);
+}
+
+Html job_progress(const Job& job) {
+  const auto& progress = job.progress;
+  Html html;
+  if (job.state == JobState::Failed) return html.add(job.error);
+  if (progress.total_bytes > 0) {
+    html.add("<progress max=\"", progress.total_bytes, "\" value=\"", progress.done_bytes,
+             "\"></progress> ", size_text(progress.done_bytes), " of ",
+             size_text(progress.total_bytes));
+  } else if (progress.total_items > 0) {
+    html.add("<progress max=\"", progress.total_items, "\" value=\"", progress.done_items,
+             "\"></progress> ", progress.done_items, " of ", progress.total_items);
+  }
+  if (!progress.phase.empty()) html.add(" ", progress.phase);
+  if (!progress.note.empty()) html.add(" · ", progress.note);
+  return html;
+}
+
+// The repository that a job is about; keys and paths are the operator's alone.
+std::string job_subject(const Job& job) {
+  for (const std::string_view key : {"repo", "source"}) {
+    const Json* value = job.parameters.find(key);
+    if (value != nullptr && value->is_string() && !value->as_string().starts_with('/')) {
+      return value->as_string();
+    }
+  }
+  return {};
+}
+
+Html job_row(const Call& call, const Job& job) {
+  Html row;
+  return row.add(R"(<tr><td class="num"><a href=")", base_path(call.services), job_place(job.id),
+                 "\">", job.id, "</a></td><td>", job.kind, "</td><td class=\"key\">",
+                 job_subject(job), "</td><td>", state_chip(job), "</td><td class=\"progress\">",
+                 job_progress(job), "</td><td class=\"when\">", time_html(job.updated_at),
+                 "</td></tr>\n");
+}
+
+// What is listed: of a state or all, of a kind or all, older than a job or from the newest on.
+struct Wanted {
+  std::string state, kind;
+  std::uint64_t before = 0;  // 0: from the newest on
+
+  bool takes(const Job& job) const {
+    return (state.empty() || state == storage::to_text(job.state)) &&
+           (kind.empty() || kind == job.kind) && (before == 0 || job.id < before);
+  }
+
+  std::string place_after(storage::JobId id) const {
+    return "/-/jobs?state=" + percent_encode(state) + "&kind=" + percent_encode(kind) +
+           "&before=" + std::to_string(id);
+  }
+};
+
+struct Listed {
+  std::vector<Job> jobs;  // newest first, at most a page
+  std::set<std::string> kinds;
+  bool more = false;
+};
+
+Listed list_wanted(const Call& call, const Wanted& wanted) {
+  Listed listed;
+  for (Job& job : call.services.store.jobs().list(kJobsLookedThrough)) {
+    listed.kinds.insert(job.kind);
+    if (!wanted.takes(job)) continue;
+    listed.more = listed.jobs.size() == kJobsPage;
+    if (!listed.more) listed.jobs.push_back(std::move(job));
+  }
+  return listed;
+}
+
+Html option(std::string_view value, std::string_view chosen_value) {
+  Html html;
+  html.add("<option");
+  if (value == chosen_value) html.add(" selected");
+  return html.add(">", value, "</option>");
+}
+
+Html filter_form(const Call& call, const Wanted& wanted, const std::set<std::string>& kinds) {
+  Html html;
+  html.add(R"(<form class="filters" action=")", base_path(call.services),
+           R"(/-/jobs"><select name="state" aria-label="State"><option value="">Any )"
+           "state</option>");
+  for (const JobState state : kStates) html.add(option(storage::to_text(state), wanted.state));
+  html.add(R"(</select><select name="kind" aria-label="Kind"><option value="">Any kind</option>)");
+  for (const std::string& kind : kinds) html.add(option(kind, wanted.kind));
+  return html.add("</select><button>Filter</button></form>");
+}
+
+Html job_table(const Call& call, const Wanted& wanted, const Listed& listed) {
+  Html html;
+  html.add(
+      "<div class=\"scroll\"><table class=\"jobs\"><thead><tr><th class=\"num\">Job</th>"
+      "<th>Kind</th><th>Of</th><th>State</th><th>Progress</th><th>Changed</th></tr></thead>"
+      "<tbody>\n");
+  for (const Job& job : listed.jobs) html.add(job_row(call, job));
+  html.add("</tbody></table></div>\n");
+  if (listed.more) {
+    html.add(R"(<nav class="pages"><a href=")", base_path(call.services),
+             wanted.place_after(listed.jobs.back().id), "\">Older jobs</a></nav>\n");
+  }
+  return html;
+}
+
+Html no_jobs(bool any) {
+  Html html;
+  if (any) return html.add("<section class=\"empty\"><h2>No such jobs</h2></section>\n");
+  return html.add(
+      "<section class=\"empty\"><h2>No jobs</h2><p>Work that is asked of this machine, such as "
+      "mirroring or converting a model, is listed here.</p></section>\n");
+}
+
+Job find_job(const Call& call) {
+  auto job = call.services.store.jobs().find(call.match.id);
+  if (!job) refuse(404, "", "No job " + std::to_string(call.match.id));
+  return *std::move(job);
+}
+
+// The buttons that this caller has for a job in this state.
+Html actions(const Call& call, const Job& job) {
+  Html html;
+  if (!may_operate(call)) return html;
+  const bool runs = job.state == JobState::Queued || job.state == JobState::Running;
+  const bool stopped = job.state == JobState::Failed || job.state == JobState::Cancelled;
+  const std::string place = job_place(job.id);
+  if (runs)
+    html.add(form_start(call, place + "/cancel", "actions"), "<button>Cancel</button></form>\n");
+  if (stopped)
+    html.add(form_start(call, place + "/retry", "actions"), "<button>Try again</button></form>\n");
+  return html;
+}
+
+Html log_tail(const Call& call, const Job& job) {
+  const auto lines = call.services.store.jobs().log_lines(job.id);
+  Html html;
+  if (lines.empty()) return html.add("<p class=\"quiet\">No line yet.</p>\n");
+  const std::size_t first = lines.size() - std::min(lines.size(), kJobLogLines);
+  if (first > 0) {
+    html.add("<p class=\"quiet\">The last ", std::uint64_t{kJobLogLines}, " of ",
+             std::uint64_t{lines.size()}, " lines. <a href=\"", base_path(call.services),
+             "/-/api/v1/jobs/", job.id, "/log\">All of them</a></p>\n");
+  }
+  html.add("<pre class=\"text\">");
+  for (std::size_t at = first; at < lines.size(); ++at) html.add(lines[at], "\n");
+  return html.add("</pre>\n");
+}
+
+Html job_facts(const Job& job) {
+  Html html;
+  html.add("<dl class=\"line\"><div><dt>State</dt><dd>", state_chip(job), "</dd></div>");
+  if (const std::string subject = job_subject(job); !subject.empty())
+    html.add("<div><dt>Of</dt><dd>", subject, "</dd></div>");
+  return html.add("<div><dt>Asked for</dt><dd>", time_html(job.created_at),
+                  "</dd></div><div><dt>Changed</dt><dd>", time_html(job.updated_at),
+                  "</dd></div></dl>\n");
+}
+
+}  // namespace
+
+Response jobs_page(const Call& call) {
+  const Wanted wanted{.state = field(call.query, "state"),
+                      .kind = field(call.query, "kind"),
+                      .before = number_of(field(call.query, "before")).value_or(0)};
+  const Listed listed = list_wanted(call, wanted);
+  Html body;
+  body.add("<section class=\"hero\"><h1>Jobs</h1>");
+  if (!listed.kinds.empty()) body.add(filter_form(call, wanted, listed.kinds));
+  body.add("</section>\n",
+           listed.jobs.empty() ? no_jobs(!listed.kinds.empty()) : job_table(call, wanted, listed));
+  return page_response(call, {.title = "Jobs", .section = Section::Jobs}, body);
+}
+
+Response job_page(const Call& call) {
+  const Job job = find_job(call);
+  Html body;
+  body.add("<section class=\"hero\"><h1>Job ", job.id, " <span class=\"owner\">", job.kind,
+           "</span></h1></section>\n", job_facts(job));
+  if (const Html progress = job_progress(job); !progress.empty()) {
+    const std::string_view style = job.state == JobState::Failed ? "notice" : "progress";
+    body.add("<p class=\"", style, "\">", progress, "</p>\n");
+  }
+  body.add(actions(call, job), "<h2>Log</h2>\n", log_tail(call, job));
+  Response response = page_response(
+      call, {.title = "Job " + std::to_string(job.id), .section = Section::Jobs}, body);
+  if (job.state == JobState::Queued || job.state == JobState::Running) response.set("Refresh", "5");
+  return response;
+}
+
+Response cancel_job_by_form(const Call& call) {
+  cancel_job(call);
+  return see_other(call, job_place(call.match.id));
+}
+
+Response retry_job_by_form(const Call& call) {
+  retry_job(call);
+  return see_other(call, job_place(call.match.id));
+}
+
+}  // namespace holdfast::web
