@@ -3,6 +3,10 @@
 // made anew from the files of the default branch each time, byte for byte the same; only the small
 // configuration in it is no stored file, and is made anew too when its digest is asked for. A pull
 // that is under way when the branch moves goes on: digests are found in older revisions too.
+//
+// A manifest has two forms with the same layers: ollama's, which is Docker's, and for who accepts
+// OCI's type an artifact (OCI image-spec 1.1, manifest.md, "Guidelines for Artifact Usage"), whose
+// layers have the names that their files get.
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -25,6 +29,14 @@ constexpr std::string_view kManifestType = "application/vnd.docker.distribution.
 constexpr std::string_view kConfigType = "application/vnd.docker.container.image.v1+json";
 constexpr std::string_view kLayerType = "application/vnd.ollama.image.";
 constexpr std::string_view kDigestPrefix = "sha256:";
+
+// OCI image-spec 1.1: media-types.md, and annotations.md for the name of a layer's file.
+constexpr std::string_view kArtifactManifestType = "application/vnd.oci.image.manifest.v1+json";
+constexpr std::string_view kArtifactType = "application/vnd.ollama.image.model";
+constexpr std::string_view kEmptyConfigType = "application/vnd.oci.empty.v1+json";
+constexpr std::string_view kEmptyConfig = "{}";
+constexpr std::string_view kSuffix = ".gguf";
+constexpr std::string_view kTitle = "org.opencontainers.image.title";
 
 // Files at the root of a repository that ollama takes as layers of its own.
 constexpr std::array<std::string_view, 3> kOllamaFiles{"template", "system", "params"};
@@ -160,28 +172,69 @@ Json layer(std::string_view type, const FileRecord& file) {
   return part(std::string(kLayerType) + std::string(type), *file.object, file.size_bytes);
 }
 
+// The files that belong to a model, with ollama's word for each; the model itself is first.
+std::vector<std::pair<std::string_view, const FileRecord*>> layers_of(const Revision& revision,
+                                                                      const FileRecord& model) {
+  std::vector<std::pair<std::string_view, const FileRecord*>> layers{{"model", &model}};
+  bool has_projector = false;
+  for (const FileRecord& file : revision.files) {
+    if (is_projector(file) && !has_projector) {
+      layers.emplace_back("projector", &file);
+      has_projector = true;
+    }
+    if (std::ranges::find(kOllamaFiles, file.path) != kOllamaFiles.end()) {
+      layers.emplace_back(file.path, &file);
+    }
+  }
+  return layers;
+}
+
 std::string manifest_of(const Call& call, const Revision& revision, const FileRecord& model) {
   const std::string config = config_of(call, revision, model);
-  Json::Array layers{layer("model", model)};
+  Json::Array layers;
   Json::Object manifest{{"schemaVersion", 2},
                         {"mediaType", kManifestType},
                         {"config", part(kConfigType, sha256(as_bytes(config)), config.size())}};
   const Json::Object model_file{{"rfilename", model.path}, {"size", model.size_bytes}};
   Json projector_file;
-  for (const FileRecord& file : revision.files) {
-    if (is_projector(file) && projector_file.is_null()) {
-      layers.push_back(layer("projector", file));
-      projector_file = Json::Object{{"rfilename", file.path}, {"size", file.size_bytes}};
-    }
-    if (std::ranges::find(kOllamaFiles, file.path) != kOllamaFiles.end()) {
-      layers.push_back(layer(file.path, file));
-    }
+  for (const auto& [type, file] : layers_of(revision, model)) {
+    layers.push_back(layer(type, *file));
+    if (type != "projector") continue;
+    projector_file = Json::Object{{"rfilename", file->path}, {"size", file->size_bytes}};
   }
   manifest.set("layers", std::move(layers));
   // What llama.cpp reads of it.
   manifest.set("ggufFile", model_file);
   if (!projector_file.is_null()) manifest.set("mmprojFile", projector_file);
   return to_text(Json(manifest));
+}
+
+std::string artifact_of(const Call&, const Revision& revision, const FileRecord& model) {
+  Json::Array layers;
+  for (const auto& [type, file] : layers_of(revision, model)) {
+    Json one = layer(type, *file);
+    one.object().set("annotations", Json::Object{{std::string(kTitle), name_of(*file)}});
+    layers.push_back(std::move(one));
+  }
+  const Json::Object manifest{
+      {"schemaVersion", 2},
+      {"mediaType", kArtifactManifestType},
+      {"artifactType", kArtifactType},
+      {"config", part(kEmptyConfigType, sha256(as_bytes(kEmptyConfig)), kEmptyConfig.size())},
+      {"layers", std::move(layers)}};
+  return to_text(Json(manifest));
+}
+
+std::string empty_config_of(const Call&, const Revision&, const FileRecord&) {
+  return std::string(kEmptyConfig);
+}
+
+// Who accepts both forms can keep more of the artifact than of Docker's image.
+bool accepts_artifact(const Request& request) {
+  return std::ranges::any_of(request.headers, [](const Header& header) {
+    return same_name(header.name, "Accept") &&
+           header.value.find(kArtifactManifestType) != std::string_view::npos;
+  });
 }
 
 // A text that is made of a model's files, not stored, and found by its digest.
@@ -209,17 +262,40 @@ std::optional<Digest> parse_oci_digest(std::string_view name) {
   return parse_digest(name.substr(kDigestPrefix.size()));
 }
 
+struct Manifest {
+  std::string text;
+  std::string_view type;
+};
+
 // The manifest that a tag, or the digest of one of ours, names.
-std::string find_manifest(const Call& call) {
+Manifest find_manifest(const Call& call) {
   const std::string& tag = call.match.revision;
   if (const auto digest = parse_oci_digest(tag)) {
-    if (auto made = find_made(call, *digest, manifest_of)) return std::move(made->text);
+    if (auto made = find_made(call, *digest, artifact_of)) {
+      return {std::move(made->text), kArtifactManifestType};
+    }
+    if (auto made = find_made(call, *digest, manifest_of)) {
+      return {std::move(made->text), kManifestType};
+    }
     refuse_oci("MANIFEST_UNKNOWN", "No manifest has the digest " + tag);
   }
   const Revision revision = read_revision(call, find_head(call));
   const FileRecord* model = find_model(revision, tag);
   if (model == nullptr) refuse_oci("MANIFEST_UNKNOWN", "No GGUF file is named \"" + tag + "\"");
-  return manifest_of(call, revision, *model);
+  if (accepts_artifact(call.request)) {
+    return {artifact_of(call, revision, *model), kArtifactManifestType};
+  }
+  return {manifest_of(call, revision, *model), kManifestType};
+}
+
+// OCI distribution-spec 1.1, "Pulling manifests": what a tag may be.
+bool is_tag(std::string_view text) {
+  constexpr std::size_t kBytesMax = 128;
+  const auto is_word = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+  };
+  return !text.empty() && text.size() <= kBytesMax && is_word(text.front()) &&
+         std::ranges::all_of(text, [&](char c) { return is_word(c) || c == '.' || c == '-'; });
 }
 
 FileVersion blob_version(const GitOid& commit, const Digest& digest, std::uint64_t size_bytes) {
@@ -241,9 +317,11 @@ FileVersion blob_version(const GitOid& commit, const Digest& digest, std::uint64
 // The bytes of a blob of this repository; nothing when it has no such blob.
 std::optional<Response> answer_blob(const Call& call, const Digest& digest) {
   const auto generation = call.services.store.generation();
-  const auto id = find_repository(call).id;
-  if (const auto use = call.services.store.catalog().find_use(id, digest)) {
+  const auto record = find_repository(call);
+  if (const auto use = call.services.store.catalog().find_use(record.id, digest)) {
     auto file = std::make_shared<HotFile>();
+    file->repo = record.id;
+    file->gated = record.gated;
     file->reader = call.services.store.blobs().open(digest);
     file->version = blob_version(use->first, digest, file->reader->size_bytes());
     file->route = call.match.route->name;
@@ -253,7 +331,10 @@ std::optional<Response> answer_blob(const Call& call, const Digest& digest) {
     }
     return answer_file(call.request, file);
   }
-  const auto made = find_made(call, digest, config_of);
+  auto made = find_made(call, digest, config_of);
+  if (!made && digest == sha256(as_bytes(kEmptyConfig))) {
+    made = find_made(call, digest, empty_config_of);
+  }
   if (!made) return std::nullopt;
   const auto version =
       std::make_shared<const FileVersion>(blob_version(made->at.commit, digest, made->text.size()));
@@ -276,14 +357,32 @@ Response oci_root(const Call&) {
 }
 
 Response oci_manifest(const Call& call) {
+  Manifest manifest = find_manifest(call);
+  const auto digest = sha256(as_bytes(manifest.text));
   Response response;
-  response.body = find_manifest(call);
-  const auto digest = sha256(as_bytes(std::get<std::string>(response.body)));
-  response.set("Content-Type", std::string(kManifestType));
+  response.body = std::move(manifest.text);
+  response.set("Content-Type", std::string(manifest.type));
+  response.set("Vary", "Accept");
   response.set("Docker-Content-Digest", std::string(kDigestPrefix) + to_hex(digest));
   response.set("ETag", "\"" + to_hex(digest) + "\"");
   response.set("Cache-Control", "no-cache");
   return response;
+}
+
+Response oci_tags(const Call& call) {
+  const Revision revision = read_revision(call, find_head(call));
+  std::vector<std::string> tags;
+  for (const FileRecord& file : revision.files) {
+    const std::string_view name = name_of(file);
+    const std::string_view tag =
+        name.substr(0, name.size() - std::min(name.size(), kSuffix.size()));
+    if (is_model(file) && is_tag(tag)) tags.emplace_back(tag);
+  }
+  if (!tags.empty()) tags.emplace_back("latest");
+  std::ranges::sort(tags);
+  tags.erase(std::ranges::unique(tags).begin(), tags.end());
+  Json::Array all(tags.begin(), tags.end());
+  return json_response(Json::Object{{"name", call.match.repo}, {"tags", std::move(all)}});
 }
 
 Response oci_blob(const Call& call) {

@@ -112,6 +112,7 @@ constexpr std::array kRoutes{
 
     Route{"GET", "/v2", "oci", oci_root, Where::Inline},
     Route{"GET", "/v2/{repo}/manifests/{rev}", "oci-manifest", oci_manifest, Where::Pool, kPulls},
+    Route{"GET", "/v2/{repo}/tags/list", "oci-tags", oci_tags},
     Route{"GET", "/v2/{repo}/blobs/{rev}", "oci-blob", oci_blob},
     Route{"ANY", "/v2/{path}", "unknown-api", unknown_oci, Where::Inline},
 

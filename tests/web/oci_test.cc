@@ -100,6 +100,43 @@ TEST_CASE("web/oci: every digest of a manifest leads to bytes that have it") {
   CHECK(config.find("model_type")->as_string() == "1.5 M");
 }
 
+TEST_CASE("web/oci: who accepts an artifact gets one, whose layers have their files' names") {
+  const Asking hub;
+  constexpr std::string_view kType = "application/vnd.oci.image.manifest.v1+json";
+  const Ask ask{.target = "/v2/org/tiny/manifests/Q4_0",
+                .headers = {{"Accept", "application/vnd.docker.distribution.manifest.v2+json"},
+                            {"accept", kType}}};
+  const Response got = hub.ask(ask);
+  REQUIRE(got.status == 200);
+  CHECK(got.header("Content-Type") == kType);
+  CHECK(got.header("Vary") == "Accept");
+  const std::string manifest = body_of(got);
+  CHECK(text(got.header("Docker-Content-Digest")) == digest_of(manifest));
+  const Response pinned = hub.get("/v2/org/tiny/manifests/" + digest_of(manifest));
+  CHECK(body_of(pinned) == manifest);
+  CHECK(pinned.header("Content-Type") == kType);
+  const Json json = json_of(got);
+  CHECK(json.find("mediaType")->as_string() == kType);
+  CHECK_FALSE(json.find("artifactType")->as_string().empty());
+  const Json& model = json.find("layers")->as_array().front();
+  CHECK(model.find("digest")->as_string() == digest_of(tests::pattern_bytes(5000)));
+  CHECK(model.find_path({"annotations", "org.opencontainers.image.title"})->as_string() ==
+        "tiny-Q4_0.gguf");
+  const std::string config = json.find_path({"config", "digest"})->as_string();
+  CHECK(body_of(hub.get("/v2/org/tiny/blobs/" + config)) == "{}");
+}
+
+TEST_CASE("web/oci: tags are the models that there are") {
+  const Asking hub;
+  CHECK(body_of(hub.get("/v2/org/tiny/tags/list")) ==
+        R"({"name":"org/tiny","tags":["latest","tiny-Q4_0"]})");
+  CHECK(body_of(hub.get("/v2/gpt2/tags/list")) == R"({"name":"gpt2","tags":[]})");
+  CHECK(hub.get("/v2/org/none/tags/list").status == 404);
+  for (const char* tag : {"latest", "tiny-Q4_0"}) {
+    CHECK(hub.get(std::string("/v2/org/tiny/manifests/") + tag).status == 200);
+  }
+}
+
 TEST_CASE("web/oci: a pull goes on when the branch moves meanwhile") {
   const Asking hub;
   const std::string manifest = body_of(hub.get("/v2/org/tiny/manifests/latest"));
@@ -143,11 +180,11 @@ TEST_CASE("web/oci: ollama asks where a blob is, and gets an address that serves
 
 TEST_CASE("web/oci: what is missing is JSON in the registry's words") {
   const Asking hub;
-  const std::string elsewhere = digest_of("{}");  // config.json of another repository
+  const std::string elsewhere = digest_of("a,b\n1,2\n");  // data.csv of another repository
   for (const std::string& target :
        {"/v2/org/tiny/blobs/" + elsewhere, std::string("/v2/org/tiny/blobs/sha256:00"),
         std::string("/v2/org/tiny/blobs/md5:0"), std::string("/v2/org/none/manifests/latest"),
-        std::string("/v2/org/tiny/tags/list"), std::string("/v2/_catalog"),
+        std::string("/v2/org/none/tags/list"), std::string("/v2/_catalog"),
         std::string("/v2/gpt2/manifests/latest")}) {
     CAPTURE(target);
     const Response got = hub.ask({.target = target, .headers = {{"Accept", "text/html"}}});

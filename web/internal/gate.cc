@@ -90,6 +90,7 @@ constexpr std::array kNeeds{
 
     RouteNeed{"oci", Need::Browse},
     RouteNeed{"oci-manifest", Need::Files},
+    RouteNeed{"oci-tags", Need::Repository},
     RouteNeed{"oci-blob", Need::Files},
 
     RouteNeed{"catalog-page", Need::Browse},

@@ -83,6 +83,7 @@ Response no_space(const Call& call);
 // oci.cc
 Response oci_root(const Call& call);
 Response oci_manifest(const Call& call);
+Response oci_tags(const Call& call);
 Response oci_blob(const Call& call);
 Response unknown_oci(const Call& call);
 // own_api.cc
