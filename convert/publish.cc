@@ -7,6 +7,7 @@
 #include "convert/ledger.h"
 #include "storage/base/error.h"
 #include "storage/git/objects.h"
+#include "storage/scans.h"
 
 namespace holdfast::convert {
 namespace {
@@ -91,6 +92,12 @@ class Publisher {
     return snapshot.commit;
   }
 
+  // Whether the branch has moved on since this began.
+  bool is_late() const {
+    const auto now = newest(store_.catalog(), target_);
+    return (now ? now->commit : GitOid{}) != parent_commit();
+  }
+
  private:
   // Files of another state of the source, which the card would misstate, and those that the new
   // ones take the place of under other names, as after a change of the split. Older revisions keep
@@ -131,6 +138,9 @@ class Publisher {
     if (!revision) fail(ErrorKind::NotFound, source_.repo.full_name() + ": revision is gone");
     return revision->time;
   }
+
+  // Zeros where there is no branch yet.
+  GitOid parent_commit() const { return parent_ ? parent_->commit : GitOid{}; }
 
   std::vector<GitOid> parents() const {
     return parent_ ? std::vector<GitOid>{parent_->git_commit} : std::vector<GitOid>{};
@@ -179,13 +189,13 @@ class Publisher {
                                         .bytes = object.bytes});
     }
     publication.refs.push_back({.name = std::string(kBranch), .commit = snapshot.commit});
+    publication.expected_refs.push_back({.name = std::string(kBranch), .commit = parent_commit()});
     for (const DerivedFile& file : added) {
       if (!file.lease_key.empty()) publication.leases.push_back(file.lease_key);
     }
     publication.facts = recipes(files, added);
     store_.catalog().publish(publication);
-    const std::string repo = to_text(target_), commit = to_hex(snapshot.commit);
-    store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
+    storage::request_scan(store_, target_, snapshot.commit);
   }
 
   // Facts belong to a revision, so those of the files that stay move along.
@@ -232,7 +242,15 @@ std::optional<FileRecord> find_derived(storage::Store& store, const storage::Rep
 
 GitOid publish_derived(storage::Store& store, const storage::RepoId& target,
                        const DerivedSource& source, const std::vector<DerivedFile>& files) {
-  return Publisher(store, target, source).run(files);
+  for (;;) {
+    Publisher publisher(store, target, source);
+    try {
+      return publisher.run(files);
+    } catch (const Error& error) {
+      // Somebody committed in between: on top of that.
+      if (error.kind() != ErrorKind::Conflict || !publisher.is_late()) throw;
+    }
+  }
 }
 
 }  // namespace holdfast::convert

@@ -39,7 +39,8 @@ std::optional<storage::FileRecord> find_derived(storage::Store& store,
                                                 std::string_view path, const Json::Object& recipe);
 
 // Adds the files to the newest revision of `target` (creating it), rewrites the card, and moves the
-// default branch, in one atomic write. Returns the commit. Conflict when `target` is a repository
+// default branch, in one atomic write: on top of what others commit meanwhile, and asks for a scan.
+// Returns the commit. Conflict when `target` is a repository
 // that was not derived from the same source.
 GitOid publish_derived(storage::Store& store, const storage::RepoId& target,
                        const DerivedSource& source, const std::vector<DerivedFile>& files);

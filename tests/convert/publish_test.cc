@@ -21,6 +21,7 @@
 #include "convert/scan.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "storage/git/objects.h"
 #include "tests/convert/fixtures.h"
 #include "tests/convert/interrupter.h"
 #include "tests/convert/stored_model.h"
@@ -195,6 +196,33 @@ TEST_CASE("convert/publish: the commit follows from the content") {
   Stored a, b;
   CHECK(commit_of(a.run({.types = {"Q8_0", "F16"}})) ==
         commit_of(b.run({.types = {"Q8_0", "F16"}})));
+}
+
+TEST_CASE("convert/publish: what others publish meanwhile stays in the branch's past") {
+  Stored stored;
+  constexpr int kEach = 12;
+  const auto publish_many = [&](const std::string& name) {
+    for (int i = 0; i < kEach; ++i) {
+      const std::string text = name + std::to_string(i);
+      publish_derived(stored.store(), kDerived, {.repo = kRepo, .commit = stored.commit()},
+                      {{.path = text + ".ledger.json",
+                        .size_bytes = text.size(),
+                        .object = stored.store().blobs().put(as_bytes(text)),
+                        .lfs = false}});
+    }
+  };
+  std::thread other([&] { publish_many("a"); });
+  publish_many("b");
+  other.join();
+  const storage::Catalog& catalog = stored.store().catalog();
+  std::size_t commits = 0;
+  for (auto at = catalog.resolve(kDerived, "main"); at; ++commits) {
+    const auto parents = storage::git::parse_commit(catalog.find_git_object(*at)->bytes).parents;
+    at = parents.empty() ? std::nullopt : std::optional(parents.front());
+  }
+  CHECK(commits == 2 * kEach);
+  // And each has what the others brought.
+  CHECK(stored.derived_paths().size() == 2 * kEach + 2);
 }
 
 TEST_CASE("convert/publish: git is told of a ledger that it keeps as a pointer") {
