@@ -1,6 +1,8 @@
 #include "web/tls.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "storage/base/error.h"
 #include "tests/web/raw_client.h"
@@ -41,6 +43,22 @@ struct Secure {
   Server server;
 };
 
+// Has the kernel drop what it holds of the large files below a directory; how many there are. File
+// systems in memory keep everything: then files are as warm as ever.
+std::size_t forget_cached(const std::filesystem::path& directory) {
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    std::error_code gone;
+    const auto size_bytes = entry.is_regular_file(gone) ? entry.file_size(gone) : 0;
+    if (gone || size_bytes < tests::kWeightsBytes) continue;
+    const UniqueFd file(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
+    ::fdatasync(file.get());
+    ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
+    ++files;
+  }
+  return files;
+}
+
 std::string body_of(const std::string& answer) {
   return answer.substr(answer.find("\r\n\r\n") + 4);
 }
@@ -72,6 +90,20 @@ TEST_CASE("web/tls: a client that takes little at a time gets everything too") {
   REQUIRE(slow.connected());
   CHECK(body_of(slow.ask("GET", kWeights)) == tests::pattern_bytes(tests::kWeightsBytes));
   CHECK(body_of(slow.ask("GET", "/-/healthz")) == "ok\n");
+}
+
+TEST_CASE("web/tls: files that have to be read from disk first come whole, with TLS and without") {
+  const Secure hub;
+  tests::Running plain;
+  const std::string weights = tests::pattern_bytes(tests::kWeightsBytes);
+  TlsClient client(hub.server.port());
+  REQUIRE(client.connected());
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(forget_cached(hub.sample.directory.path()) > 0);
+    CHECK(body_of(client.ask("GET", kWeights)) == weights);
+    REQUIRE(forget_cached(plain.sample.directory.path()) > 0);
+    CHECK(plain.client().ask("GET", kWeights).body == weights);
+  }
 }
 
 TEST_CASE("web/tls: new keys for one connection leave the others alone") {
