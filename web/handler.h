@@ -34,6 +34,7 @@ class HotFiles;
 class Uploads;
 class Access;
 class Xet;
+class SearchIndex;
 struct Caller;
 
 // Whether two names of headers, or other words of HTTP, are the same in any case.
@@ -107,6 +108,7 @@ struct Services {
   HotFiles* hot_files = nullptr;         // borrowed; nullptr: every request opens its object
   Uploads* uploads = nullptr;            // borrowed; nullptr: large files are not taken in
   Access* access = nullptr;              // borrowed; nullptr: everyone may read everything
+  SearchIndex* search = nullptr;         // borrowed; nullptr: lists look through the catalog
   Xet* xet = nullptr;                    // borrowed; nullptr: files are read by plain HTTP alone
   storage::PullThrough* pull = nullptr;  // borrowed; nullptr: what is not here is not found
   std::function<Json::Object()> mirrors = {};      // what /-/api/v1/mirrors shows

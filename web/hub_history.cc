@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "storage/git/objects.h"
+#include "web/absent_routes.h"
 #include "web/internal/answers.h"
 #include "web/limits.h"
 
@@ -114,8 +115,11 @@ Response agent_harnesses(const Call&) {
 
 Response telemetry(const Call&) { return json_response(Json::Object{}); }
 
-Response unknown_api(const Call&) {
-  return error_response(404, "", "Sorry, this server does not have that endpoint");
+Response unknown_api(const Call& call) {
+  const AbsentRoute* absent = find_absent_route(call.request.target);
+  return error_response(404, "",
+                        absent == nullptr ? "Sorry, this server does not have that endpoint"
+                                          : "Not served here: " + std::string(absent->why));
 }
 
 }  // namespace holdfast::web

@@ -1,84 +1,78 @@
 // The hub's smaller answers that clients and pages of theirs ask for (hub-protocol 4.7): what can
 // be said of the catalog, and empty lists for what a mirror does not have.
-#include <algorithm>
-#include <array>
 #include <map>
 
 #include "web/internal/answers.h"
 #include "web/internal/gate.h"
+#include "web/internal/listing.h"
 #include "web/internal/repository_facts.h"
 #include "web/limits.h"
+#include "web/search_index.h"
 
 namespace holdfast::web {
 namespace {
 
-// A tag "license:mit" belongs to "license"; one without a colon is the hub's "other".
-struct TagType {
-  std::string_view prefix;
-  std::string_view type;
-};
+using Tags = std::map<std::string, std::map<std::string, std::string>>;  // type → id → label
 
-constexpr std::array kTagTypes{
-    TagType{"license:", "license"},       TagType{"language:", "language"},
-    TagType{"dataset:", "dataset"},       TagType{"region:", "region"},
-    TagType{"base_model:", "base_model"},
-};
-
-class TagsByType {
- public:
-  void add(const RepositoryFacts& facts) {
-    add("pipeline_tag", facts.text("pipeline_tag"));
-    add("library", facts.text("library_name"));
-    for (const Json& tag : facts.tags()) add_tag(tag.as_string());
-  }
-
-  Json to_json() const {
-    Json::Object json;
-    for (const auto& [type, tags] : types_) {
-      Json::Array list;
-      for (const auto& [id, label] : tags) {
-        list.push_back(Json::Object{{"id", id}, {"label", label}, {"type", type}});
-      }
-      json.set(type, std::move(list));
-    }
-    return json;
-  }
-
- private:
-  void add(const std::string& type, const Json& value) {
-    if (value.is_string()) types_[type].emplace(value.as_string(), value.as_string());
-  }
-
-  void add_tag(const std::string& tag) {
-    const auto* row = std::ranges::find_if(
-        kTagTypes, [&](const TagType& known) { return tag.starts_with(known.prefix); });
-    if (row == kTagTypes.end()) {
-      types_["other"].emplace(tag, tag);
-    } else {
-      types_[std::string(row->type)].emplace(tag, tag.substr(row->prefix.size()));
-    }
-  }
-
-  std::map<std::string, std::map<std::string, std::string>> types_;  // type → id → label
-};
-
-Response tags_of(const Call& call, storage::RepoKind kind) {
+// While there is no index of words.
+Tags look_for_tags(const Call& call, storage::RepoKind kind) {
   const auto& catalog = call.services.store.catalog();
   storage::Catalog::ListQuery query{.kind = kind, .owner = {}, .after = {}, .limit = kListPage};
-  TagsByType tags;
+  Tags tags;
   while (true) {
     auto page = catalog.list_repositories(query);
     const bool last = page.size() < query.limit;
     if (!last) query.after = page.back().id.full_name();
     for (auto& record : page) {
       if (!may_see(call, record.id)) continue;
-      tags.add(read_facts(catalog, std::move(record), std::nullopt));
+      for (TypedTag& tag : read_facts(catalog, std::move(record), std::nullopt).typed_tags()) {
+        auto& of_type = tags[tag.type];
+        if (of_type.size() < kTagsPerTypeMax) of_type.emplace(tag.id, tag.label);
+      }
     }
-    if (last) return json_response(tags.to_json());
+    if (last) return tags;
   }
 }
 
+Tags find_tags(const Call& call, storage::RepoKind kind) {
+  auto found = call.services.search == nullptr
+                   ? std::nullopt
+                   : call.services.search->tags(kind, kTagsPerTypeMax, seen_by(call));
+  if (!found) return look_for_tags(call, kind);
+  Tags tags;
+  for (const auto& [type, id] : *found) tags[type].emplace(id, label_of_tag(type, id));
+  return tags;
+}
+
+Response tags_of(const Call& call, storage::RepoKind kind) {
+  const std::string* wanted = call.query.find("type");
+  Json::Object json;
+  for (const auto& [type, tags] : find_tags(call, kind)) {
+    if (wanted != nullptr && *wanted != type) continue;
+    Json::Array list;
+    for (const auto& [id, label] : tags) {
+      list.push_back(Json::Object{{"id", id}, {"label", label}, {"type", type}});
+    }
+    json.set(type, std::move(list));
+  }
+  return json_response(std::move(json));
+}
+
 }  // namespace
+
+Response tree_size(const Call& call) {
+  const RevisionAt at = find_revision(call);
+  const std::string& directory = call.match.path;
+  std::uint64_t bytes = 0;
+  const auto entries =
+      list_entries(call.services.store.catalog(), at, directory, Depth::Everything);
+  if (entries.empty() && !directory.empty()) refuse_entry(at, false);
+  for (const Entry& entry : entries) bytes += entry.file.size_bytes;
+  Response response =
+      json_response(Json::Object{{"path", directory.empty() ? "/" : directory}, {"size", bytes}});
+  response.set("X-Repo-Commit", to_hex(at.commit));
+  return response;
+}
 
 Response list_discussions(const Call& call) {
   find_repository(call);

@@ -104,6 +104,22 @@ inline constexpr std::chrono::minutes kXetTokenPeriod{15};  // of addresses too
 inline constexpr std::size_t kXetTokenMax = 1024;
 inline constexpr std::size_t kXetWishesMax = 10'000;  // revisions remembered
 
+// The index of words (search_index.h). Of a card, of a repository; changes read, and documents
+// written, at a time.
+inline constexpr std::size_t kSearchCardBytesMax = std::size_t{32} * 1024;
+inline constexpr std::size_t kSearchTagsMax = 1000;
+inline constexpr std::size_t kSearchStep = 500;
+inline constexpr std::size_t kSearchCommitDocuments = 5000;
+inline constexpr std::size_t kSearchBacklogMax = 1000;  // changes that a search waits for
+inline constexpr std::chrono::seconds kSearchWaitMax{10};
+inline constexpr std::chrono::seconds kSearchLook{1};  // for changes that nobody waits for
+inline constexpr std::chrono::seconds kSearchRetryPause{60};
+inline constexpr int kSearchTries = 3;  // while the index changes under the reader
+inline constexpr std::size_t kSearchReadersMax = 8;
+inline constexpr std::size_t kSearchWordsMax = 16;      // of one request
+inline constexpr std::size_t kSearchCountMax = 10'000;  // matches counted for a page
+inline constexpr std::size_t kTagsPerTypeMax = 10'000;
+
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
 inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text
 inline constexpr std::size_t kCatalogPageRows = 200;  // repositories on one page

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "web/internal/handlers.h"
+#include "web/internal/route_pattern.h"
 #include "web/url.h"
 
 namespace holdfast::web {
@@ -21,6 +22,8 @@ constexpr std::array kRoutes{
           kPulls},
     Route{"GET", "/api/{kinds}/{repo}/tree/{rev}", "tree", list_tree, Where::Pool, kPulls},
     Route{"GET", "/api/{kinds}/{repo}/tree/{rev}/{path}", "tree", list_tree, Where::Pool, kPulls},
+    Route{"GET", "/api/{kinds}/{repo}/treesize/{rev}", "treesize", tree_size},
+    Route{"GET", "/api/{kinds}/{repo}/treesize/{rev}/{path}", "treesize", tree_size},
     Route{"POST", "/api/{kinds}/{repo}/paths-info/{rev}", "paths-info", paths_info, Where::Pool,
           kPulls},
     Route{"GET", "/api/{kinds}/{repo}/refs", "refs", list_refs, Where::Inline, kPulls},
@@ -29,6 +32,7 @@ constexpr std::array kRoutes{
     Route{"GET", "/api/agent-harnesses", "agent-harnesses", agent_harnesses, Where::Inline},
     Route{"GET", "/api/telemetry/{path}", "telemetry", telemetry, Where::Inline},
     Route{"GET", "/api/{kinds}", "list", list_hub_repositories},
+    Route{"GET", "/api/{kinds}/{repo}/compare/{path}", "compare", compare_revisions},
     Route{"GET", "/api/{kinds}/{repo}/auth-check", "auth-check", auth_check, Where::Inline},
     Route{"GET", "/api/{kinds}/{repo}/auth-check/write", "auth-check-write", auth_check,
           Where::Inline},
@@ -233,6 +237,12 @@ std::optional<Match> match(std::string_view method, std::string_view target) {
     }
     // A GET on a path that only takes POST must not fall through to the rows of last resort.
     if (route.method == "ANY" && !other_method.allow.empty()) break;
+bool fits_pattern(std::string_view pattern, std::string_view target) {
+  const auto split = split_target(target);
+  Match found;
+  return split && match_parts(pattern.substr(1), split->parts, true, found);
+}
+
     found.route = &route;
     return found;
   }

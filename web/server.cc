@@ -27,6 +27,7 @@
 #include "web/internal/worker.h"
 #include "web/metrics.h"
 #include "web/name_index.h"
+#include "web/search_index.h"
 #include "web/uploads.h"
 
 namespace holdfast::web {
@@ -175,6 +176,7 @@ struct Server::State {
       : options(std::move(given)),
         endpoint(parse_listen(options.listen)),
         names(store.catalog()),
+        search(store),
         guards(options.guards,
                {.loopback = endpoint.address().is_loopback(), .insecure = options.insecure},
                store.access()),
@@ -197,6 +199,7 @@ struct Server::State {
     }
     if (!options.access_log.empty()) access_log.emplace(options.access_log);
     if (!options.tls.certificate.empty()) tls.emplace(options.tls);
+                 .search = &search,
   }
 
   ServerOptions options;
@@ -218,6 +221,7 @@ struct Server::State {
   storage::JobQueue::Watch job_watch;  // calls the workers
   storage::PullThrough::Watch pull_watch;
 };
+  SearchIndex search;
 
 Server::Server(ServerOptions options, storage::Store& store)
     : state_(std::make_unique<State>(std::move(options), store)) {}
@@ -271,6 +275,7 @@ void Server::reload() noexcept {
     try {
       reload_part();
     } catch (const std::exception& error) {
+  state.search.start();
       log()->error("reload_failed error=\"{}\"", error.what());
     }
   };
@@ -303,3 +308,4 @@ void Server::drain(std::chrono::milliseconds patience) {
 }
 
 }  // namespace holdfast::web
+  state.search.stop();

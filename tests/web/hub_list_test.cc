@@ -1,8 +1,11 @@
+#include <cstdlib>
+
 #include <doctest/doctest.h>
 
 #include "storage/repo_id.h"
 #include "tests/web/asking.h"
 #include "web/handler.h"
+#include "web/search_index.h"
 
 namespace holdfast::web {
 namespace {
@@ -85,7 +88,7 @@ TEST_CASE("web/hub_list: lists filter and page") {
   CHECK(json_of(hub.get("/api/datasets")).as_array().size() == 1);
 }
 
-TEST_CASE("web/hub_list: lists sort by what the client names, page by page") {
+TEST_CASE("web/hub_list: lists sort by what the client names, page by page, by index and without") {
   struct Case {
     const char* query;
     const char* ids;
@@ -114,12 +117,15 @@ TEST_CASE("web/hub_list: lists sort by what the client names, page by page") {
   Asking hub;
   const auto& store = hub.sample.store;
   publish_known(*store);
+  SearchIndex index(*store);
+  index.start();
   for (const Case& c : kCases) {
-    for (const int limit : {1, 2, 3, 4, 1000}) {
+    for (const int limit : {-1000, -3, -1, 1, 2, 3, 4, 1000}) {
       CAPTURE(std::string(c.query));
       CAPTURE(limit);
-      const std::string target =
-          "/api/models?search=/&" + std::string(c.query) + "&limit=" + std::to_string(limit);
+      hub.services.search = limit > 0 ? &index : nullptr;
+      const std::string target = "/api/models?search=/&" + std::string(c.query) +
+                                 "&limit=" + std::to_string(std::abs(limit));
       std::string ids = follow(hub, target);
       for (const char* other : {"Example/CamelCase ", "org/tiny "}) {
         if (const auto at = ids.find(other); at != std::string::npos)

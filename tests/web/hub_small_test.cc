@@ -24,6 +24,9 @@ TEST_CASE("web/hub_small: every path of the hub's API is answered with JSON, nev
       {"/api/datasets/org/data/auth-check", 200},
       {"/api/models/org/none/auth-check", 404},
       {"/api/models/org/tiny/auth-check/write", 403},
+      {"/api/models/org/tiny/treesize/main", 200},
+      {"/api/models/org/tiny/treesize/main/onnx", 200},
+      {"/api/models/org/tiny/treesize/main/none", 404},
       {"/api/models/org/tiny/discussions", 200},
       {"/api/models/org/tiny/discussions?p=0&author=x", 200},
       {"/api/models/org/none/discussions", 404},
@@ -47,7 +50,8 @@ TEST_CASE("web/hub_small: every path of the hub's API is answered with JSON, nev
       {"/api/jobs/x", 404},
       {"/api/kernels/x/y", 404},
       {"/api/models/org/tiny/lfs-files", 200},
-      {"/api/models/org/tiny/compare/main..v1", 404},
+      {"/api/models/org/tiny/compare/main..v1", 400},
+      {"/api/models/org/none/compare/main..v1?raw=true", 404},
       {"/api/models/org/tiny/user-access-request/pending", 403},
       {"/api/models/org/tiny/xet-read-token/main", 404},
       {"/api/models/org/tiny/notebook/main/x.ipynb", 404},
@@ -78,6 +82,13 @@ TEST_CASE("web/hub_small: every path of the hub's API is answered with JSON, nev
         "{\"discussions\":[],\"count\":0,\"start\":0}");
 }
 
+TEST_CASE("web/hub_small: a directory's size is that of all its files") {
+  const Asking hub;
+  CHECK(body_of(hub.get("/api/models/org/tiny/treesize/main/onnx")) ==
+        R"({"path":"onnx","size":70005})");
+  CHECK(body_of(hub.get("/api/models/gpt2/treesize/main")) == R"({"path":"/","size":2})");
+}
+
 TEST_CASE("web/hub_small: tags by type are those of what is here") {
   const Asking hub;
   const Json tags = json_of(hub.get("/api/models-tags-by-type"));
@@ -92,7 +103,8 @@ TEST_CASE("web/hub_small: tags by type are those of what is here") {
     return all;
   };
   CHECK(ids("pipeline_tag") == "text-generation=text-generation ");
-  CHECK(ids("library") == "transformers=transformers ");
+  CHECK(ids("library") == "gguf=gguf safetensors=safetensors transformers=transformers ");
+  CHECK(ids("language") == "en=en ");
   CHECK(ids("license") == "license:mit=mit ");
   CHECK(ids("base_model") == "base_model:org/base=org/base ");
   CHECK(ids("other").find("tiny=tiny ") != std::string::npos);

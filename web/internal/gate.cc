@@ -21,6 +21,8 @@ constexpr std::array kNeeds{
     RouteNeed{"commits", Need::Repository},
     RouteNeed{"whoami", Need::Nothing},
     RouteNeed{"agent-harnesses", Need::Nothing},
+    RouteNeed{"compare", Need::Repository},
+    RouteNeed{"treesize", Need::Repository},
     RouteNeed{"telemetry", Need::Nothing},
     RouteNeed{"list", Need::Browse},
     RouteNeed{"auth-check", Need::Files},
@@ -135,6 +137,11 @@ Right right_on_server(const Call& call) {
   if (caller.trusted || call.request.trusted) return Right::Admin;
   return call.services.access == nullptr ? Right::Read
                                          : call.services.access->right_on_server(caller);
+}
+
+bool sees_all(const Call& call) {
+  const Access* access = call.services.access;
+  return access == nullptr || call.request.trusted || access->shows_all();
 }
 
 // A page of another site made the browser ask.
@@ -302,9 +309,12 @@ bool may_have_files(const Request& request, const Services& services, const Repo
 }
 
 bool may_see(const Call& call, const RepoId& repo) {
-  const Access* access = call.services.access;
-  if (access == nullptr || call.request.trusted || access->shows_all()) return true;
-  return access->right_on(caller_of(call.request), repo) >= Right::Read;
+  return sees_all(call) || right_on(call, repo) >= Right::Read;
+}
+
+std::function<bool(const RepoId&)> seen_by(const Call& call) {
+  if (sees_all(call)) return {};
+  return [&call](const RepoId& repo) { return right_on(call, repo) >= Right::Read; };
 }
 
 bool may_operate(const Call& call) { return right_on_server(call) >= Right::Admin; }

@@ -5,6 +5,7 @@
 // Thread-safe. Throws a Refusal, or what the catalog throws.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -57,6 +58,9 @@ bool holds(const Call& call, const storage::RepoId& repo, storage::Right right);
 
 // Whether the caller may know that the repository is there: for lists.
 bool may_see(const Call& call, const storage::RepoId& repo);
+
+// may_see() for who looks at many; empty where all may be seen. Borrows `call`.
+std::function<bool(const storage::RepoId&)> seen_by(const Call& call);
 
 // Whether the caller is an administrator.
 bool may_operate(const Call& call);

@@ -28,6 +28,8 @@ std::optional<Response> answer_hot_file(const Request& request, const Services& 
 // hub_info.cc
 Response repository_info(const Call& call);
 Response list_hub_repositories(const Call& call);
+// hub_compare.cc
+Response compare_revisions(const Call& call);
 // hub_tree.cc
 Response list_tree(const Call& call);
 Response paths_info(const Call& call);
@@ -75,6 +77,7 @@ Response xet_reconstruction_v1(const Call& call);
 Response xet_reconstruction_v2(const Call& call);
 Response xet_xorb(const Call& call);
 // hub_small.cc
+Response tree_size(const Call& call);
 Response list_discussions(const Call& call);
 Response list_model_tags(const Call& call);
 Response list_dataset_tags(const Call& call);

@@ -9,22 +9,6 @@ constexpr std::size_t kIdDigits = 24;
 
 Json copy_of(const Json* value) { return value == nullptr ? Json() : *value; }
 
-void add_tag(Json::Array& tags, std::string tag) {
-  if (std::ranges::find(tags, Json(tag)) == tags.end()) tags.emplace_back(std::move(tag));
-}
-
-// The card's base_model is a text or a list of texts.
-std::vector<std::string> texts(const Json& value) {
-  std::vector<std::string> found;
-  if (value.is_string()) found.push_back(value.as_string());
-  if (value.is_array()) {
-    for (const Json& item : value.as_array()) {
-      if (item.is_string()) found.push_back(item.as_string());
-    }
-  }
-  return found;
-}
-
 struct GgufKey {
   std::string_view key;   // of the file's metadata; "{}" is the architecture
   std::string_view name;  // in the hub's answer
@@ -85,21 +69,14 @@ Json RepositoryFacts::upstream(std::string_view key) const {
   return copy_of(repository.upstream_info.find(key));
 }
 
-Json::Array RepositoryFacts::tags() const {
-  const Json given = upstream("tags");
-  Json::Array tags = given.is_array() ? given.as_array() : Json::Array{};
-  if (const Json* own = card.find("tags")) {
-    for (auto& tag : texts(*own)) add_tag(tags, std::move(tag));
-  }
-  for (auto& format : formats()) add_tag(tags, std::move(format));
-  if (const std::string name = licence(); !name.empty()) add_tag(tags, "license:" + name);
-  for (const auto& name : base_models()) add_tag(tags, "base_model:" + name);
-  return tags;
+std::vector<std::string> RepositoryFacts::base_models() const {
+  auto names = texts_of(card.find("base_model"));
+  return names.empty() ? texts_of(card_data().find("base_model")) : names;
 }
 
-std::vector<std::string> RepositoryFacts::base_models() const {
-  const Json* base = card.find("base_model");
-  return base == nullptr ? std::vector<std::string>{} : texts(*base);
+std::string RepositoryFacts::base_model_relation() const {
+  const auto relation = texts_of(card_data().find("base_model_relation"));
+  return relation.empty() ? "" : relation.front();
 }
 
 Json RepositoryFacts::card_data() const {
@@ -110,19 +87,12 @@ Json RepositoryFacts::card_data() const {
 }
 
 std::string RepositoryFacts::licence() const {
-  const Json* own = card.find("license");
-  const auto names = own == nullptr ? std::vector<std::string>{} : texts(*own);
-  if (!names.empty()) return names.front();
-  const Json data = card_data();
-  const Json* given = data.find("license");
-  const auto given_names = given == nullptr ? std::vector<std::string>{} : texts(*given);
-  return given_names.empty() ? "" : given_names.front();
+  auto names = texts_of(card.find("license"));
+  if (names.empty()) names = texts_of(card_data().find("license"));
+  return names.empty() ? "" : names.front();
 }
 
-std::vector<std::string> RepositoryFacts::formats() const {
-  const Json* own = card.find("formats");
-  return own == nullptr ? std::vector<std::string>{} : texts(*own);
-}
+std::vector<std::string> RepositoryFacts::formats() const { return texts_of(card.find("formats")); }
 
 bool RepositoryFacts::has_format(std::string_view format) const {
   const auto have = formats();
@@ -140,16 +110,22 @@ Json RepositoryFacts::safetensors() const {
 
 Json RepositoryFacts::gguf(const storage::Catalog& catalog) const {
   if (!revision || !has_format("gguf")) return upstream("gguf");
-  for (const auto& [key, file] : catalog.facts(repository.id, revision->commit, "file/")) {
-    const Json* kind = file.find("kind");
-    if (kind != nullptr && *kind == Json("gguf")) return gguf_json(file);
+  for (const auto& file : catalog.files(repository.id, revision->commit, "")) {
+    if (!file.object || !file.path.ends_with(".gguf")) continue;
+    const auto fact = catalog.find_fact(repository.id, revision->commit, "file/" + file.path);
+    const Json* kind = fact ? fact->find("kind") : nullptr;
+    if (kind != nullptr && *kind == Json("gguf")) return gguf_json(*fact);
   }
   return nullptr;
 }
 
 std::uint64_t RepositoryFacts::parameters_total() const {
-  const Json* total = card.find_path({"parameters", "total"});
-  return total != nullptr && total->is_integer() ? total->as_uint() : 0;
+  const auto count = [](const Json* total) {
+    return total != nullptr && total->is_integer() && total->as_int() > 0 ? total->as_uint() : 0;
+  };
+  if (const auto own = count(card.find_path({"parameters", "total"})); own > 0) return own;
+  if (const auto given = count(upstream("safetensors").find("total")); given > 0) return given;
+  return count(upstream("gguf").find("total"));
 }
 
 RepositoryFacts read_facts(const storage::Catalog& catalog, storage::RepositoryRecord repository,

@@ -14,6 +14,19 @@
 
 namespace holdfast::web {
 
+// A tag as the hub sorts them (models-tags-by-type).
+struct TypedTag {
+  std::string type;   // "pipeline_tag", "library", "license", …; "other"
+  std::string id;     // what stands in "tags" and is asked for by "filter": "license:mit"
+  std::string label;  // "mit"
+};
+
+// A text, or the texts of a list; none of anything else, and of nullptr.
+std::vector<std::string> texts_of(const Json* value);
+
+// What people read of a tag that is known to be of a type.
+std::string label_of_tag(std::string_view type, std::string_view id);
+
 struct RepositoryFacts {
   storage::RepositoryRecord repository;
   std::optional<storage::RevisionRecord> revision;  // nothing: the repository has no revision yet
@@ -29,12 +42,16 @@ struct RepositoryFacts {
   Json text(std::string_view key) const;
   // A field of upstream's repo info, null when absent.
   Json upstream(std::string_view key) const;
+  // Upstream's, and what the card, the files and the fields above add to them; each once.
+  std::vector<TypedTag> typed_tags() const;
   Json::Array tags() const;
   Json card_data() const;
   // "license" of the card as one text, "" when unknown.
   std::string licence() const;
   // Full names of the models that the card says this one was made from.
   std::vector<std::string> base_models() const;
+  // "finetune", "quantized", …, if the card says it; else "".
+  std::string base_model_relation() const;
   std::vector<std::string> formats() const;
   bool has_format(std::string_view format) const;
   // {"parameters": {"BF16": n}, "total": n}; null unless there are safetensors files.

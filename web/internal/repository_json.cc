@@ -1,10 +1,14 @@
 #include "web/internal/repository_json.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "web/internal/answers.h"
 #include "web/internal/gate.h"
 #include "web/internal/listing.h"
+#include "web/internal/search_query.h"
+#include "web/search_index.h"
 
 namespace holdfast::web {
 namespace {
@@ -68,6 +72,73 @@ Json base_models(const FieldSource& source) {
   return json;
 }
 
+// Of those that the caller may see; nothing while there is no index to count them in.
+Json children_count(const FieldSource& source) {
+  SearchIndex* index = source.call.services.search;
+  const storage::RepoId& id = source.facts.repository.id;
+  if (index == nullptr || id.kind != storage::RepoKind::Model) return nullptr;
+  const SearchQuery query{.kind = id.kind,
+                          .base_model = id.full_name(),
+                          .count_max = std::numeric_limits<std::uint32_t>::max()};
+  const auto found = index->search(query, seen_by(source.call));
+  return found ? Json(found->matches) : Json();
+}
+
+// As upstream said, else as the card does.
+Json model_index(const FieldSource& source) {
+  Json given = source.facts.upstream("model-index");
+  if (!given.is_null()) return given;
+  const Json card = source.facts.card_data();
+  const Json* own = card.find("model-index");
+  return own == nullptr ? Json() : *own;
+}
+
+// The class of the model's config, "" when it is not known.
+std::string architecture_of(const FieldSource& source) {
+  if (!source.facts.revision) return {};
+  const auto fact =
+      source.catalog.find_fact(source.facts.repository.id, source.facts.revision->commit, "config");
+  const Json* name = fact ? fact->find("architecture") : nullptr;
+  return name != nullptr && name->is_string() ? name->as_string() : "";
+}
+
+Json config(const FieldSource& source) {
+  Json given = source.facts.upstream("config");
+  if (!given.is_null()) return given;
+  const std::string architecture = architecture_of(source);
+  if (architecture.empty()) return nullptr;
+  return Json::Object{{"architectures", Json::Array{architecture}}};
+}
+
+// The class of transformers that loads a model class, by the end of its name.
+struct AutoModel {
+  std::string_view ending;
+  std::string_view name;
+};
+
+constexpr AutoModel kAutoModels[] = {
+    {"ForCausalLM", "AutoModelForCausalLM"},
+    {"LMHeadModel", "AutoModelForCausalLM"},
+    {"ForMaskedLM", "AutoModelForMaskedLM"},
+    {"ForSequenceClassification", "AutoModelForSequenceClassification"},
+    {"ForTokenClassification", "AutoModelForTokenClassification"},
+    {"ForQuestionAnswering", "AutoModelForQuestionAnswering"},
+};
+
+Json transformers_info(const FieldSource& source) {
+  Json given = source.facts.upstream("transformersInfo");
+  if (!given.is_null()) return given;
+  const std::string architecture = architecture_of(source);
+  const auto* row = std::ranges::find_if(
+      kAutoModels, [&](const AutoModel& known) { return architecture.ends_with(known.ending); });
+  if (row == std::end(kAutoModels)) return nullptr;
+  Json::Object json{{"auto_model", row->name}};
+  if (const Json task = source.facts.text("pipeline_tag"); !task.is_null())
+    json.set("pipeline_tag", task);
+  json.set("processor", "AutoTokenizer");
+  return json;
+}
+
 enum ShownIn : unsigned { kInfo = 1, kList = 2, kExpandOnly = 0 };
 
 struct Field {
@@ -98,11 +169,10 @@ constexpr Field kFields[] = {
     {"library_name", kInfo | kList,
      [](const FieldSource& s) { return s.facts.text("library_name"); }},
     {"mask_token", kInfo, [](const FieldSource& s) { return s.facts.upstream("mask_token"); }},
-    {"config", kInfo, [](const FieldSource& s) { return s.facts.upstream("config"); }},
-    {"transformersInfo", kInfo,
-     [](const FieldSource& s) { return s.facts.upstream("transformersInfo"); }},
+    {"config", kInfo, config},
+    {"transformersInfo", kInfo, transformers_info},
     {"cardData", kInfo, [](const FieldSource& s) { return s.facts.card_data(); }},
-    {"model-index", kInfo, [](const FieldSource& s) { return s.facts.upstream("model-index"); }},
+    {"model-index", kInfo, model_index},
     {"safetensors", kInfo, [](const FieldSource& s) { return s.facts.safetensors(); }},
     {"gguf", kInfo, [](const FieldSource& s) { return s.facts.gguf(s.catalog); }},
     {"siblings", kInfo, siblings},
@@ -111,7 +181,7 @@ constexpr Field kFields[] = {
     {"citation", kInfo, [](const FieldSource& s) { return s.facts.upstream("citation"); }},
     {"paperswithcode_id", kExpandOnly, nothing},
     {"baseModels", kExpandOnly, base_models},
-    {"childrenModelCount", kExpandOnly, nothing},
+    {"childrenModelCount", kExpandOnly, children_count},
     {"downloadsAllTime", kExpandOnly,
      [](const FieldSource& s) { return upstream_or_zero(s, "downloadsAllTime"); }},
     {"evalResults", kExpandOnly, nothing},
@@ -136,8 +206,8 @@ void check_expand(const std::vector<std::string>& names) {
   }
 }
 
-Json repository_json(const FieldSource& source, const std::vector<std::string>& expand,
-                     Shown shown) {
+Json repository_json(const FieldSource& source, const std::vector<std::string>& expand, Shown shown,
+                     const std::vector<std::string>& also) {
   const unsigned shown_in = shown == Shown::Info ? kInfo : kList;
   Json::Object json;
   json.set("_id", source.facts.stable_id());
@@ -145,10 +215,10 @@ Json repository_json(const FieldSource& source, const std::vector<std::string>& 
   if (source.facts.repository.id.kind == storage::RepoKind::Model) {
     json.set("modelId", source.facts.repository.id.full_name());
   }
+  const auto& named = expand.empty() ? also : expand;
   for (const Field& field : kFields) {
-    const bool asked = expand.empty() ? (field.shown & shown_in) != 0
-                                      : std::ranges::find(expand, field.name) != expand.end();
-    if (!asked) continue;
+    const bool asked = std::ranges::find(named, field.name) != named.end();
+    if (!asked && !(expand.empty() && (field.shown & shown_in) != 0)) continue;
     Json value = field.value(source);
     if (!value.is_null()) json.set(std::string(field.name), std::move(value));
   }

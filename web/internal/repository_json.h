@@ -24,9 +24,9 @@ enum class Shown { Info, List };  // the fields that stand in an answer without 
 // Refuses, with 400, a name that is no field's.
 void check_expand(const std::vector<std::string>& names);
 
-// The ids, and the fields in `expand`, or those of `shown` when it is empty. Fields without a value
-// are left out.
-Json repository_json(const FieldSource& source, const std::vector<std::string>& expand,
-                     Shown shown);
+// The ids, and the fields in `expand`, or those of `shown` and `also` when it is empty. Fields
+// without a value are left out.
+Json repository_json(const FieldSource& source, const std::vector<std::string>& expand, Shown shown,
+                     const std::vector<std::string>& also = {});
 
 }  // namespace holdfast::web

@@ -1,0 +1,227 @@
+// How long the hub's answers about many repositories take: a catalog of cards without weights, as
+// upstream's would be, made here; repo info, tree, lists and searches of it asked of handle(). The
+// peer of each is a promise: the milliseconds that 99 of 100 may take. JSON lines as ops/bench
+// wants them.
+//   catalog_bench [REPOSITORIES [DIRECTORY]]
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "storage/base/error.h"
+#include "storage/git/objects.h"
+#include "storage/store.h"
+#include "web/handler.h"
+#include "web/internal/search_query.h"
+#include "web/search_index.h"
+
+namespace holdfast {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using storage::Publication;
+
+constexpr std::size_t kGroup = 500;  // repositories published together
+constexpr std::size_t kWords = 20'000;
+constexpr std::size_t kCardWords = 80;
+constexpr const char* kFamilies[] = {"llama", "qwen", "bert", "mistral", "gemma", "phi", "t5"};
+constexpr const char* kTasks[] = {"text-generation", "fill-mask", "text-classification",
+                                  "feature-extraction", "automatic-speech-recognition"};
+constexpr const char* kLicenses[] = {"mit", "apache-2.0", "other", "llama3"};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void print(const std::string& name, double ours, double peer, std::string_view unit) {
+  fmt::print(
+      R"({{"bench": "catalog", "case": "{}", "ours": {:.3f}, "peer": {:.3f}, "unit": "{}", "ratio": {:.3f}}})"
+      "\n",
+      name, ours, peer, unit, ours / peer);
+  std::fflush(stdout);
+}
+
+// The commonest words are far commoner than the rest, as in any language.
+std::string word(std::mt19937_64& random) {
+  const double unit = std::uniform_real_distribution<double>(0, 1)(random);
+  return fmt::format("w{:x}", static_cast<std::size_t>(std::pow(kWords, unit)));
+}
+
+storage::RepoId name_of(std::size_t i) {
+  return {.kind = storage::RepoKind::Model,
+          .owner = fmt::format("owner-{}", i * 7919 % 5003),
+          .name = fmt::format("{}-{}b-instruct-{:07}", kFamilies[i % std::size(kFamilies)],
+                              1 + i % 70, i)};
+}
+
+std::string card_of(std::size_t i) {
+  std::mt19937_64 random(i);
+  std::string card = fmt::format("---\nlicense: mit\n---\n# Model {}\n", i);
+  for (std::size_t w = 0; w < kCardWords; ++w) card += word(random) + ' ';
+  return card;
+}
+
+Publication publication(std::size_t i, const std::string& card, const Digest& object) {
+  const char* task = kTasks[i % std::size(kTasks)];
+  const char* license = kLicenses[i / 3 % std::size(kLicenses)];
+  Publication made;
+  made.repository = {.id = name_of(i),
+                     .origin = "https://hub.example",
+                     .default_branch = "main",
+                     .created_at = Time(std::chrono::seconds(1'600'000'000 + i)),
+                     .updated_at = Time(std::chrono::seconds(1'700'000'000 + i)),
+                     .upstream_info = {{"downloads", i * 2'654'435'761 % 10'000'000},
+                                       {"likes", i % 1000},
+                                       {"tags", Json::Array{"region:us", "en"}}}};
+  made.files = {{.path = "README.md",
+                 .size_bytes = card.size(),
+                 .blob = git_object_id("blob", as_bytes(card)),
+                 .object = object}};
+  const auto snapshot = storage::git::make_snapshot(made.files, {.message = "card"});
+  for (const auto& [oid, git_object] : snapshot.objects)
+    made.git_objects.emplace_back(
+        oid, storage::GitObjectRecord{std::string(storage::git::to_text(git_object.type)),
+                                      git_object.bytes});
+  made.revision = {.commit = snapshot.commit,
+                   .git_commit = snapshot.commit,
+                   .tree = snapshot.tree,
+                   .time = Time(std::chrono::seconds(1'650'000'000 + i * 31 % 50'000'000)),
+                   .title = "card"};
+  made.refs = {{"refs/heads/main", snapshot.commit}};
+  made.facts = {{"card", Json(Json::Object{{"license", license},
+                                           {"pipeline_tag", task},
+                                           {"library_name", "transformers"},
+                                           {"base_model", Json::Array{name_of(i / 50).full_name()}},
+                                           {"parameters", Json::Object{{"total", i * 1000}}}})}};
+  return made;
+}
+
+void fill(storage::Store& store, std::size_t repositories) {
+  for (std::size_t at = 0; at < repositories; at += kGroup) {
+    const std::size_t end = std::min(at + kGroup, repositories);
+    std::vector<std::string> cards;
+    for (std::size_t i = at; i < end; ++i) cards.push_back(card_of(i));
+    std::vector<std::span<const std::byte>> bytes;
+    for (const std::string& card : cards) bytes.push_back(as_bytes(card));
+    const auto objects = store.blobs().put_all(bytes);
+    std::vector<Publication> group;
+    for (std::size_t i = at; i < end; ++i)
+      group.push_back(publication(i, cards[i - at], objects[i - at]));
+    store.catalog().publish_all(group);
+  }
+}
+
+struct Question {
+  const char* name;
+  std::size_t asked;
+  double promise_ms;
+  std::function<std::string(std::mt19937_64&)> target;
+};
+
+void ask(const web::Services& services, std::size_t repositories, const Question& question) {
+  std::mt19937_64 random(7);
+  std::vector<double> took;
+  for (std::size_t i = 0; i < question.asked; ++i) {
+    const std::string target = question.target(random);
+    const auto start = Clock::now();
+    const web::Response response = web::handle({.target = target}, services);
+    took.push_back(seconds_since(start) * 1000);
+    if (response.status != 200) fail(ErrorKind::Invalid, target + ": not answered with 200");
+  }
+  std::ranges::sort(took);
+  const double median = took[took.size() / 2];
+  print(fmt::format("{} repositories: {}, median {:.2f} ms, p99", repositories, question.name,
+                    median),
+        took[took.size() * 99 / 100], question.promise_ms, "ms");
+}
+
+std::vector<Question> questions(std::size_t repositories) {
+  const auto any = [=](std::mt19937_64& random) {
+    return name_of(std::uniform_int_distribution<std::size_t>(0, repositories - 1)(random));
+  };
+  const auto list = [](const std::string& query) {
+    return [query](std::mt19937_64&) { return "/api/models?limit=100&" + query; };
+  };
+  return {
+      {"repo info", 20'000, 5,
+       [=](auto& random) { return "/api/models/" + any(random).full_name(); }},
+      {"tree", 20'000, 5,
+       [=](auto& random) { return "/api/models/" + any(random).full_name() + "/tree/main"; }},
+      {"children", 1000, 50,
+       [=](auto& random) {
+         return "/api/models/" + any(random).full_name() + "?expand=childrenModelCount";
+       }},
+      {"list by name", 1000, 50,
+       [=](auto& random) { return "/api/models?limit=100&cursor=" + any(random).full_name(); }},
+      {"list of an owner", 1000, 50,
+       [=](auto& random) { return "/api/models?limit=100&author=" + any(random).owner; }},
+      {"search for a name", 500, 50,
+       [=](auto& random) { return "/api/models?limit=100&search=" + any(random).name; }},
+      {"search for a word of cards", 200, 250,
+       [=](auto& random) { return "/api/models?limit=100&search=" + word(random); }},
+      {"search for two words", 200, 250,
+       [=](auto& random) {
+         return "/api/models?limit=100&search=" + word(random) + "+" + word(random);
+       }},
+      {"search for part of many names", 20, 1000, list("search=llam")},
+      {"a tag and a task, by downloads", 20, 1000,
+       list("filter=license:mit&pipeline_tag=fill-mask&sort=downloads")},
+      {"all, by downloads", 20, 1000, list("sort=downloads")},
+      {"catalog page", 20, 1000, [](auto&) { return std::string("/"); }},
+      {"catalog page, two words", 100, 1000,
+       [](auto& random) { return "/?q=" + word(random) + "+" + word(random); }},
+  };
+}
+
+// Until the index has everything: what is asked before is answered from the catalog.
+void wait_for_index(web::SearchIndex& index) {
+  while (!index.search({.limit = 1}, {})) ::usleep(100'000);
+}
+
+std::uint64_t bytes_below(const fs::path& directory) {
+  std::uint64_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(directory))
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  return bytes;
+}
+
+void run(std::size_t repositories, const fs::path& directory) {
+  const auto store = storage::Store::open({.directory = directory});
+  const auto filled = Clock::now();
+  fill(*store, repositories);
+  const auto count = static_cast<double>(repositories);
+  print(fmt::format("{} repositories: published", repositories), count / seconds_since(filled),
+        5000, "repositories/s");
+  web::SearchIndex index(*store);
+  const auto indexed = Clock::now();
+  index.start();
+  wait_for_index(index);
+  print(fmt::format("{} repositories: indexed", repositories), count / seconds_since(indexed), 2000,
+        "repositories/s");
+  print(fmt::format("{} repositories: index", repositories),
+        static_cast<double>(bytes_below(directory / "search")) / count, 4000, "B/repository");
+  const web::Services services{.store = *store, .search = &index};
+  for (const Question& question : questions(repositories)) ask(services, repositories, question);
+}
+
+}  // namespace
+}  // namespace holdfast
+
+int main(int argc, char** argv) {
+  namespace fs = std::filesystem;
+  const std::size_t repositories = argc > 1 ? std::stoull(argv[1]) : 100'000;
+  const fs::path parent = argc > 2 ? fs::path(argv[2]) : fs::temp_directory_path();
+  const fs::path directory = parent / fmt::format("holdfast-catalog-bench-{}", ::getpid());
+  holdfast::run(repositories, directory);
+  fs::remove_all(directory);
+  return 0;
+}
