@@ -195,21 +195,21 @@ Json::Array formats(const ModelFiles& files) {
   return Json::Array(found.begin(), found.end());
 }
 
-Json::Object card_facts(const ModelFiles& files,
-                        std::span<const std::pair<std::string, Json>> facts) {
-  Json::Object front_matter;
-  if (files.has("README.md") && files.open("README.md")->size_bytes() <= kCardBytesMax) {
-    front_matter = parse_front_matter(files.read_text("README.md", kCardBytesMax));
-  }
+Json::Object card_facts(Json::Object front_matter, Json parameters, Json::Array formats) {
   const Json::Array licenses = strings(front_matter.find("license"));
   return {{"license", licenses.empty() ? Json() : licenses.front()},
           {"tags", strings(front_matter.find("tags"))},
           {"pipeline_tag", text_or_null(front_matter.find("pipeline_tag"))},
           {"library_name", text_or_null(front_matter.find("library_name"))},
           {"base_model", strings(front_matter.find("base_model"))},
-          {"parameters", Parameters(facts).json()},
-          {"formats", formats(files)},
+          {"parameters", std::move(parameters)},
+          {"formats", std::move(formats)},
           {"front_matter", std::move(front_matter)}};
+}
+
+Json::Object front_matter_of(const ModelFiles& files) {
+  if (!files.has("README.md") || files.open("README.md")->size_bytes() > kCardBytesMax) return {};
+  return parse_front_matter(files.read_text("README.md", kCardBytesMax));
 }
 
 Json config_facts(const ModelFiles& files) {
@@ -279,7 +279,8 @@ std::vector<std::pair<std::string, Json>> model_facts(const ModelFiles& files,
     if (progress) progress(by_path.size(), paths.size(), problem);
   }
   std::vector<std::pair<std::string, Json>> rows;
-  rows.emplace_back("card", card_facts(files, by_path));
+  rows.emplace_back("card",
+                    card_facts(front_matter_of(files), Parameters(by_path).json(), formats(files)));
   if (Json config = config_facts(files); !config.is_null()) {
     rows.emplace_back("config", std::move(config));
   }
@@ -288,6 +289,10 @@ std::vector<std::pair<std::string, Json>> model_facts(const ModelFiles& files,
   }
   for (auto& [path, facts] : by_path) rows.emplace_back("file/" + path, std::move(facts));
   return rows;
+}
+
+std::vector<std::pair<std::string, Json>> facts_of_card(std::string_view card) {
+  return {{"card", card_facts(parse_front_matter(card), Parameters({}).json(), {})}};
 }
 
 }  // namespace holdfast::convert

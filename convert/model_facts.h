@@ -40,4 +40,7 @@ using FactsProgress =
 std::vector<std::pair<std::string, Json>> model_facts(const ModelFiles& files,
                                                       const FactsProgress& progress = {});
 
+// The same of a model of which nothing but this card (README.md) is here. Thread-safe.
+std::vector<std::pair<std::string, Json>> facts_of_card(std::string_view card);
+
 }  // namespace holdfast::convert

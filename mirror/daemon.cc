@@ -146,25 +146,35 @@ Json::Object Daemon::run_only(const storage::RepoId& repo, storage::JobContext& 
   return mirror_repository(options_.make_request(*rule), repo, store_, context);
 }
 
+// A list that was read in part yesterday tells too little of today.
+void Daemon::resume_listing(const MirrorRule& rule, MirrorState& state, MirrorRequest& request) {
+  const Time now = *state.tried_at;
+  if (state.listing &&
+      (state.listing->started > now || now - state.listing->started >= kFullRunEvery)) {
+    state.listing.reset();
+  }
+  request.resume = state.listing;
+  // The rest of the state stays as it was before the run: should the process die, it is due again.
+  request.passed = [this, &rule, &state, now](const ListingCursor& cursor) {
+    const Time started = state.listing ? state.listing->started : now;
+    state.listing = cursor;
+    state.listing->started = started;
+    MirrorState before = states_.get(rule);
+    before.listing = state.listing;
+    states_.put(rule, before);
+  };
+}
+
 Json::Object Daemon::run_rule(const MirrorRule& rule, storage::JobContext& context) {
   MirrorState state = states_.get(rule);
   const Time start = options_.clock->now();
   const auto since = changes_since(state, start);
   state.tried_at = start;
   try {
-    Json::Object result = mirror_rule(options_.make_request(rule), since, store_, context);
-    const Json* const changed = result.find("changed");
-    if (changed != nullptr && !changed->is_null()) {
-      // What upstream dates into the future must not hide what changes until then.
-      const auto told = parse_time(changed->as_string("changed"));
-      const Time newest = std::min(told.value_or(start), start);
-      state.watermark = std::max(state.watermark.value_or(newest), newest);
-    }
-    if (!since) state.full_at = start;
-    state.done_at = options_.clock->now();
-    state.failures = 0;
-    state.error.clear();
-    state.holes = number_at(result, "holes");
+    MirrorRequest request = options_.make_request(rule);
+    if (!since) resume_listing(rule, state, request);
+    Json::Object result = mirror_rule(request, since, store_, context);
+    note_result(result, {.since = since, .start = start, .resumed = request.resume}, state);
     finish(rule, state);
     return result;
   } catch (const std::exception& error) {
@@ -176,6 +186,29 @@ Json::Object Daemon::run_rule(const MirrorRule& rule, storage::JobContext& conte
     finish(rule, state);
     throw;
   }
+}
+
+// A run to which nobody answered has passed nothing, though its holes tell what it wanted.
+void Daemon::note_result(const Json::Object& result, const RunSpan& span, MirrorState& state) {
+  state.holes = number_at(result, "holes");
+  const Json* const down = result.find("down");
+  if (down != nullptr && !down->is_null()) {
+    ++state.failures;
+    state.error = down->as_string("down");
+    return;
+  }
+  const Json* const changed = result.find("changed");
+  if (changed != nullptr && !changed->is_null()) {
+    // What upstream dates into the future must not hide what changes until then.
+    const auto told = parse_time(changed->as_string("changed"));
+    const Time newest = std::min(told.value_or(span.start), span.start);
+    state.watermark = std::max(state.watermark.value_or(newest), newest);
+  }
+  if (!span.since) state.full_at = span.resumed ? span.resumed->started : span.start;
+  state.listing.reset();
+  state.done_at = options_.clock->now();
+  state.failures = 0;
+  state.error.clear();
 }
 
 void Daemon::finish(const MirrorRule& rule, const MirrorState& state) {

@@ -5,7 +5,9 @@
 // after a failure sooner, with growing waits. Between full runs an organisation is asked only for
 // what changed since the cursor, minus an overlap; once a day every repository is looked at, which
 // finds moved branches and tags that upstream's lastModified does not tell of. The cursor moves
-// only when mirror_rule() came through, that is, past nothing that is not stored or an open hole.
+// only when mirror_rule() came through, that is, past nothing that is not stored or an open hole. A
+// run to which no upstream answered counts as failed, and its holes are told all the same. A full
+// run of a catalog of cards that ends early goes on where its list had come, for a day.
 //
 // Thread-safe; borrows what it is given.
 #pragma once
@@ -83,7 +85,17 @@ class Daemon {
   void enqueue(const MirrorRule& rule);
   bool is_active(const MirrorRule& rule);
   double chance_of(const MirrorRule& rule);
+
+  // What a run of a rule covers.
+  struct RunSpan {
+    std::optional<Time> since;
+    Time start;
+    std::optional<ListingCursor> resumed;
+  };
+
   Json::Object run_rule(const MirrorRule& rule, storage::JobContext& context);
+  void resume_listing(const MirrorRule& rule, MirrorState& state, MirrorRequest& request);
+  void note_result(const Json::Object& result, const RunSpan& span, MirrorState& state);
   Json::Object run_only(const storage::RepoId& repo, storage::JobContext& context);
   void finish(const MirrorRule& rule, const MirrorState& state);
 

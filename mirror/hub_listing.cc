@@ -61,6 +61,20 @@ constexpr std::array<std::string_view, 12> kKeptInfo = {
     "author",       "cardData",   "config",       "createdAt",   "gguf", "lastModified",
     "library_name", "mask_token", "pipeline_tag", "safetensors", "tags", "transformersInfo"};
 
+Json::Object kept_info(const Json& document) {
+  Json::Object out;
+  for (const std::string_view key : kKeptInfo) {
+    if (const Json* const value = document.find(key)) out.set(std::string(key), *value);
+  }
+  return out;
+}
+
+bool has_card(const Json& siblings, const std::string& where) {
+  return std::ranges::any_of(siblings.as_array(where), [&](const Json& file) {
+    return string_member(file, "rfilename", where) == kCardPath;
+  });
+}
+
 std::string gated_text(const Json& document) {
   const Json* const gated = document.find("gated");
   return gated != nullptr && gated->is_string() ? gated->as_string() : std::string();
@@ -146,6 +160,10 @@ std::vector<ListedRepository> parse_repository_page(std::string_view text, stora
     ListedRepository listed{.repo = *repo, .gated = gated_text(row)};
     if (row.find("sha") != nullptr) listed.commit = git_member(row, "sha", where);
     listed.changed = time_member(row, "lastModified", where);
+    listed.info = kept_info(row);
+    if (const Json* const files = row.find("siblings")) {
+      listed.has_card = has_card(*files, where + ".siblings");
+    }
     out.push_back(std::move(listed));
   }
   return out;
@@ -158,9 +176,7 @@ RemoteRevision parse_revision(std::string_view text) {
   if (const Json* const id = document.find("id")) out.name = id->as_string("revision.id");
   out.gated = gated_text(document);
   if (const auto time = time_member(document, "lastModified", "revision")) out.time = *time;
-  for (const std::string_view key : kKeptInfo) {
-    if (const Json* const value = document.find(key)) out.info.set(std::string(key), *value);
-  }
+  out.info = kept_info(document);
   return out;
 }
 

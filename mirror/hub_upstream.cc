@@ -11,6 +11,7 @@
 #include "mirror/internal/file_body.h"
 #include "mirror/internal/pack_body.h"
 #include "mirror/internal/permit.h"
+#include "mirror/internal/refusal.h"
 #include "mirror/internal/trail.h"
 #include "mirror/limits.h"
 #include "storage/base/error.h"
@@ -19,61 +20,44 @@
 namespace holdfast::mirror {
 namespace {
 
-struct StatusRule {
-  int status;
-  ErrorKind kind;
-  bool retry;
-};
-
-constexpr StatusRule kStatusRules[] = {
-    {400, ErrorKind::Unsupported, false}, {401, ErrorKind::Denied, false},
-    {403, ErrorKind::Denied, false},      {404, ErrorKind::NotFound, false},
-    {408, ErrorKind::Timeout, true},      {410, ErrorKind::NotFound, false},
-    {416, ErrorKind::Corrupt, false},     {425, ErrorKind::Unavailable, true},
-    {429, ErrorKind::Unavailable, true},  {451, ErrorKind::Denied, false},
-    {500, ErrorKind::Unavailable, true},  {502, ErrorKind::Unavailable, true},
-    {503, ErrorKind::Unavailable, true},  {504, ErrorKind::Timeout, true},
-};
-
-StatusRule rule_for(int status) noexcept {
-  const auto found = std::ranges::find(kStatusRules, status, &StatusRule::status);
-  if (found != std::end(kStatusRules)) return *found;
-  return {status, status >= 500 ? ErrorKind::Unavailable : ErrorKind::Unsupported, status > 504};
-}
-
-// The reason in upstream's own words, cut and without control characters.
-std::string words_of(const HttpResponse& response) {
-  std::string words(response.headers.find("x-error-message").value_or(""));
-  if (words.empty() && response.error_body.starts_with('{')) {
-    try {
-      const Json body = parse_json(response.error_body, "error");
-      const Json* const error = body.find("error");
-      if (error != nullptr && error->is_string()) words = error->as_string();
-    } catch (const Error&) {
-      words.clear();  // an error page that only looks like JSON says nothing
+// All that the answers on the way called the content, without quotes.
+std::vector<std::string> etags_of(const HttpResponse& response) {
+  std::vector<std::string> out;
+  const auto add = [&](const Headers& headers) {
+    for (const char* const name : {"x-linked-etag", "etag"}) {
+      std::string_view value = headers.find(name).value_or("");
+      if (value.starts_with("W/")) value.remove_prefix(2);
+      if (value.starts_with('"') && value.ends_with('"') && value.size() > 2) {
+        out.emplace_back(value.substr(1, value.size() - 2));
+      }
     }
-  }
-  words.resize(std::min<std::size_t>(words.size(), 300));
-  std::erase_if(words, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-  return words;
+  };
+  for (const HttpHop& hop : response.redirects) add(hop.headers);
+  add(response.headers);
+  return out;
 }
 
-UpstreamRefusal refusal_of(const HttpResponse& response) {
-  const std::string_view code = response.headers.find("x-error-code").value_or("");
-  ErrorKind kind = rule_for(response.status).kind;
-  std::string text = without_query(response.url) + ": status " + std::to_string(response.status);
-  if (code == "RepoNotFound") {
-    kind = ErrorKind::NotFound;
-    text += ", no such repository, or a token that may see it is needed";
-  } else if (code == "GatedRepo") {
-    kind = ErrorKind::Denied;
-    text += ", the repository is gated: accept its terms upstream and give a token";
-  } else if (!code.empty()) {
-    text += ", " + std::string(code.substr(0, 60));
+// What a list tells of each repository. The hub refuses fields that a kind does not have.
+std::string list_query(const RepositoryQuery& query) {
+  struct Field {
+    std::string_view name;
+    bool card, model_only;
+  };
+
+  constexpr Field kFields[] = {
+      {"sha", false, false},        {"lastModified", false, false}, {"gated", false, false},
+      {"author", true, false},      {"cardData", true, false},      {"createdAt", true, false},
+      {"library_name", true, true}, {"pipeline_tag", true, true},   {"safetensors", true, true},
+      {"siblings", true, false},    {"tags", true, false},
+  };
+  std::string out = "?sort=lastModified&direction=-1&limit=1000";
+  for (const Field& field : kFields) {
+    if (field.card && !query.cards) continue;
+    if (field.model_only && query.kind != storage::RepoKind::Model) continue;
+    out += "&expand=" + std::string(field.name);
   }
-  const std::string words = words_of(response);
-  if (!words.empty()) text += ": " + words;
-  return {kind, text, response.status, std::string(code), words};
+  if (!query.owner.empty()) out += "&author=" + encode_segment(query.owner);
+  return out;
 }
 
 std::string seconds_text(Milliseconds wait) {
@@ -90,8 +74,7 @@ class HubUpstream final : public Upstream {
     if (!options_.governor) options_.governor = std::make_shared<Governor>();
   }
 
-  void repositories(storage::RepoKind kind, std::string_view owner,
-                    const RepositoryPage& page) override;
+  void repositories(const RepositoryQuery& query, const RepositoryPage& page) override;
 
   std::vector<storage::Ref> refs(const storage::RepoId& repo, bool pull_requests) override {
     const Url url = api(repo, pull_requests ? "/refs?include_prs=1" : "/refs");
@@ -111,6 +94,9 @@ class HubUpstream final : public Upstream {
                                std::string& why_not) override;
   void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink,
              const std::stop_token& stop) override;
+
+  std::optional<SmallFile> small_file(const storage::RepoId& repo, const GitOid& commit,
+                                      const std::string& path) override;
 
   Json::Object evidence() const override { return trail_.to_json(); }
 
@@ -162,10 +148,11 @@ class HubUpstream final : public Upstream {
 
   Asking new_asking() { return new_asking(options_.stop); }
 
+  // `what` it is stands in the evidence; "": it is none.
   Text get_text(const Url& url, std::string_view what);
-  // Follows the links from page to page until `take` returns false.
-  void get_pages(Url url, std::string_view what,
-                 const std::function<bool(const std::string& text)>& take);
+  // Follows the links from page to page until `take` returns false; it is told the next one, too.
+  using TakePage = std::function<bool(const std::string& text, const std::string& next)>;
+  void get_pages(Url url, std::string_view what, const TakePage& take);
   GitServer ask_git_server(const storage::RepoId& repo);
   RemoteGit fetch_git(const storage::RepoId& repo, const GitFetchRequest& fetch);
   // Nothing for a bucket: no account pays for the request.
@@ -224,7 +211,7 @@ HttpResponse HubUpstream::with_retries(std::optional<Bucket> bucket, Asking& ask
       if (response.status >= 200 && response.status < 300) return response;
       const UpstreamRefusal refusal = refusal_of(response);
       error = refusal;
-      if (!rule_for(response.status).retry) throw refusal;
+      if (!is_worth_repeating(response.status)) throw refusal;
       announced = announced_wait(response.headers, std::chrono::system_clock::now());
     } catch (const Error& caught) {
       if (!is_retryable(caught.kind()) || error) throw;
@@ -259,7 +246,7 @@ HubUpstream::Text HubUpstream::get_text(const Url& url, std::string_view what) {
     out.text = std::move(body.text);
     return response;
   });
-  trail_.add_listing(what, out.response, out.text);
+  if (!what.empty()) trail_.add_listing(what, out.response, out.text);
   return out;
 }
 
@@ -281,7 +268,7 @@ std::optional<bool> HubUpstream::follows(const storage::RepoId& repo, const GitO
   std::size_t pages = 0;
   try {
     get_pages(api(repo, "/commits/" + to_hex(commit) + "?limit=1000"), "commits",
-              [&](const std::string& text) {
+              [&](const std::string& text, const std::string&) {
                 page = parse_commit_page(text);
                 found = std::ranges::find(page.commits, ancestor) != page.commits.end();
                 return !found && ++pages < kCommitPagesMax;
@@ -295,18 +282,20 @@ std::optional<bool> HubUpstream::follows(const storage::RepoId& repo, const GitO
                                                                       : std::optional(false);
 }
 
-void HubUpstream::get_pages(Url url, std::string_view what,
-                            const std::function<bool(const std::string& text)>& take) {
+void HubUpstream::get_pages(Url url, std::string_view what, const TakePage& take) {
   for (std::size_t page = 0; page < kPagesMax; ++page) {
     const Text answer = get_text(url, what);
-    if (!take(answer.text)) return;
     const auto link = answer.response.headers.find("link");
     const auto next = link ? next_link(*link) : std::nullopt;
-    if (!next) return;
+    if (!next) {
+      take(answer.text, "");
+      return;
+    }
     Url target = resolve(answer.response.url, *next);
     client_.check_target(answer.response.url, target);
     if (target == url)
       fail(ErrorKind::Corrupt, without_query(url) + ": the next page is this page");
+    if (!take(answer.text, to_text(target))) return;
     url = std::move(target);
   }
   fail(ErrorKind::LimitExceeded,
@@ -316,7 +305,7 @@ void HubUpstream::get_pages(Url url, std::string_view what,
 std::vector<RemoteEntry> HubUpstream::tree(const storage::RepoId& repo, const GitOid& commit) {
   std::vector<RemoteEntry> entries;
   const Url url = api(repo, "/tree/" + to_hex(commit) + "?recursive=true");
-  get_pages(url, "tree", [&](const std::string& text) {
+  get_pages(url, "tree", [&](const std::string& text, const std::string&) {
     std::vector<RemoteEntry> rows = parse_tree_page(text);
     if (entries.size() + rows.size() > kEntriesMax) {
       fail(ErrorKind::LimitExceeded,
@@ -328,16 +317,16 @@ std::vector<RemoteEntry> HubUpstream::tree(const storage::RepoId& repo, const Gi
   return entries;
 }
 
-void HubUpstream::repositories(storage::RepoKind kind, std::string_view owner,
-                               const RepositoryPage& page) {
-  std::string query = "?sort=lastModified&direction=-1&limit=1000";
-  for (const char* const field : {"sha", "lastModified", "gated"}) {
-    query += "&expand=" + std::string(field);
+// A list of many repositories is no evidence of one.
+void HubUpstream::repositories(const RepositoryQuery& query, const RepositoryPage& page) {
+  Url url = at("/api/" + std::string(to_text(query.kind)) + "s" + list_query(query));
+  if (!query.from.empty()) {
+    const Url start = std::exchange(url, parse_url(query.from));
+    client_.check_target(start, url);
   }
-  if (!owner.empty()) query += "&author=" + encode_segment(owner);
-  const Url url = at("/api/" + std::string(to_text(kind)) + "s" + query);
-  get_pages(url, "repositories",
-            [&](const std::string& text) { return page(parse_repository_page(text, kind)); });
+  get_pages(url, "", [&](const std::string& text, const std::string& next) {
+    return page(parse_repository_page(text, query.kind), next);
+  });
 }
 
 GitServer HubUpstream::ask_git_server(const storage::RepoId& repo) {
@@ -470,6 +459,28 @@ void HubUpstream::fetch(const RemoteFile& file, storage::ByteRange range, const 
     if (!time) fail(kind, reason);
     wait(*time, reason, asking.stop);
   }
+}
+
+std::optional<SmallFile> HubUpstream::small_file(const storage::RepoId& repo, const GitOid& commit,
+                                                 const std::string& path) {
+  const RemoteFile file{.repo = repo, .commit = commit, .path = path};
+  Asking asking = new_asking();
+  HttpResponse response;
+  TextBody body;
+  try {
+    response = with_retries(Bucket::Resolvers, asking, [&](Permit& permit) {
+      return permit.get(client_, {.url = file_url(file), .body_max = kSmallFileMax}, body,
+                        options_.stop);
+    });
+  } catch (const UpstreamRefusal& refusal) {
+    if (refusal.code() == "EntryNotFound") return std::nullopt;
+    throw;
+  }
+  check_commit(file, response);
+  Trail trail(origin(options_.http.endpoint));
+  trail.add_file(path, response);
+  return SmallFile{
+      .bytes = std::move(body.text), .etags = etags_of(response), .evidence = trail.to_json()};
 }
 
 }  // namespace

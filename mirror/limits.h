@@ -28,7 +28,15 @@ inline constexpr std::size_t kEvidenceRawMax = 32 << 20;  // raw answers kept wi
 inline constexpr std::size_t kEventsKept = 100;     // of a repository, the newest
 inline constexpr unsigned kRepositoriesAtOnce = 4;  // of a rule
 inline constexpr int kUnavailableInARowMax = 3;     // repositories; then the list is asked for
+inline constexpr int kRefMovesMax = 5;              // tried while other syncs move the ref, too
 inline constexpr std::size_t kCommitPagesMax = 20;  // read to see whether history was rewritten
+
+// Catalogs of cards without weights.
+inline constexpr std::uint64_t kSmallFileMax = 4ULL << 20;  // larger cards are mirrored as any file
+inline constexpr std::size_t kCardsPerWrite = 500;          // made visible together
+inline constexpr std::uint64_t kCardBytesPerWrite = 16ULL << 20;
+inline constexpr std::size_t kCardsAhead = 4000;          // listed and not asked for yet
+inline constexpr std::size_t kUnlistedHolesAsked = 1000;  // again, in a run that lists news alone
 
 // git: what comes beside the files themselves.
 inline constexpr std::uint64_t kGitBlobMax = 1ULL << 20;       // larger ones come as files

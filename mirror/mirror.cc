@@ -1,10 +1,12 @@
 #include "mirror/mirror.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <set>
 #include <utility>
 
+#include "mirror/internal/card_import.h"
 #include "mirror/internal/failover.h"
 #include "mirror/internal/holes.h"
 #include "mirror/internal/repository_mirror.h"
@@ -43,24 +45,34 @@ class RuleMirror {
         sessions_(request_.upstreams, store, context_) {}
 
   Json::Object run(std::optional<Time> since);
+  // The rule is_card_catalog().
+  Json::Object run_cards(std::optional<Time> since);
 
  private:
   // Of all workers.
   struct Tally {
-    std::vector<std::optional<Json::Object>> news;  // by item
+    std::vector<std::optional<Json::Object>> news;  // by item, of all mirror_all()
     std::uint64_t current = 0, holes = 0, bytes_fetched = 0, bytes_to_fetch = 0;
     int unavailable_in_a_row = 0;
     bool is_down = false;
+    std::uint64_t answered = 0;  // repositories that upstream said something of
+    std::string down;            // why it was thought to be down, last
   };
+
+  using Wanted = std::function<bool(const storage::RepoId&)>;
 
   std::vector<ListedRepository> list(std::optional<Time> since);
   std::vector<Item> items(std::span<const ListedRepository> listed, bool all) const;
   bool is_ours(const storage::RepoId& repo) const;
-  std::vector<storage::RepoId> held() const;
+  std::vector<storage::RepoId> held(const Wanted& wanted) const;
+  CardImport::Tally import_cards(std::size_t upstream, std::optional<Time> since);
+  void mirror_unlisted(const CardImport& cards, bool complete, std::optional<Time> since);
+  void told_failover(Json::Object details) const;
+  Json::Object result(std::uint64_t listed, std::optional<Time> changed);
   bool comes_from_here(const std::string& known_origin) const;
   void mirror_all(std::span<const Item> items);
   Json::Object mirror(const Item& item, Sessions& sessions, storage::JobContext& context);
-  void count_unavailable(bool unavailable, Sessions& sessions);
+  void count_unavailable(const std::string& down, Sessions& sessions);
   bool can_list(Sessions& sessions) const;
   void add(std::size_t index, Json::Object result);
 
@@ -77,14 +89,16 @@ std::vector<ListedRepository> RuleMirror::list(std::optional<Time> since) {
   return with_failover(
       request_.upstreams,
       [&](std::size_t i) { return expand(request_.rule, sessions_.at(i).upstream(), since); },
-      [&](Json::Object details) {
-        const storage::RepoId named{
-            .kind = pattern_.kind, .owner = pattern_.owner, .name = pattern_.name};
-        request_.events->emit({.kind = EventKind::FailedOver,
-                               .repo = named,
-                               .details = std::move(details),
-                               .time = std::chrono::system_clock::now()});
-      });
+      [this](Json::Object details) { told_failover(std::move(details)); });
+}
+
+void RuleMirror::told_failover(Json::Object details) const {
+  const storage::RepoId named{
+      .kind = pattern_.kind, .owner = pattern_.owner, .name = pattern_.name};
+  request_.events->emit({.kind = EventKind::FailedOver,
+                         .repo = named,
+                         .details = std::move(details),
+                         .time = std::chrono::system_clock::now()});
 }
 
 // Another rule may name this very repository.
@@ -100,14 +114,15 @@ bool RuleMirror::comes_from_here(const std::string& known_origin) const {
   });
 }
 
-std::vector<storage::RepoId> RuleMirror::held() const {
+std::vector<storage::RepoId> RuleMirror::held(const Wanted& wanted) const {
   std::vector<storage::RepoId> out;
-  storage::Catalog::ListQuery query{.kind = pattern_.kind, .limit = kHeldPage};
-  if (pattern_.owner.find_first_of("*?[") == std::string::npos) query.owner = pattern_.owner;
+  storage::Catalog::ListQuery query{
+      .kind = pattern_.kind, .owner = listed_owner(pattern_), .limit = kHeldPage};
   while (true) {
     const auto page = store_.catalog().list_repositories(query);
     for (const storage::RepositoryRecord& record : page) {
-      if (is_ours(record.id) && comes_from_here(record.origin)) out.push_back(record.id);
+      if (!wanted(record.id) || !is_ours(record.id)) continue;
+      if (comes_from_here(record.origin)) out.push_back(record.id);
     }
     if (page.size() < query.limit) return out;
     query.after = page.back().id.full_name();
@@ -116,11 +131,10 @@ std::vector<storage::RepoId> RuleMirror::held() const {
 
 // Whether anybody answers, and not for one repository alone.
 bool RuleMirror::can_list(Sessions& sessions) const {
-  const std::string owner =
-      pattern_.owner.find_first_of("*?[") == std::string::npos ? pattern_.owner : "";
   const auto first_page = [&](std::size_t i) {
-    sessions.at(i).upstream().repositories(pattern_.kind, owner,
-                                           [](std::span<const ListedRepository>) { return false; });
+    sessions.at(i).upstream().repositories(
+        {.kind = pattern_.kind, .owner = listed_owner(pattern_)},
+        [](std::span<const ListedRepository>, const std::string&) { return false; });
     return true;
   };
   try {
@@ -133,10 +147,15 @@ bool RuleMirror::can_list(Sessions& sessions) const {
 
 // A few repositories that cannot be had must not cost the rest; an upstream that is down need not
 // be asked for each.
-void RuleMirror::count_unavailable(bool unavailable, Sessions& sessions) {
+void RuleMirror::count_unavailable(const std::string& down, Sessions& sessions) {
   {
     auto tally = tally_.lock();
-    tally->unavailable_in_a_row = unavailable ? tally->unavailable_in_a_row + 1 : 0;
+    tally->unavailable_in_a_row = down.empty() ? 0 : tally->unavailable_in_a_row + 1;
+    if (down.empty()) {
+      ++tally->answered;
+    } else {
+      tally->down = down;
+    }
     if (tally->unavailable_in_a_row < kUnavailableInARowMax) return;
     tally->unavailable_in_a_row = 0;
   }
@@ -150,7 +169,7 @@ Json::Object RuleMirror::mirror(const Item& item, Sessions& sessions,
     return one.give_up("not asked for: upstream was down for the repositories before");
   }
   Json::Object result = one.run();
-  count_unavailable(one.was_unavailable(), sessions);
+  count_unavailable(one.down(), sessions);
   return result;
 }
 
@@ -180,12 +199,19 @@ std::vector<Item> RuleMirror::items(std::span<const ListedRepository> listed, bo
   for (const ListedRepository& row : listed) add_once(row.repo, row.commit);
   for (const storage::Hole& hole : store_.catalog().holes()) add_once(hole.repo, std::nullopt);
   if (!all || pattern_.exact) return out;
-  for (const storage::RepoId& repo : held()) add_once(repo, std::nullopt);
+  for (const storage::RepoId& repo : held([](const storage::RepoId&) { return true; })) {
+    add_once(repo, std::nullopt);
+  }
   return out;
 }
 
 void RuleMirror::mirror_all(std::span<const Item> items) {
-  tally_.lock()->news.resize(items.size());
+  std::size_t first = 0;
+  {
+    auto tally = tally_.lock();
+    first = tally->news.size();
+    tally->news.resize(first + items.size());
+  }
   const unsigned at_once =
       std::clamp(request_.upstreams.front().tuning.repositories, 1U, kRequestsMax);
   std::vector<std::unique_ptr<Sessions>> sessions(at_once);  // each worker has its own
@@ -194,7 +220,7 @@ void RuleMirror::mirror_all(std::span<const Item> items) {
   side_by_side(names, at_once, context_, [&](std::size_t index, const Worker& worker) {
     auto& own = sessions[worker.number];
     if (!own) own = std::make_unique<Sessions>(request_.upstreams, store_, worker.context);
-    add(index, mirror(items[index], *own, worker.context));
+    add(first + index, mirror(items[index], *own, worker.context));
   });
   for (const auto& own : sessions) requests_ += own ? own->requests() : 0;
 }
@@ -205,20 +231,82 @@ Json::Object RuleMirror::run(std::optional<Time> since) {
   for (const ListedRepository& row : listed) changed = std::max(changed, row.changed);
   const std::vector<Item> todo = items(listed, !since);
   mirror_all(todo);
+  return result(todo.size(), changed);
+}
+
+Json::Object RuleMirror::result(std::uint64_t listed, std::optional<Time> changed) {
   auto tally = tally_.lock();
   Json::Array news;
   for (std::optional<Json::Object>& result : tally->news) {
     if (result) news.emplace_back(*std::move(result));
   }
+  const bool down = !tally->down.empty() && (tally->is_down || tally->answered == 0);
   return {{"pattern", request_.rule.repo},
-          {"listed", todo.size()},
+          {"listed", listed},
           {"current", tally->current},
           {"repositories", std::move(news)},
           {"holes", tally->holes},
+          {"down", down ? Json(tally->down) : Json()},
           {"bytes_fetched", tally->bytes_fetched},
           {"bytes_to_fetch", tally->bytes_to_fetch},
           {"requests", sessions_.requests() + requests_},
           {"changed", changed ? Json(holdfast::to_text(*changed)) : Json()}};
+}
+
+// What the list did not name: repositories that are gone, and holes.
+void RuleMirror::mirror_unlisted(const CardImport& cards, bool complete,
+                                 std::optional<Time> since) {
+  std::vector<Item> todo;
+  std::set<storage::RepoId> seen;
+  const auto add_once = [&](const storage::RepoId& repo) {
+    if (seen.insert(repo).second) todo.push_back({.repo = repo, .listed = {}});
+  };
+  for (const storage::Hole& hole : store_.catalog().holes()) {
+    if (since && todo.size() == kUnlistedHolesAsked) break;
+    if (!cards.saw(hole.repo) && is_ours(hole.repo)) add_once(hole.repo);
+  }
+  if (complete) {
+    const auto unlisted = [&](const storage::RepoId& repo) { return !cards.saw(repo); };
+    for (const storage::RepoId& repo : held(unlisted)) add_once(repo);
+  }
+  mirror_all(todo);
+}
+
+CardImport::Tally RuleMirror::import_cards(std::size_t upstream, std::optional<Time> since) {
+  const auto mirror_rows = [this](std::span<const ListedRepository> rows) {
+    std::vector<Item> todo;
+    for (const ListedRepository& row : rows)
+      todo.push_back({.repo = row.repo, .listed = row.commit});
+    mirror_all(todo);
+  };
+  CardImport cards({.request = request_,
+                    .upstream = upstream,
+                    .since = since,
+                    .started = std::chrono::system_clock::now(),
+                    .is_ours = [this](const storage::RepoId& repo) { return is_ours(repo); },
+                    .mirror = mirror_rows},
+                   sessions_.at(upstream), store_, context_);
+  CardImport::Tally tally = cards.run();
+  mirror_unlisted(cards, tally.complete, since);
+  return tally;
+}
+
+Json::Object RuleMirror::run_cards(std::optional<Time> since) {
+  CardImport::Tally cards = with_failover(
+      request_.upstreams, [&](std::size_t i) { return import_cards(i, since); },
+      [this](Json::Object details) { told_failover(std::move(details)); });
+  {
+    auto tally = tally_.lock();
+    tally->current += cards.current;
+    tally->holes += cards.holes;
+    tally->bytes_fetched += cards.bytes_fetched;
+    for (Json& failed : cards.failed) tally->news.emplace_back(failed.as_object("failed"));
+  }
+  Json::Object out = result(cards.listed, cards.changed);
+  out.set("cards", Json::Object{{"published", cards.published},
+                                {"left_out", cards.left_out},
+                                {"to_fetch", cards.to_fetch}});
+  return out;
 }
 
 }  // namespace
@@ -231,7 +319,8 @@ Json::Object mirror_repository(const MirrorRequest& request, const storage::Repo
 
 Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since,
                          storage::Store& store, storage::JobContext& context) {
-  return RuleMirror(request, store, context).run(since);
+  RuleMirror mirror(request, store, context);
+  return is_card_catalog(request.rule) ? mirror.run_cards(since) : mirror.run(since);
 }
 
 void close_stale_holes(std::span<const MirrorRule> rules, storage::Store& store,

@@ -9,9 +9,12 @@
 // passed.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mirror/events.h"
@@ -23,6 +26,22 @@
 
 namespace holdfast::mirror {
 
+// How far the list of a catalog of cards was read: everything before it is stored, left out, or an
+// open hole. A run that ended early goes on from here; what changed since it `started` the next one
+// finds.
+struct ListingCursor {
+  std::string upstream;         // by its name: whose list
+  std::string next;             // as Upstream::RepositoryPage told
+  Time started;                 // of the run that read the first page
+  std::optional<Time> changed;  // the newest change among what was listed
+
+  bool operator==(const ListingCursor&) const = default;
+};
+
+// What a scan would say of a revision of which only this card is here, as facts of the catalog.
+// Called from several threads.
+using CardFacts = std::function<std::vector<std::pair<std::string, Json>>(std::string_view card)>;
+
 struct MirrorRequest {
   MirrorRule rule;
   std::vector<MirrorRule> rules;          // all that are configured: another may decide about a
@@ -31,21 +50,34 @@ struct MirrorRequest {
   bool dry_run = false;                   // fetches and records nothing
   bool force = false;                     // as SyncRequest
   EventSink* events = &no_events();       // borrowed
+  // Of a catalog of cards (mirror_rule()).
+  CardFacts card_facts = {};                 // without: a `scan` job for each card
+  std::optional<ListingCursor> resume = {};  // of a full run
+  std::function<void(const ListingCursor&)> passed = {};
 };
 
 // One repository of the rule: one request when nothing changed upstream.
 // Result: {repo, revisions: [result of sync()], skipped: [{revision, commit, reason}],
-// holes: [{revision, commit, reason}], gone: reason or null, expired: [commit], bytes_fetched,
-// bytes_to_fetch, requests}.
+// holes: [{revision, commit, reason}], gone: reason or null, down: why nobody could be asked, or
+// null, expired: [commit], bytes_fetched, bytes_to_fetch, requests}.
 Json::Object mirror_repository(const MirrorRequest& request, const storage::RepoId& repo,
                                storage::Store& store, storage::JobContext& context);
 
 // All repositories of the rule, SyncTuning::repositories of the first upstream at once and within
 // one upstream's kRequestsMax together, that changed since (`since` nothing: all of them, and those
 // held here that upstream does not list any more), and those with open holes. Result: {pattern,
-// listed, current, repositories: [result of mirror_repository() where there is news], holes,
-// bytes_fetched, bytes_to_fetch, requests, changed}, in the order of the listing. `changed` is the
+// listed, current, repositories: [result of mirror_repository() where there is news], holes, down,
+// bytes_fetched, bytes_to_fetch, requests, changed}, in the order of the listing. `down` is the
+// reason where upstream went away, or answered for no repository. `changed` is the
 // newest change that the listing told, for the caller's watermark, or null.
+//
+// `cards_only` over a pattern, for the default branches, is a catalog of cards, which may have
+// millions: one request for each card that is new, none for what upstream lists as it is held, and
+// hundreds become visible in one write. Of a revision that came so the card alone is known: a sync
+// that selects more lists it anew. Then the result has {cards: {published, left_out, to_fetch}}
+// too, `repositories` has no more than the holes and what was mirrored as any repository, and there
+// is no SyncDone. Holes that upstream's list of changes does not name are tried again in full runs,
+// and a thousand of them in others.
 Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since,
                          storage::Store& store, storage::JobContext& context);
 

@@ -24,6 +24,27 @@ Json texts(const std::vector<std::string>& values) {
   return Json::Array(values.begin(), values.end());
 }
 
+Json listing_json(const std::optional<ListingCursor>& listing) {
+  if (!listing) return {};
+  return Json::Object{{"upstream", listing->upstream},
+                      {"next", listing->next},
+                      {"started", time_json(listing->started)},
+                      {"changed", time_json(listing->changed)}};
+}
+
+std::optional<ListingCursor> listing_of(const Json& row) {
+  const Json* const listing = row.find("listing");
+  if (listing == nullptr) return std::nullopt;
+  const Json* const upstream = listing->find("upstream");
+  const Json* const next = listing->find("next");
+  const auto started = time_of(*listing, "started");
+  if (upstream == nullptr || next == nullptr || !started) return std::nullopt;
+  return ListingCursor{.upstream = upstream->as_string("upstream"),
+                       .next = next->as_string("next"),
+                       .started = *started,
+                       .changed = time_of(*listing, "changed")};
+}
+
 }  // namespace
 
 std::string key_of(const MirrorRule& rule) {
@@ -69,7 +90,8 @@ MirrorStates::Rows MirrorStates::parse(const std::string& text) {
                  .done_at = time_of(value, "done_at"),
                  .failures = static_cast<unsigned>(number_at("failures")),
                  .error = text_at("error"),
-                 .holes = number_at("holes")};
+                 .holes = number_at("holes"),
+                 .listing = listing_of(value)};
   }
   return rows;
 }
@@ -84,7 +106,8 @@ std::string MirrorStates::text_of(const Rows& rows) {
                                   {"done_at", time_json(row.state.done_at)},
                                   {"failures", row.state.failures},
                                   {"error", row.state.error},
-                                  {"holes", row.state.holes}});
+                                  {"holes", row.state.holes},
+                                  {"listing", listing_json(row.state.listing)}});
   }
   return to_pretty_text(Json(Json::Object{{"mirrors", std::move(mirrors)}})) + "\n";
 }

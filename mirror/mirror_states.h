@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "mirror/mirror.h"
 #include "mirror/plan_mirrors.h"
 #include "storage/base/clock.h"
 #include "storage/base/json.h"
@@ -24,7 +25,8 @@ struct MirrorState {
   std::optional<Time> done_at;   // end of the last one that came through
   unsigned failures = 0;         // since then
   std::string error;             // of the last failed one
-  std::uint64_t holes = 0;       // left open by the last one that came through
+  std::uint64_t holes = 0;       // left open by the last one that came through its list
+  std::optional<ListingCursor> listing = {};  // of a full run that has not come through yet
 
   bool operator==(const MirrorState&) const = default;
 };

@@ -4,7 +4,9 @@
 #include <cctype>
 #include <utility>
 
+#include "mirror/internal/card.h"
 #include "mirror/internal/revision_choice.h"
+#include "mirror/internal/row_filter.h"
 #include "storage/base/error.h"
 #include "storage/base/glob.h"
 
@@ -49,47 +51,19 @@ bool means(const std::string& glob, const storage::Ref& ref) {
   return false;
 }
 
+// Pages may shift while they are read: a row can come twice.
+void newest_first(std::vector<ListedRepository>& rows) {
+  std::ranges::stable_sort(rows, {}, &ListedRepository::repo);
+  const auto same = std::ranges::unique(rows, {}, &ListedRepository::repo);
+  rows.erase(same.begin(), same.end());
+  std::ranges::stable_sort(rows, std::greater(), [](const ListedRepository& row) {
+    return row.changed.value_or(Time::max());
+  });
+}
+
 void add_once(std::vector<storage::Ref>& list, const storage::Ref& ref) {
   if (std::ranges::find(list, ref) == list.end()) list.push_back(ref);
 }
-
-// Gathers the rows that a rule means. A listing is read to its end unless its own order proves that
-// the rest is older than `since`.
-class RowFilter {
- public:
-  RowFilter(RepoPattern pattern, std::optional<Time> since)
-      : pattern_(std::move(pattern)), since_(since) {}
-
-  bool take(std::span<const ListedRepository> page) {
-    bool news = page.empty();
-    for (const ListedRepository& row : page) {
-      in_order_ = in_order_ && row.changed && (!last_ || *row.changed <= *last_);
-      last_ = row.changed;
-      const bool old = since_ && row.changed && *row.changed < *since_;
-      news = news || !old;
-      if (!old && matches(pattern_, row.repo)) rows_.push_back(row);
-    }
-    return news || !in_order_;
-  }
-
-  std::vector<ListedRepository> finish() {
-    // Pages may shift while they are read: a row can come twice.
-    std::ranges::stable_sort(rows_, {}, &ListedRepository::repo);
-    const auto same = std::ranges::unique(rows_, {}, &ListedRepository::repo);
-    rows_.erase(same.begin(), same.end());
-    std::ranges::stable_sort(rows_, std::greater(), [](const ListedRepository& row) {
-      return row.changed.value_or(Time::max());
-    });
-    return std::move(rows_);
-  }
-
- private:
-  RepoPattern pattern_;
-  std::optional<Time> since_;
-  std::optional<Time> last_;
-  bool in_order_ = true;
-  std::vector<ListedRepository> rows_;
-};
 
 }  // namespace
 
@@ -116,6 +90,10 @@ RepoPattern parse_repo_pattern(std::string_view text) {
   return pattern;
 }
 
+std::string listed_owner(const RepoPattern& pattern) {
+  return is_pattern(pattern.owner) ? "" : pattern.owner;
+}
+
 bool matches(const RepoPattern& pattern, const storage::RepoId& repo) noexcept {
   if (pattern.kind != repo.kind) return false;
   if (pattern.exact) return pattern.owner == repo.owner && pattern.name == repo.name;
@@ -124,7 +102,7 @@ bool matches(const RepoPattern& pattern, const storage::RepoId& repo) noexcept {
 }
 
 storage::Selection selection_of(const MirrorRule& rule) {
-  if (rule.cards_only) return {.include = {"README.md"}, .exclude = {}};
+  if (rule.cards_only) return card_selection();
   return {.include = rule.include, .exclude = rule.exclude};
 }
 
@@ -146,10 +124,13 @@ std::vector<ListedRepository> expand(const MirrorRule& rule, Upstream& upstream,
     return {{.repo = {.kind = pattern.kind, .owner = pattern.owner, .name = pattern.name}}};
   }
   RowFilter filter(pattern, since);
-  const std::string_view owner = is_pattern(pattern.owner) ? "" : std::string_view(pattern.owner);
-  upstream.repositories(pattern.kind, owner,
-                        [&](std::span<const ListedRepository> page) { return filter.take(page); });
-  return filter.finish();
+  std::vector<ListedRepository> rows;
+  upstream.repositories({.kind = pattern.kind, .owner = listed_owner(pattern)},
+                        [&](std::span<const ListedRepository> page, const std::string&) {
+                          return filter.take(page, rows);
+                        });
+  newest_first(rows);
+  return rows;
 }
 
 ChosenRefs choose_refs(std::span<const storage::Ref> refs, std::span<const std::string> globs) {

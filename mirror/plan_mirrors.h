@@ -43,6 +43,8 @@ struct RepoPattern {
 };
 
 RepoPattern parse_repo_pattern(std::string_view text);
+// The one owner whose repositories the pattern means, or "".
+std::string listed_owner(const RepoPattern& pattern);
 bool matches(const RepoPattern& pattern, const storage::RepoId& repo) noexcept;
 
 // What a rule takes of a revision: its include and exclude, or the card alone.

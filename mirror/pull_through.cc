@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <span>
 #include <utility>
 
 #include "mirror/hub_upstream.h"
@@ -277,23 +278,26 @@ void PullThrough::forget(const std::string& key, const std::shared_ptr<Entry>& e
 Json::Object PullThrough::try_sources(const storage::RepoId& repo, const std::string& revision,
                                       Entry& entry, storage::JobContext& context) {
   const PullSource source = source_(repo);
-  for (std::size_t i = 0; i < source.upstreams.size(); ++i) {
+  std::vector<UpstreamConfig> upstreams = source.upstreams;
+  for (UpstreamConfig& upstream : upstreams) {
+    upstream.tuning.part_bytes = std::min(upstream.tuning.part_bytes, kPullPartBytes);
+  }
+  for (std::size_t i = 0; i < upstreams.size(); ++i) {
+    // Those behind it stand in while it is down, and are raced with it when it stalls.
+    const auto behind = std::span(upstreams).subspan(i + 1);
     SyncRequest request{.repo = repo,
                         .revision = revision,
                         .selection = source.selection,
-                        .upstream = source.upstreams[i],
+                        .upstream = upstreams[i],
+                        .fallbacks = {behind.begin(), behind.end()},
                         .limits = source.limits,
                         .closes = ClosesHoles::OfCommit,
                         .events = source.events,
                         .arrival = &entry};
-    request.upstream.tuning.part_bytes =
-        std::min(request.upstream.tuning.part_bytes, kPullPartBytes);
     try {
       return sync(request, store_, context);
     } catch (const Error& error) {
-      const bool is_last = i + 1 == source.upstreams.size();
-      const bool goes_on = error.kind() == ErrorKind::NotFound || is_retryable(error.kind());
-      if (is_last || !goes_on) throw;
+      if (behind.empty() || error.kind() != ErrorKind::NotFound) throw;
       context.log(request.upstream.name + ": " + error.what());
     }
   }

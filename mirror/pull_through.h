@@ -19,7 +19,8 @@ namespace holdfast::mirror {
 
 // Where a repository may be pulled from, and what of it.
 struct PullSource {
-  std::vector<UpstreamConfig> upstreams;  // asked in order until one has it; empty: nowhere
+  // Asked in order until one has it; the next ones are raced with one that stalls. Empty: nowhere.
+  std::vector<UpstreamConfig> upstreams;
   storage::Selection selection;
   SyncLimits limits;
   EventSink* events = &no_events();  // borrowed

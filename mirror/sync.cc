@@ -40,7 +40,7 @@ void note_result(const SyncRequest& request, const Json::Object& result, storage
   if (by_commit && request.arrival == nullptr) watch.pin(*commit);
   if (request.closes == ClosesHoles::None) return;
   const bool of_repository = request.closes == ClosesHoles::OfRepository;
-  close_holes(catalog, watch, holes_of(catalog, request.repo), [&](const storage::Hole& hole) {
+  close_holes(catalog, watch, catalog.holes(request.repo), [&](const storage::Hole& hole) {
     return hole.commit == commit ||
            (of_repository && hole.commit == GitOid{} && request.revision.empty());
   });

@@ -99,8 +99,8 @@ struct SyncRequest {
 
 // Result: {repo, commit, ref, files, bytes_total, bytes_fetched, requests, upstream,
 // already_current}, and for a dry run also {plan: [{path, size, why}], bytes_to_fetch}. `ref` is
-// null for a bare commit, and where a fallback is behind what is held. `upstream` names who
-// answered.
+// null for a bare commit, where a fallback is behind what is held, and where another sync moved the
+// ref on meanwhile. `upstream` names who answered.
 Json::Object sync(const SyncRequest& request, storage::Store& store, storage::JobContext& context);
 
 struct DirectorySyncRequest {

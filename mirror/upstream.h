@@ -25,6 +25,9 @@
 
 namespace holdfast::mirror {
 
+// Where a repository's card is.
+inline constexpr std::string_view kCardPath = "README.md";
+
 struct RemoteLfs {
   Digest object;
   std::uint64_t pointer_bytes = 0;
@@ -75,6 +78,24 @@ struct ListedRepository {
   std::optional<GitOid> commit;  // of the default branch
   std::optional<Time> changed;   // lastModified
   std::string gated;             // "", "auto", "manual"
+  // Of a list with cards.
+  Json::Object info;             // the fields worth serving again
+  std::optional<bool> has_card;  // whether kCardPath is among its files
+};
+
+// Which repositories to list.
+struct RepositoryQuery {
+  storage::RepoKind kind = storage::RepoKind::Model;
+  std::string owner;   // "" = of all
+  bool cards = false;  // with what stands in their cards
+  std::string from;    // where a list went on, as RepositoryPage was told; "" = its start
+};
+
+// A small file, whole, and what the answers that brought it said.
+struct SmallFile {
+  std::string bytes;
+  std::vector<std::string> etags;  // hub-protocol 2.1: git's blob id, or the SHA-256 of an LFS file
+  Json::Object evidence;           // of this request alone, as Upstream::evidence()
 };
 
 struct RemoteFile {
@@ -90,11 +111,12 @@ class Upstream {
  public:
   virtual ~Upstream() = default;
 
-  // The repositories of one owner ("" = of all), most recently changed first, a page at a time
-  // until `page` returns false. Rows whose ids nobody may have are left out.
-  using RepositoryPage = std::function<bool(std::span<const ListedRepository>)>;
-  virtual void repositories(storage::RepoKind kind, std::string_view owner,
-                            const RepositoryPage& page) = 0;
+  // Most recently changed first, a page at a time until `page` returns false. `next` tells where
+  // the list goes on, for RepositoryQuery::from, and is "" on the last page. Rows whose ids nobody
+  // may have are left out.
+  using RepositoryPage =
+      std::function<bool(std::span<const ListedRepository> rows, const std::string& next)>;
+  virtual void repositories(const RepositoryQuery& query, const RepositoryPage& page) = 0;
 
   virtual std::vector<storage::Ref> refs(const storage::RepoId& repo, bool pull_requests) = 0;
   // `revision` "" asks for the default branch.
@@ -114,6 +136,11 @@ class Upstream {
   // Cancelled soon after `stop` is requested.
   virtual void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink,
                      const std::stop_token& stop) = 0;
+
+  // A file of which no listing has told the size, in one request. Nothing where the commit has no
+  // such file; LimitExceeded above kSmallFileMax, Corrupt when another commit answers.
+  virtual std::optional<SmallFile> small_file(const storage::RepoId& repo, const GitOid& commit,
+                                              const std::string& path) = 0;
 
   // What was asked and answered since start_evidence(): requests, headers that mattered, raw
   // listings. No secrets.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "convert/model_facts.h"
 #include "mirror/url.h"
 
 namespace holdfast::ops {
@@ -209,7 +210,8 @@ mirror::MirrorRequest Mirroring::mirror_request(const mirror::MirrorRule& rule) 
   return {.rule = rule,
           .rules = config_.mirrors,
           .upstreams = upstreams_.of(rule),
-          .events = sinks_.get()};
+          .events = sinks_.get(),
+          .card_facts = convert::facts_of_card};
 }
 
 Json::Object Mirroring::deliver_webhook(const Json::Object& parameters,

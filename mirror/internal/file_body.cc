@@ -16,7 +16,8 @@ namespace {
            without_query(head.url) + ")");
 }
 
-// A hub that names the commit must name ours.
+}  // namespace
+
 void check_commit(const RemoteFile& file, const HttpResponse& head) {
   const auto check = [&](const Headers& headers) {
     const auto commit = headers.find("x-repo-commit");
@@ -29,8 +30,6 @@ void check_commit(const RemoteFile& file, const HttpResponse& head) {
   for (const HttpHop& hop : head.redirects) check(hop.headers);
   check(head.headers);
 }
-
-}  // namespace
 
 FileBody::FileBody(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink)
     : file_(file), range_(range), sink_(sink) {}

@@ -33,15 +33,15 @@ bool same_place(const storage::Hole& a, const storage::Hole& b) {
 
 }  // namespace
 
-std::vector<storage::Hole> holes_of(const storage::Catalog& catalog, const storage::RepoId& repo) {
-  std::vector<storage::Hole> holes = catalog.holes();
-  std::erase_if(holes, [&](const storage::Hole& hole) { return hole.repo != repo; });
-  return holes;
+Json::Object to_json(const Failure& failure) {
+  return {{"revision", failure.revision},
+          {"commit", commit_json(failure.commit.value_or(GitOid{}))},
+          {"reason", failure.reason}};
 }
 
 void settle_holes(storage::Catalog& catalog, UpstreamWatch& watch,
                   std::span<const Failure> failures, bool all_asked) {
-  const std::vector<storage::Hole> before = holes_of(catalog, watch.repo());
+  const std::vector<storage::Hole> before = catalog.holes(watch.repo());
   std::vector<storage::Hole> now = holes_for(watch.repo(), failures);
   for (storage::Hole& hole : now) {
     const auto known = std::ranges::find_if(

@@ -21,7 +21,8 @@ struct Failure {
   std::string reason;
 };
 
-std::vector<storage::Hole> holes_of(const storage::Catalog& catalog, const storage::RepoId& repo);
+// {revision, commit, reason}: as results of jobs tell it.
+Json::Object to_json(const Failure& failure);
 
 // Makes `failures` the open holes of the watch's repository: what was open stays open with its
 // time, what is new opens, and the rest closes if `all_asked`: without an answer from upstream

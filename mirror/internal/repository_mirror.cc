@@ -6,6 +6,7 @@
 
 #include "mirror/internal/failover.h"
 #include "mirror/internal/left_out.h"
+#include "mirror/internal/retention.h"
 #include "mirror/internal/revision_choice.h"
 #include "storage/base/error.h"
 
@@ -79,7 +80,7 @@ Json::Object RepositoryMirror::run() {
       if (!request_.dry_run) watch_.save();  // what was seen of upstream is true even so
       throw;
     }
-    unavailable_ = is_retryable(error.kind());
+    if (is_retryable(error.kind())) down_ = error.what();
     failures_.push_back({.reason = error.what()});
   }
   settle();
@@ -200,7 +201,7 @@ bool RepositoryMirror::mirror_revision(std::size_t upstream, const RevisionChoic
     const bool down = is_retryable(error.kind());
     if (is_ours(error.kind()) || (down && !last)) throw;
     add_failure(choice, error.what());
-    unavailable_ = down;
+    if (down) down_ = error.what();
     return !down;
   }
   return true;
@@ -219,30 +220,20 @@ void RepositoryMirror::settle() {
   // A commit that the rule itself names stays, whatever the branches do.
   std::set<GitOid> named;
   for (const RevisionChoice& choice : choices_) named.insert(choice.commit);
-  for (const GitOid& commit : watch_.beyond(request_.rule.keep, named)) {
-    if (store_.catalog().expire(repo_, commit)) {
-      expired_.push_back(commit);
-      watch_.emit(EventKind::RevisionExpired, {{"commit", to_hex(commit)}});
-    }
-    watch_.forget(commit);
-  }
+  expired_ = expire_beyond(store_.catalog(), watch_, request_.rule.keep, named);
   watch_.save();
 }
 
 Json::Object RepositoryMirror::result() const {
   Json::Array holes, expired;
-  for (const Failure& failure : failures_) {
-    holes.emplace_back(
-        Json::Object{{"revision", failure.revision},
-                     {"commit", failure.commit ? Json(to_hex(*failure.commit)) : Json()},
-                     {"reason", failure.reason}});
-  }
+  for (const Failure& failure : failures_) holes.emplace_back(to_json(failure));
   for (const GitOid& commit : expired_) expired.emplace_back(to_hex(commit));
   return {{"repo", to_text(repo_)},
           {"revisions", synced_},
           {"skipped", skipped_},
           {"holes", std::move(holes)},
           {"gone", gone_.empty() ? Json() : Json(gone_)},
+          {"down", down_.empty() ? Json() : Json(down_)},
           {"expired", std::move(expired)},
           {"bytes_fetched", sum_of(synced_, "bytes_fetched")},
           {"bytes_to_fetch", sum_of(synced_, "bytes_to_fetch")},

@@ -48,8 +48,8 @@ class RepositoryMirror {
   // Records a hole without asking anybody.
   Json::Object give_up(const std::string& reason);
 
-  // The last upstream was down.
-  bool was_unavailable() const noexcept { return unavailable_; }
+  // The last upstream was down: why it was thought so; "" otherwise.
+  const std::string& down() const noexcept { return down_; }
 
  private:
   void mirror_from(std::size_t upstream);
@@ -79,7 +79,7 @@ class RepositoryMirror {
   std::vector<Failure> failures_;
   std::vector<GitOid> expired_;
   std::string gone_;
-  bool unavailable_ = false;
+  std::string down_;
 };
 
 }  // namespace holdfast::mirror

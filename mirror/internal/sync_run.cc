@@ -9,8 +9,10 @@
 #include "mirror/download.h"
 #include "mirror/git_history.h"
 #include "mirror/history.h"
+#include "mirror/internal/card.h"
 #include "mirror/internal/history_held.h"
 #include "mirror/internal/left_out.h"
+#include "mirror/internal/ref_move.h"
 #include "mirror/sync_plan.h"
 #include "mirror/url.h"
 #include "storage/base/error.h"
@@ -23,17 +25,21 @@ class SyncRun {
  public:
   SyncRun(const RevisionSync& job, SyncSession& session, UpstreamWatch& watch)
       : request_(job.request),
-        fallback_(job.fallback),
         requests_before_(job.requests_before),
         session_(session),
         store_(session.store()),
         context_(session.context()),
         upstream_(session.upstream()),
         watch_(watch),
-        choice_(job.choice) {}
+        choice_(job.choice),
+        ref_move_({.request = request_,
+                   .fallback = job.fallback,
+                   .session = session,
+                   .watch = watch,
+                   .choice = choice_}) {}
 
   Json::Object run() {
-    settle_ref();
+    ref_move_.settle();
     if (!request_.force && is_current()) return keep_current();
     list();
     if (request_.dry_run) return dry_result();
@@ -45,9 +51,7 @@ class SyncRun {
   }
 
  private:
-  void settle_ref();
-  bool is_behind();
-  bool is_rewritten();
+  std::vector<GitOid> parents() const;
   bool is_current();
   bool can_upgrade();
   void ask_git();
@@ -71,7 +75,6 @@ class SyncRun {
   Json::Object dry_result() const;
 
   const SyncRequest& request_;
-  bool fallback_;
   std::uint64_t requests_before_;
   SyncSession& session_;
   storage::Store& store_;
@@ -80,7 +83,7 @@ class SyncRun {
   UpstreamWatch& watch_;
 
   RevisionChoice choice_;
-  std::optional<GitOid> before_;  // what the ref names here until now
+  RefMove ref_move_;
   RemoteRevision revision_;
   RemoteCommit commit_;
   std::vector<RemoteEntry> listing_;
@@ -92,50 +95,20 @@ class SyncRun {
   bool already_current_ = false;
 };
 
-// Whether a fallback's commit is behind the one that the ref names here. Conflict when it is newer
-// and nothing proves that it follows: the first upstream may have rewritten the ref since.
-bool SyncRun::is_behind() {
-  const storage::Catalog& catalog = store_.catalog();
-  if (catalog.find_revision(request_.repo, choice_.commit)) return true;
-  const std::string commit = to_hex(choice_.commit);
-  const auto known = catalog.find_revision(request_.repo, *before_);
-  if (known && upstream_.revision(request_.repo, commit).time <= known->time) return true;
-  if (request_.force) return false;
-  if (upstream_.follows(request_.repo, choice_.commit, *before_) == true) return false;
-  fail(ErrorKind::Conflict, session_.config().name + " has " + choice_.ref->name + " at " + commit +
-                                ", which is not known to follow " + to_hex(*before_) +
-                                "; the first upstream will tell, or --force");
-}
-
-// What the ref will do. A fallback moves nothing back.
-void SyncRun::settle_ref() {
-  if (!choice_.ref) return;
-  for (const storage::Ref& ref : store_.catalog().refs(request_.repo)) {
-    if (ref.name == choice_.ref->name) before_ = ref.commit;
-  }
-  if (!fallback_ || !before_ || *before_ == choice_.commit || !is_behind()) return;
-  context_.log(session_.config().name + " has " + choice_.ref->name + " at " +
-               to_hex(choice_.commit) + " still: it stays at " + to_hex(*before_));
-  choice_ = {.commit = *before_, .ref = {}};
-}
-
-// Whether upstream's new commit does not follow from the one that the ref names here.
-bool SyncRun::is_rewritten() {
-  if (!before_ || *before_ == choice_.commit) return false;
-  if (choice_.ref->name.starts_with("refs/tags/")) return true;
-  if (watch_.was_left(choice_.ref->name, choice_.commit)) return true;
-  std::vector<GitOid> parents = commit_.parents;
-  if (git_ && git_->objects.contains(choice_.commit)) {
-    parents = storage::git::parse_commit(git_->objects.at(choice_.commit).bytes).parents;
-  }
-  if (std::ranges::find(parents, *before_) != parents.end()) return false;
-  return upstream_.follows(request_.repo, choice_.commit, *before_) == false;
+// Of the chosen commit, as far as they are known.
+std::vector<GitOid> SyncRun::parents() const {
+  if (!git_ || !git_->objects.contains(choice_.commit)) return commit_.parents;
+  return storage::git::parse_commit(git_->objects.at(choice_.commit).bytes).parents;
 }
 
 bool SyncRun::is_current() {
   const storage::Catalog& catalog = store_.catalog();
   const auto revision = catalog.find_revision(request_.repo, choice_.commit);
   if (!revision) return false;
+  // A card that came alone: of other files nothing is known here.
+  if (revision->selection == card_selection() && request_.selection != revision->selection) {
+    return false;
+  }
   // It came by the listing alone: brought up to upstream's own history as soon as there is one.
   if (revision->git_commit != revision->commit && !request_.dry_run && request_.git) {
     if (can_upgrade()) return false;
@@ -182,9 +155,11 @@ bool SyncRun::can_upgrade() {
 Json::Object SyncRun::keep_current() {
   already_current_ = true;
   if (choice_.ref && !request_.dry_run) {
-    const bool rewritten = is_rewritten();
-    if (before_ != choice_.commit) store_.catalog().set_refs(request_.repo, {&*choice_.ref, 1});
-    watch_.ref_moved(*choice_.ref, before_, rewritten);
+    ref_move_.write(parents(), [this](auto expects, auto refs) {
+      if (!std::ranges::equal(expects, refs)) {
+        store_.catalog().change_refs(request_.repo, expects, refs);
+      }
+    });
   }
   Json::Object out = result();
   if (request_.dry_run) {
@@ -412,12 +387,13 @@ void SyncRun::publish() {
                           .selection = selection()};
   publication.files = files_;
   publication.git_objects = std::move(history.objects);
-  if (choice_.ref) publication.refs.push_back(*choice_.ref);
   publication.evidence = storage::Evidence{.record = std::move(evidence)};
   publication.leases = downloaded_.leases;
-  const bool rewritten = choice_.ref && is_rewritten();
-  store_.catalog().publish(publication);
-  if (choice_.ref) watch_.ref_moved(*choice_.ref, before_, rewritten);
+  ref_move_.write(parents(), [&](auto expects, auto refs) {
+    publication.expected_refs.assign(expects.begin(), expects.end());
+    publication.refs.assign(refs.begin(), refs.end());
+    store_.catalog().publish(publication);
+  });
   watch_.emit(EventKind::SyncDone, {{"revision", choice_.ref ? choice_.ref->name : ""},
                                     {"commit", to_hex(choice_.commit)},
                                     {"bytes_fetched", downloaded_.fetched_bytes}});

@@ -50,18 +50,26 @@ std::string license_of(const Json::Object& info) {
   return name.empty() ? license : name;
 }
 
+bool is_marked_gone(const storage::Catalog& catalog, const storage::RepoId& repo) {
+  const auto record = catalog.find_fact(repo, GitOid{}, kFact);
+  const Json* const gone = record ? record->find("gone") : nullptr;
+  return gone != nullptr && gone->as_bool(kWhere);
+}
+
 UpstreamWatch::UpstreamWatch(storage::Catalog& catalog, storage::RepoId repo, EventSink& events)
-    : catalog_(catalog), repo_(std::move(repo)), events_(events), memory_(load()) {
+    : catalog_(catalog),
+      repo_(std::move(repo)),
+      events_(events),
+      memory_(read(catalog.find_fact(repo_, GitOid{}, kFact))) {
   if (const auto known = catalog_.find_repository(repo_)) {
     held_ = true;
     origin_ = known->origin;
   }
 }
 
-UpstreamWatch::Memory UpstreamWatch::load() const {
+UpstreamWatch::Memory UpstreamWatch::read(const std::optional<Json>& record) const {
   Memory memory;
   memory.name = repo_.full_name();
-  const auto record = catalog_.find_fact(repo_, GitOid{}, kFact);
   if (!record) {
     if (const auto known = catalog_.find_repository(repo_)) {
       memory.gated = known->gated;
@@ -123,10 +131,12 @@ void UpstreamWatch::change(Change what) {
 
 void UpstreamWatch::save() {
   if (changes_.empty()) return;
-  memory_ = load();
-  for (const Change& what : std::exchange(changes_, {})) what(memory_);
-  const std::pair<std::string, Json> fact(kFact, to_json(memory_));
-  catalog_.put_facts(repo_, GitOid{}, {&fact, 1});
+  const std::vector<Change> changes = std::exchange(changes_, {});
+  catalog_.change_fact(repo_, GitOid{}, kFact, [&](const std::optional<Json>& record) {
+    memory_ = read(record);
+    for (const Change& what : changes) what(memory_);
+    return to_json(memory_);
+  });
 }
 
 void UpstreamWatch::emit(EventKind kind, Json::Object details) {

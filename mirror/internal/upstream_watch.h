@@ -3,7 +3,8 @@
 // zeros, whose "events" are shown to people.
 //
 // One sync uses one watch; not thread-safe. Nothing is written before save(), which makes the same
-// changes to what stands there by then: a sync of hours takes nothing from one of seconds.
+// changes to what stands there by then, in one step: a sync of hours takes nothing from one of
+// seconds, nor do two that save in the same instant.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +26,9 @@ namespace holdfast::mirror {
 
 // The licence that a repository's info states ("apache-2.0"; "other" gives way to its name), or "".
 std::string license_of(const Json::Object& info);
+
+// Upstream had no such repository when it was asked last, and it is kept here.
+bool is_marked_gone(const storage::Catalog& catalog, const storage::RepoId& repo);
 
 class UpstreamWatch {
  public:
@@ -75,7 +79,7 @@ class UpstreamWatch {
 
   using Change = std::function<void(Memory&)>;
 
-  Memory load() const;
+  Memory read(const std::optional<Json>& record) const;
   static Json::Object to_json(const Memory& memory);
   void change(Change what);
   void note_change(std::optional<std::string> Memory::* value, const std::string& now,

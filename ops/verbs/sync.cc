@@ -114,6 +114,11 @@ std::string rule_text(const Json& rule, bool dry_run, bool& finding) {
                   format_bytes(number_of(rule, dry_run ? "bytes_to_fetch" : "bytes_fetched")),
                   dry_run ? "to fetch" : "fetched");
   finding = finding || number_of(rule, "holes") > 0;
+  if (const Json* const cards = rule.find("cards")) {
+    text += dry_run ? fmt::format("  {} cards to fetch", number_of(*cards, "to_fetch"))
+                    : fmt::format("  {} cards arrived", number_of(*cards, "published"));
+    text += fmt::format(", {} left out\n", number_of(*cards, "left_out"));
+  }
   for (const Json& repository : rule.find("repositories")->as_array("repositories")) {
     const std::string repo = text_of(repository, "repo");
     const std::string_view name = display_name(repo);

@@ -92,6 +92,7 @@ struct ImposterOptions {
   std::uint64_t bytes_per_second = 0;  // per answer; 0 = as fast as it goes
   std::chrono::milliseconds latency{0};
   std::uint16_t port = 0;
+  bool lists_cards = true;      // its list tells of files and tags when it is asked to
   bool genuine_commits = true;  // commits as a holdfast makes them from a folder
   bool history = false;         // commit lists go back to the first revision, as the hub's do
   // Requests per window and bucket, said in RateLimit headers; 0 = no limit. `clock` is the one by
@@ -200,6 +201,7 @@ class HubImposter {
   Answer answer_tree(const std::string& repo, const Revision& revision, std::string_view path,
                      std::string_view query);
   Answer answer_list(std::string_view kind, std::string_view query);
+  void add_card_fields(Json::Object& row, const Repository& repository);
   Answer answer_commits(const Repository& repository, const GitOid& commit) const;
   Answer answer_resolve(std::string_view path, const WireRequest& request);
   Answer answer_cdn(const WireRequest& request);

@@ -42,9 +42,25 @@ void HubImposter::remove_repository(const std::string& repo) {
   world_.lock()->repositories.erase(repo);
 }
 
+// What the hub tells of a row's files and card when it is asked to (hub-protocol 4.1).
+void HubImposter::add_card_fields(Json::Object& row, const Repository& repository) {
+  Json::Array files;
+  const auto main = repository.refs.find("refs/heads/main");
+  if (main != repository.refs.end()) {
+    for (const storage::FileRecord& file : repository.revisions.at(main->second).files) {
+      files.emplace_back(Json::Object{{"rfilename", file.path}});
+    }
+  }
+  row.set("siblings", std::move(files));
+  row.set("tags", Json::Array{Json("gguf")});
+  row.set("pipeline_tag", "text-generation");
+  row.set("gated", options_.gated ? Json("manual") : Json(false));
+}
+
 // Most recently changed first, `page_size` rows at a time. `kind` is "models" or "datasets".
 HubImposter::Answer HubImposter::answer_list(std::string_view kind, std::string_view query) {
   const std::string author(parameter(query, "author"));
+  const bool tells_cards = options_.lists_cards && query.find("expand=siblings") != query.npos;
   auto world = world_.lock();
   std::vector<std::pair<std::string, const Repository*>> rows;
   for (const auto& [key, repository] : world->repositories) {
@@ -65,14 +81,16 @@ HubImposter::Answer HubImposter::answer_list(std::string_view kind, std::string_
     Json::Object row{{"id", rows[i].first}, {"lastModified", to_text(repository.changed)}};
     const auto main = repository.refs.find("refs/heads/main");
     if (main != repository.refs.end()) row.set("sha", to_hex(main->second));
+    if (tells_cards) add_card_fields(row, repository);
     for (const auto& [field, value] : repository.info) row.set(field, value);
     page.emplace_back(std::move(row));
   }
   Answer answer{.text = to_text(Json(std::move(page)))};
   if (end < rows.size()) {
+    const std::string fields = tells_cards ? "&expand=siblings" : "";
     answer.headers.emplace_back("Link", "<" + endpoint() + "/api/" + std::string(kind) +
-                                            "?author=" + author + "&cursor=" + std::to_string(end) +
-                                            ">; rel=\"next\"");
+                                            "?author=" + author + fields +
+                                            "&cursor=" + std::to_string(end) + ">; rel=\"next\"");
   }
   return answer;
 }

@@ -65,7 +65,7 @@ struct DaemonSite {
 
   Json mirror_status() { return daemon->status().find("mirrors")->as_array().at(0); }
 
-  SyncFixture fixture;
+  SyncFixture fixture{fakes::ImposterOptions{.page_size = 10}};
   std::filesystem::path state_file = fixture.temp.path() / "mirrors.json";
   SetClock clock;
   std::vector<MirrorRule> rules = {every_six_hours("org/m")};
@@ -138,6 +138,82 @@ TEST_CASE("mirror/daemon: holes of what no rule means any more close when it sta
   CHECK(catalog.holes()[0].repo.name == "m");
 }
 
+TEST_CASE("mirror/daemon: a run to which nobody answered is no complete one, and says why") {
+  DaemonSite site;
+  site.daemon->enqueue_due();
+  site.run_queued();
+  const std::string done = site.mirror_status().find("done_at")->as_string();
+  site.fixture.hub.script({.fault = fakes::Fault::Busy, .match = "", .count = -1});
+  site.clock.time += hours(7);
+  site.daemon->enqueue_due();
+  REQUIRE(site.run_queued().size() == 1);
+  const Json down = site.mirror_status();
+  CHECK(down.find("done_at")->as_string() == done);
+  CHECK(down.find("tried_at")->as_string() == holdfast::to_text(site.clock.time));
+  CHECK(down.find("failures")->as_uint() == 1);
+  CHECK(down.find("error")->as_string().find("503") != std::string::npos);
+  CHECK(down.find("holes")->as_uint() == 1);
+  // It is tried again soon, and then all is well.
+  site.fixture.hub.clear_scripts();
+  site.clock.time += minutes(2);
+  site.daemon->enqueue_due();
+  REQUIRE(site.run_queued().size() == 1);
+  const Json up = site.mirror_status();
+  CHECK(up.find("done_at")->as_string() == holdfast::to_text(site.clock.time));
+  CHECK(up.find("failures")->as_uint() == 0);
+  CHECK(up.find("error") == nullptr);
+  CHECK(up.find("holes")->as_uint() == 0);
+}
+
+TEST_CASE("mirror/daemon: a catalog of cards goes on after a restart where its list had come") {
+  DaemonSite site;
+  auto& hub = site.fixture.hub;
+  for (int i = 0; i < 25; ++i) {
+    hub.add_revision(
+        "cards/m" + std::to_string(i),
+        {{.path = "README.md", .content = fakes::content_of("# " + std::to_string(i))}});
+  }
+  MirrorRule rule = every_six_hours("cards/*");
+  rule.cards_only = true;
+  site.rules = {rule};
+  site.make();
+  // The list breaks off on its third page.
+  hub.script({.fault = fakes::Fault::BadJson, .match = "cursor=20", .count = -1});
+  site.daemon->enqueue_due();
+  const auto first = site.run_queued();
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].state == storage::JobState::Failed);
+  hub.clear_scripts();
+  site.make();
+  hub.reset_counters();
+  site.clock.time += hours(7);
+  site.daemon->enqueue_due();
+  const auto second = site.run_queued();
+  REQUIRE(second.size() == 1);
+  CHECK(second[0].state == storage::JobState::Done);
+  CHECK(hub.requests("/api/models?sort") == 0);  // the list's start was not asked for
+  CHECK(site.fixture.store->catalog().list_repositories({.owner = "cards"}).size() == 25);
+  // From the start of the run that read the first page, so that nothing between them is lost.
+  CHECK(site.mirror_status().find("full_at")->as_string() < holdfast::to_text(site.clock.time));
+  CHECK(MirrorStates(site.state_file).get(rule).listing == std::nullopt);
+  // What is too old tells nothing.
+  MirrorStates states(site.state_file);
+  MirrorState state = states.get(rule);
+  state.full_at.reset();
+  state.listing = ListingCursor{.upstream = "",
+                                .next = hub.endpoint() + "/api/models?cursor=20",
+                                .started = site.clock.time - hours(24),
+                                .changed = {}};
+  states.put(rule, state);
+  CHECK(MirrorStates(site.state_file).get(rule) == state);
+  site.make();
+  hub.reset_counters();
+  site.clock.time += hours(7);
+  site.daemon->enqueue_due();
+  site.run_queued();
+  CHECK(hub.requests("/api/models?sort") == 1);
+}
+
 TEST_CASE("mirror/daemon: a job that was cancelled before it ran is queued again") {
   DaemonSite site;
   site.daemon->enqueue_due();
@@ -169,7 +245,7 @@ TEST_CASE("mirror/daemon: a damaged state file counts as none") {
   DaemonSite site;
   site.daemon->enqueue_due();
   site.run_queued();
-  write_file_atomically(site.state_file, as_bytes(std::string_view("{\"mirrors\": [")));
+  write_file_atomically(site.state_file, as_bytes(std::string_view(R"({"mirrors": [)")));
   site.make();
   site.daemon->enqueue_due();
   CHECK(site.run_queued().size() == 1);

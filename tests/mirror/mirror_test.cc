@@ -264,6 +264,7 @@ TEST_CASE("mirror/mirror: an upstream that stays down is given up for the rest")
   fixture.hub.script({.fault = Fault::Busy, .match = "/api/models", .first = 2, .count = -1});
   const Json::Object result = fixture.run({.repo = "org/*"});
   CHECK(number_of(result, "holes") == kRepositories);
+  CHECK(text_of(result, "down").find("503") != std::string::npos);
   CHECK(fixture.store->catalog().holes().size() == kRepositories);
   int asked = 0;
   for (int i = 0; i < kRepositories; ++i) {
@@ -285,7 +286,9 @@ TEST_CASE("mirror/mirror: repositories that are broken upstream cost no other") 
   }
   MirrorRequest request = fixture.request({.repo = "org/*"});
   request.upstreams[0].tuning.repositories = 1;
-  CHECK(number_of(fixture.run(request), "holes") == 5);
+  const Json::Object result = fixture.run(request);
+  CHECK(number_of(result, "holes") == 5);
+  CHECK((result.find("down") == nullptr || result.find("down")->is_null()));
   for (int i = 0; i < 4; ++i) CHECK(fixture.resolve("org/m" + std::to_string(i)));
 }
 
@@ -403,6 +406,39 @@ TEST_CASE("mirror/mirror: an outage closes no hole") {
   REQUIRE(after.size() == 1);
   CHECK(after[0].commit == commit);
   CHECK(after[0].since == before[0].since);
+}
+
+TEST_CASE("mirror/mirror: repositories side by side ask no more than sixteen things at once") {
+  MirrorFixture fixture;
+  for (int i = 0; i < 8; ++i) {
+    std::vector<fakes::ImposterFile> files;
+    for (int file = 0; file < 6; ++file) {
+      const auto seed = static_cast<std::uint64_t>(10 * i + file);
+      files.push_back({.path = std::to_string(file) + ".bin",
+                       .content = fakes::content_of(noise(300'000, seed)),
+                       .lfs = true});
+    }
+    fixture.hub.add_revision("org/m" + std::to_string(i), files);
+  }
+  // Files wait until more than sixteen are asked for, which is to come about only by mistake.
+  Sync<int> waiting{0};
+  fixture.hub.script(
+      {.fault = Fault::Act, .match = "/resolve/", .count = kRequestsMax, .action = [&] {
+         {
+           auto count = waiting.lock();
+           ++*count;
+         }
+         waiting.notify_all();
+         waiting.lock().wait_for(std::chrono::seconds(2),
+                                 [](int count) { return count > static_cast<int>(kRequestsMax); });
+       }});
+  MirrorRequest request = fixture.request({.repo = "org/*"});
+  request.upstreams[0].tuning.repositories = 8;
+  request.upstreams[0].tuning.workers = kRequestsMax;
+  request.upstreams[0].tuning.stall_window = std::chrono::seconds(60);  // longer than any hold
+  CHECK(number_of(fixture.run(request), "holes") == 0);
+  CHECK(fixture.hub.concurrent_max() <= kRequestsMax);
+  CHECK(fixture.hub.concurrent_max() > kRequestsMax / 2);
 }
 
 TEST_CASE("mirror/mirror: a list that fails is thrown, for then nothing has passed") {

@@ -165,9 +165,9 @@ class ShuffledUpstream final : public Upstream {
   explicit ShuffledUpstream(std::vector<std::vector<ListedRepository>> pages)
       : pages_(std::move(pages)) {}
 
-  void repositories(RepoKind, std::string_view, const RepositoryPage& page) override {
+  void repositories(const RepositoryQuery&, const RepositoryPage& page) override {
     for (const auto& rows : pages_) {
-      if (!page(rows)) return;
+      if (!page(rows, "")) return;
     }
   }
 
@@ -190,6 +190,11 @@ class ShuffledUpstream final : public Upstream {
 
   void fetch(const RemoteFile&, storage::ByteRange, const ByteSink&,
              const std::stop_token&) override {}
+
+  std::optional<SmallFile> small_file(const storage::RepoId&, const GitOid&,
+                                      const std::string&) override {
+    return std::nullopt;
+  }
 
   Json::Object evidence() const override { return {}; }
 

@@ -68,7 +68,7 @@ class ScriptedUpstream final : public Upstream {
  public:
   explicit ScriptedUpstream(Script script) : script_(std::move(script)) {}
 
-  void repositories(storage::RepoKind, std::string_view, const RepositoryPage&) override {}
+  void repositories(const RepositoryQuery&, const RepositoryPage&) override {}
 
   std::vector<storage::Ref> refs(const storage::RepoId&, bool) override { return {}; }
 
@@ -91,6 +91,11 @@ class ScriptedUpstream final : public Upstream {
              const std::stop_token& stop) override {
     ++requests_;
     script_({.range = range, .sink = sink, .stop = stop});
+  }
+
+  std::optional<SmallFile> small_file(const storage::RepoId&, const GitOid&,
+                                      const std::string&) override {
+    return std::nullopt;
   }
 
   Json::Object evidence() const override { return {}; }

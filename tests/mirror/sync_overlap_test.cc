@@ -83,5 +83,65 @@ TEST_CASE("mirror/sync: the same repository asked for twice at once arrives once
   CHECK(fixture.store->catalog().resolve({.owner = "org", .name = "m"}, "main") == fixture.commit);
 }
 
+std::vector<fakes::ImposterFile> card(const std::string& text) {
+  return {{.path = "README.md", .content = fakes::content_of(text)}};
+}
+
+// A whole sync that comes between two steps of another one.
+void sync_between(SyncFixture& fixture) {
+  FakeContext context;
+  sync(fixture.request(), *fixture.store, context);
+}
+
+TEST_CASE("mirror/sync: who asked upstream first does not undo what another sync moved on") {
+  SyncFixture fixture;
+  GitOid newer;
+  fixture.hub.script({.fault = fakes::Fault::Act, .match = "/commits/", .action = [&] {
+                        newer = fixture.hub.add_revision("org/m", card("# newer"));
+                        sync_between(fixture);
+                      }});
+  const Json::Object result = fixture.run();
+  const storage::Catalog& catalog = fixture.store->catalog();
+  const storage::RepoId repo{.owner = "org", .name = "m"};
+  CHECK(catalog.resolve(repo, "main") == newer);
+  CHECK(result.find("ref")->is_null());
+  CHECK(text_of(result, "commit") == to_hex(fixture.commit));
+  CHECK(catalog.find_revision(repo, fixture.commit));
+  // The commit that was there already moves nothing back either.
+  fixture.hub.set_ref("org/m", "refs/heads/main", fixture.commit);
+  GitOid newest;
+  fixture.hub.script({.fault = fakes::Fault::Act, .match = "/commits/", .action = [&] {
+                        newest = fixture.hub.add_revision("org/m", card("# newest"));
+                        sync_between(fixture);
+                      }});
+  fixture.run();
+  CHECK(catalog.resolve(repo, "main") == newest);
+}
+
+TEST_CASE("mirror/sync: a ref that another sync moved becomes what upstream says now") {
+  SyncFixture fixture;
+  fixture.run();
+  const GitOid wanted = fixture.hub.add_revision("org/m", card("# wanted"));
+  GitOid passing;
+  fixture.hub.script(
+      {.fault = fakes::Fault::Act, .match = to_hex(wanted) + "/README.md", .action = [&] {
+         passing = fixture.hub.add_revision("org/m", card("# passing"));
+         sync_between(fixture);
+         fixture.hub.set_ref("org/m", "refs/heads/main", wanted);
+       }});
+  const Json::Object result = fixture.run();
+  const storage::RepoId repo{.owner = "org", .name = "m"};
+  CHECK(text_of(result, "ref") == "refs/heads/main");
+  CHECK(fixture.store->catalog().resolve(repo, "main") == wanted);
+  // Nothing of either is forgotten: both were what the branch named.
+  const auto fact = fixture.store->catalog().find_fact(repo, {}, "mirror");
+  REQUIRE(fact);
+  const std::string history = to_text(*fact->find_path({"history", "refs/heads/main"}));
+  for (const GitOid& commit : {fixture.commit, wanted, passing}) {
+    CAPTURE(history);
+    CHECK(history.find(to_hex(commit)) != std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::mirror
