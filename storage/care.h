@@ -62,7 +62,9 @@ class Care {
   // {full, objects, bytes, findings: [{kind, name, text}], extra_files, extra_bytes}: files that no
   // row names are what a crash or a failed write leaves, and no finding; gc takes them away. With
   // `repair` also what plan_repair() says of the findings, and `mended`: how many rows were put
-  // right on the spot.
+  // right on the spot. Where the catalog itself has a block that cannot be read (`full` looks for
+  // it, others when they run into it) the finding `damaged_catalog` names its file and what to do,
+  // nothing is mended, and gc does not run.
   virtual Json::Object fsck(const FsckOptions& options, JobContext& context) = 0;
 
   // Condemns the objects that no reference and no unexpired lease names: from then on they count as

@@ -30,12 +30,14 @@ class Fsck {
         context_(context) {}
 
   Json::Object run() {
-    count();
-    for_each_object(database_, [this](const Digest& digest) { check_object(digest); });
-    check_references();
-    check_files_of_revisions();
-    check_heads();
-    find_extra_files();
+    if (options_.full) check_tables();
+    try {
+      check_rows();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Corrupt) throw;
+      if (!options_.full) check_tables();
+      if (damaged_tables_ == 0) throw;
+    }
     settle_trust();
     Json::Object result{{"full", options_.full},         {"objects", progress_.done_items},
                         {"bytes", progress_.done_bytes}, {"findings", std::move(findings_)},
@@ -45,6 +47,8 @@ class Fsck {
   }
 
  private:
+  void check_tables();
+  void check_rows();
   void count();
   void check_object(const Digest& digest);
   void check_references();
@@ -74,12 +78,37 @@ class Fsck {
   Progress progress_;
   Json::Array findings_;
   std::uint64_t extra_files_ = 0, extra_bytes_ = 0;
+  std::uint64_t damaged_tables_ = 0;
   // For a repair.
   std::vector<Digest> broken_objects_;
   std::vector<std::pair<RepoId, GitOid>> broken_revisions_;
   std::uint64_t unkept_ = 0, kept_again_ = 0;  // files without the row that keeps their object
   std::uint64_t mended_ = 0;                   // rows
 };
+
+// Rows that cannot be read are not told from those that are not there, so nothing is mended on
+// their word: another copy of the catalog has to take its place.
+void Fsck::check_tables() {
+  for (const Database::DamagedTable& table : database_.find_damaged_tables()) {
+    check_stop();
+    ++damaged_tables_;
+    find("damaged_catalog", table.file,
+         std::to_string(table.rows) + " rows of `" + table.family +
+             "` lie in it, and not all can be" + " read (" + table.reason +
+             "): `holdfast restore DIR` puts the newest backup in its" +
+             " place, and a sync brings what came since; without a backup, sync into a new data" +
+             " directory");
+  }
+}
+
+void Fsck::check_rows() {
+  count();
+  for_each_object(database_, [this](const Digest& digest) { check_object(digest); });
+  check_references();
+  check_files_of_revisions();
+  check_heads();
+  find_extra_files();
+}
 
 void Fsck::count() {
   progress_.phase = "verifying";
@@ -183,6 +212,7 @@ void Fsck::mend_unused(const std::string& reference) {
 }
 
 void Fsck::settle_trust() {
+  if (damaged_tables_ > 0) return distrust(database_, "fsck found that the catalog is damaged");
   if (unkept_ == kept_again_) return trust_again(database_);
   distrust(database_,
            "fsck found " + std::to_string(unkept_ - kept_again_) +
@@ -190,8 +220,11 @@ void Fsck::settle_trust() {
 }
 
 void Fsck::add_repairs(Json::Object& result) const {
-  const Json::Object plan = make_repair_plan(
-      database_, catalog_, {.objects = broken_objects_, .revisions = broken_revisions_});
+  const bool is_readable = damaged_tables_ == 0;
+  const Json::Object plan =
+      is_readable ? make_repair_plan(database_, catalog_,
+                                     {.objects = broken_objects_, .revisions = broken_revisions_})
+                  : Json::Object{{"repairs", Json::Array()}, {"hopeless", Json::Array()}};
   result.set("mended", mended_);
   for (const char* key : {"repairs", "hopeless"}) result.set(key, *plan.find(key));
 }
