@@ -57,7 +57,10 @@ Response dress_error(const Call& call, Response response) {
 bool may_be_pulled(const Call& call, const Response& refused) {
   if (call.services.pull == nullptr || !call.match.route->pulls || call.request.trusted)
     return false;
-  const auto repo = storage::find_repo_id(call.match.kind, call.match.repo);
+  // git's URLs may end in ".git", and no other.
+  const auto repo = call.match.route->name == std::string_view("git-refs")
+                        ? named_repository(call)
+                        : storage::find_repo_id(call.match.kind, call.match.repo);
   if (!repo || !may_see(call, *repo)) return false;
   const std::string_view code = refused.header("X-Error-Code");
   // Whoever brings another hub's token is told of that before all else.

@@ -1,5 +1,9 @@
 // What is mirrored and how it goes, and the hub's word that something changed (hub-protocol 7.1).
+#include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
 
 #include "storage/base/digest.h"
 #include "web/internal/answers.h"
@@ -63,23 +67,80 @@ Html shown_time(const Json& mirror, std::string_view key) {
   const std::string time = shown(mirror, key);
   Html html;
   if (time.size() <= kDate + kClock) return html;
-  html.add("<time datetime=\"", time, "\">", time.substr(0, kDate), " ",
+  html.add(R"(<time datetime=")", time, R"(">)", time.substr(0, kDate), " ",
            time.substr(kDate + 1, kClock), " UTC</time>");
   return html;
 }
 
-Html mirror_row(const Json& mirror) {
-  const std::string error = shown(mirror, "error");
-  const bool active = shown(mirror, "active") == "true";
+// Why the last run was none, below its mirror.
+Html error_row(const Json& mirror) {
   Html row;
-  row.add("<tr><td class=\"key\">", shown(mirror, "repo"), "</td><td>",
-          active           ? chip("running", "state-running")
-          : !error.empty() ? chip("failed", "state-failed")
-                           : chip("idle"),
-          "</td><td class=\"num\">", shown(mirror, "holes"), "</td><td class=\"when\">",
-          shown_time(mirror, "done_at"), "</td><td class=\"when\">", shown_time(mirror, "next_at"),
-          "</td><td>", error, "</td></tr>\n");
+  const std::string error = shown(mirror, "error");
+  if (error.empty()) return row;
+  const std::string failures = shown(mirror, "failures");
+  row.add(R"(<tr class="why"><td colspan="6">)");
+  if (failures != "" && failures != "1") row.add("Failed ", failures, " times; the last time: ");
+  row.add(error, "</td></tr>\n");
   return row;
+}
+
+Html mirror_row(const Json& mirror) {
+  const bool active = shown(mirror, "active") == "true";
+  const std::string holes = shown(mirror, "holes");
+  Html row;
+  row.add(R"(<tr><td class="key">)", shown(mirror, "repo"), "</td><td>",
+          active                            ? chip("running", "state-running")
+          : !shown(mirror, "error").empty() ? chip("failed", "state-failed")
+                                            : chip("idle"),
+          R"(</td><td class="num">)");
+  if (holes.empty() || holes == "0") {
+    row.add(holes);
+  } else {
+    row.add(R"(<a href="#holes">)", holes, "</a>");
+  }
+  row.add(R"(</td><td class="when">)", shown_time(mirror, "tried_at"), R"(</td><td class="when">)",
+          shown_time(mirror, "done_at"), R"(</td><td class="when">)", shown_time(mirror, "next_at"),
+          "</td></tr>\n", error_row(mirror));
+  return row;
+}
+
+Html hole_row(const Call& call, const storage::Hole& hole) {
+  constexpr std::size_t kShortCommit = 10;
+  Html row;
+  const bool held = call.services.store.catalog().find_repository(hole.repo).has_value();
+  row.add(R"(<tr><td class="key">)");
+  if (held) row.add(R"(<a href=")", page_path(call.services, hole.repo), R"(">)");
+  row.add(hole.repo.full_name());
+  if (held) row.add("</a>");
+  if (!hole.path.empty()) row.add(" ", hole.path);
+  row.add(R"(</td><td class="id">)");
+  if (hole.commit != GitOid{}) row.add(to_hex(hole.commit).substr(0, kShortCommit));
+  row.add(R"(</td><td class="when">)", time_html(hole.since), "</td><td>", hole.reason,
+          "</td></tr>\n");
+  return row;
+}
+
+// What should be here and is not, the newest first; people who want them all ask for them.
+Html holes_html(const Call& call) {
+  constexpr std::size_t kShown = 200;
+  std::vector<storage::Hole> holes = call.services.store.catalog().holes();
+  Html html;
+  if (holes.empty()) return html;
+  std::ranges::stable_sort(holes, std::greater(), &storage::Hole::since);
+  html.add(
+      "<h2 id=\"holes\">Holes</h2>\n<p>What should be mirrored and is not here, and why. "
+      "Each is tried again with every run.</p>\n<div class=\"scroll\"><table "
+      R"(class="jobs"><thead><tr><th>Repository</th><th>Commit</th><th>Since</th>)"
+      "<th>Reason</th></tr></thead><tbody>\n");
+  for (const auto& hole : std::span(holes).first(std::min(kShown, holes.size()))) {
+    html.add(hole_row(call, hole));
+  }
+  html.add("</tbody></table></div>\n");
+  if (holes.size() > kShown) {
+    html.add("<p>And ", std::to_string(holes.size() - kShown),
+             " more: <code>holdfast sync --holes</code> lists all.</p>\n");
+  }
+  return html;
 }
 
 // What a job that runs already has asked upstream may be older than the hint: another one follows.
@@ -107,16 +168,16 @@ Response mirrors_page(const Call& call) {
   Html body;
   body.add("<section class=\"hero\"><h1>Mirrors</h1></section>\n");
   if (rows.empty()) {
-    body.add(
-        "<section class=\"empty\"><h2>No mirrors</h2><p>What the configuration lists under "
-        "<code>[[mirror]]</code> is kept up to date, and shown here.</p></section>\n");
+    body.add(R"(<section class="empty"><h2>No mirrors</h2><p>What the configuration lists under )"
+             "<code>[[mirror]]</code> is kept up to date, and shown here.</p></section>\n");
   } else {
     body.add(
-        "<div class=\"scroll\"><table class=\"jobs\"><thead><tr><th>Repositories</th><th>State</th>"
-        "<th class=\"num\">Holes</th><th>Last complete</th><th>Next</th><th>Last error</th>"
+        R"(<div class="scroll"><table class="jobs"><thead><tr><th>Repositories</th><th>State</th>)"
+        R"(<th class="num">Holes</th><th>Last attempt</th><th>Last complete</th><th>Next</th>)"
         "</tr></thead><tbody>\n",
         rows, "</tbody></table></div>\n");
   }
+  body.add(holes_html(call));
   return page_response(call, {.title = "Mirrors", .section = Section::Mirrors}, body);
 }
 

@@ -7,6 +7,7 @@
 #include "storage/git/pkt_line.h"
 #include "web/internal/answers.h"
 #include "web/internal/arriving_store.h"
+#include "web/internal/gate.h"
 #include "web/internal/page.h"
 #include "web/limits.h"
 #include "web/routes.h"
@@ -126,7 +127,10 @@ Response answer(const Call& call) {
   const Match& match = call.match;
   const auto* const manner = std::ranges::find(kManners, match.route->name, &Manner::route);
   const bool streams = manner == kManners.end();
-  const auto id = storage::find_repo_id(match.kind, match.repo);
+  // git's URLs may end in ".git", and no other.
+  const auto id = match.route->name == std::string_view("git-refs")
+                      ? named_repository(call)
+                      : storage::find_repo_id(match.kind, match.repo);
   if (!id) return error_response(404, "RepoNotFound", "Repository not found");
   if (!is_worth_asking(match)) return error_page(call, 404, "Repository not found");
   try {

@@ -90,14 +90,41 @@ TEST_CASE("web/own_mirrors: the state of the mirrors is shown as it is given, sa
     return Json::Object{{"mirrors", Json::Array{Json::Object{{"repo", "Qwen/<b>*"},
                                                              {"holes", 3},
                                                              {"error", "upstream is down"},
+                                                             {"failures", 2},
                                                              {"active", false},
+                                                             {"tried_at", "2026-01-01T10:11:12Z"},
                                                              {"done_at", nullptr},
                                                              {"next_at", "2026-01-02"}}}}};
   };
   CHECK(json_of(hub.get("/-/api/v1/mirrors")).find("mirrors")->as_array().size() == 1);
   const std::string page = body_of(hub.get("/-/mirrors"));
   CHECK(page.find("Qwen/&lt;b&gt;*") != std::string::npos);
-  CHECK(page.find("upstream is down") != std::string::npos);
+  CHECK(page.find("Failed 2 times; the last time: upstream is down") != std::string::npos);
+  CHECK(page.find("2026-01-01 10:11 UTC") != std::string::npos);
+  CHECK(page.find(R"(<a href="#holes">3</a>)") != std::string::npos);
+}
+
+TEST_CASE("web/own_mirrors: the page says what is missing, since when and why") {
+  Asking hub;
+  storage::Catalog& catalog = hub.sample.store->catalog();
+  for (const storage::Hole& hole : catalog.holes()) {
+    catalog.clear_hole(hole.repo, hole.commit, hole.path);
+  }
+  CHECK(body_of(hub.get("/-/mirrors")).find(R"(id="holes")") == std::string::npos);
+  std::vector<storage::Hole> holes;
+  for (int i = 0; i < 203; ++i) {
+    holes.push_back({.repo = {.owner = "org", .name = "m" + std::to_string(i)},
+                     .commit = {},
+                     .path = "",
+                     .reason = "upstream <says> no",
+                     .since = Time(std::chrono::hours(i))});
+  }
+  catalog.put_holes(holes);
+  const std::string page = body_of(hub.get("/-/mirrors"));
+  CHECK(page.find("upstream &lt;says&gt; no") != std::string::npos);
+  CHECK(page.find("org/m202<") != std::string::npos);
+  CHECK(page.find("org/m2<") == std::string::npos);  // the oldest
+  CHECK(page.find("And 3 more") != std::string::npos);
 }
 
 TEST_CASE("web/own_mirrors: metrics of other parts stand behind our own") {

@@ -55,7 +55,17 @@ struct PullSite {
     upstream.tuning.pauser = &pauser;
     upstream.tuning.part_bytes = 100'000;
     upstream.tuning.workers = workers;
-    return {.upstreams = {upstream}, .selection = {}};
+    mirror::PullSource out{.upstreams = {upstream}, .selection = {}};
+    if (fallback.empty()) return out;
+    mirror::UpstreamConfig next = upstream;
+    next.name = "fallback";
+    next.endpoint = fallback;
+    out.upstreams.push_back(next);
+    for (mirror::UpstreamConfig& one : out.upstreams) {
+      one.tuning.pauser = &mirror::real_pauser();  // a stall takes time
+      one.tuning.race_patience = mirror::Milliseconds(300);
+    }
+    return out;
   }
 
   RawClient client() const { return RawClient(server.port()); }
@@ -85,6 +95,7 @@ struct PullSite {
 
   storage::RepoId repo{.owner = "org", .name = "m"};
   std::string token;
+  std::string fallback = {};  // another upstream's address
   bool offline = false;
   std::shared_ptr<mirror::Outbound> outbound = std::make_shared<mirror::Outbound>();
   std::shared_ptr<mirror::Staging> staging = std::make_shared<mirror::Staging>();

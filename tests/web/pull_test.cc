@@ -359,11 +359,31 @@ TEST_CASE("web/pull: a clone of what is not here waits for it, or is told why no
   CHECK(clone("org/m", "git fsck --full --strict 2>/dev/null && test $(git rev-parse HEAD) = " +
                            to_hex(site.commit)));
   CHECK(site.wait_for_pull().state == storage::JobState::Done);
+  // By the other name that git knows it by, too.
+  site.hub.add_revision("org/n", mirror::sample_files());
+  CHECK(clone("org/n.git", "git fsck --full --strict 2>/dev/null"));
   CHECK_FALSE(clone("org/none", "true"));
   CHECK(said().find("not found") != std::string::npos);
   site.hub.script({.fault = Fault::Busy, .match = "/other/refs", .count = -1});
   CHECK_FALSE(clone("org/other", "true"));
   CHECK_MESSAGE(said().find("Upstream is down") != std::string::npos, said());
+}
+
+TEST_CASE("web/pull: an upstream that falls silent is raced by the next one") {
+  PullSite site;
+  fakes::HubImposter second;
+  CHECK(second.add_revision("org/m", mirror::sample_files()) == site.commit);
+  site.hub.script({.fault = Fault::Silent, .match = "/objects/", .count = -1, .amount = 10'000});
+  site.fallback = second.endpoint();
+  const auto answer = site.client().ask("GET", "/org/m/resolve/main/model-1.safetensors");
+  CHECK(answer.status == 200);
+  CHECK((answer.body == site.body("model-1.safetensors")));
+  CHECK(site.wait_for_pull().state == storage::JobState::Done);
+  const auto evidence = site.store->catalog().find_evidence(site.repo, site.commit);
+  REQUIRE(evidence);
+  const Json* const raced = evidence->record.find("raced");
+  REQUIRE(raced != nullptr);
+  CHECK(raced->as_array()[0].find("endpoint")->as_string() == second.endpoint());
 }
 
 TEST_CASE("web/pull: a manifest of what is not here waits for it, or says that there is none") {
@@ -379,7 +399,7 @@ TEST_CASE("web/pull: a manifest of what is not here waits for it, or says that t
   CHECK(client.ask("GET", "/v2/org/g/blobs/sha256:" + digest).body == model);
   const auto none = client.ask("GET", "/v2/org/none/manifests/latest");
   CHECK(none.status == 404);
-  CHECK(none.body.find("NAME_UNKNOWN") != std::string::npos);
+  CHECK(none.body.find("Repository not found") != std::string::npos);
   site.hub.script({.fault = Fault::Busy, .match = "/other/refs", .count = -1});
   CHECK(client.ask("GET", "/v2/org/other/manifests/latest").status == 502);
 }
