@@ -14,6 +14,7 @@
 #include "storage/store.h"
 #include "web/audit_log.h"
 #include "web/handler.h"
+#include "web/quotas.h"
 
 namespace holdfast::ops {
 namespace {
@@ -60,7 +61,11 @@ class LocalClient final : public ApiClient {
       : config_(config),
         environment_(std::move(environment)),
         store_(open_store(config, use)),
-        services_{.store = *store_, .version = kVersion, .external_url = config.external_url} {
+        quotas_(config.guards.quotas, store_->catalog()),
+        services_{.store = *store_,
+                  .version = kVersion,
+                  .external_url = config.external_url,
+                  .quotas = &quotas_} {
     const auto& guards = config.guards;
     if (!guards.audit_log.empty()) audit_log_.emplace(guards.audit_log, guards.audit_level);
   }
@@ -104,6 +109,7 @@ class LocalClient final : public ApiClient {
   Config config_;
   Environment environment_;
   std::unique_ptr<storage::Store> store_;
+  web::Quotas quotas_;
   web::Services services_;
   std::optional<web::AuditLog> audit_log_;
   std::vector<std::jthread> threads_;  // last: joined before the store closes

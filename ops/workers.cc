@@ -14,6 +14,7 @@
 #include "ops/repair.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "storage/scans.h"
 #include "storage/xet/indexing.h"
 
 namespace holdfast::ops {
@@ -258,6 +259,16 @@ Json::Object run_job(const Job& job, const WorkerContext& context, JobContext& p
   }
 }
 
+// Beside the work, for a store of many repositories takes a while.
+void look_for_missing_scans(storage::Store& store, const std::stop_token& stop) {
+  try {
+    const std::size_t found = storage::request_missing_scans(store, stop);
+    if (found > 0) spdlog::info("scans_missing queued={}", found);
+  } catch (const std::exception& error) {
+    spdlog::warn("scans_missing error={:?}", error.what());
+  }
+}
+
 }  // namespace
 
 Workers::Workers(storage::Store& store, const Config& config, Mirroring& mirroring) {
@@ -273,6 +284,8 @@ Workers::Workers(storage::Store& store, const Config& config, Mirroring& mirrori
     };
     for (unsigned i = 0; i < kind.threads; ++i) threads_.emplace_back(run);
   }
+  threads_.emplace_back(
+      [&store](const std::stop_token& stop) { look_for_missing_scans(store, stop); });
 }
 
 void run_queued_job(storage::Store& store, storage::JobId id, const Config& config,

@@ -12,7 +12,8 @@
 
 namespace holdfast::ops {
 
-// A server's workers: a few threads per kind of job from construction on; destruction asks them to
+// A server's workers: a few threads per kind of job from construction on, and a look for revisions
+// that were published and never scanned; destruction asks them to
 // stop and joins (a running job is interrupted resumably). Borrows all arguments.
 class Workers {
  public:

@@ -128,7 +128,8 @@ class AccessBook {
 std::string make_token_text();
 
 // Names of users and tokens: letters, digits, '.', '_' and '-', at most 96, as in a repository's
-// owner. Throws Invalid, naming `what`.
+// owner, but for those that audit trails use ("operator", "anonymous", "gate"). Throws Invalid or
+// Conflict, naming `what`.
 void check_access_name(std::string_view what, std::string_view name);
 
 }  // namespace holdfast::storage

@@ -10,6 +10,8 @@
 #include "web/base64.h"
 #include "web/handler.h"
 #include "web/xet.h"
+#include "web/internal/log.h"
+#include "web/oidc.h"
 
 namespace holdfast::web {
 namespace {
@@ -81,68 +83,95 @@ std::string address_group(std::string_view address) {
   return {reinterpret_cast<const char*>(bytes.data()), kNetworkBytes};
 }
 
-std::chrono::seconds WrongTokens::wait(const std::string& from, const Digest& token, Time now) {
+std::chrono::seconds WrongTokens::add(const std::string& from, const Digest& token, Time now) {
+  const auto is_over = [now](const auto& row) {
+    return row.second.since + kWrongTokensWindow <= now;
+  };
   auto rows = rows_.lock();
-  if (rows->empty()) return {};
-  const auto found = rows->find(from);
-  if (found == rows->end()) return {};
-  const Row& row = found->second;
-  const auto left = std::chrono::ceil<std::chrono::seconds>(row.since + kWrongTokensWindow - now);
-  if (left.count() <= 0) {
+  auto found = rows->find(from);
+  if (found != rows->end() && is_over(*found)) {
     rows->erase(found);
-    return {};
+    found = rows->end();
   }
-  if (row.wrong.size() < kWrongTokensMax) return {};
-  return row.wrong.contains(token) || row.right.contains(token) ? std::chrono::seconds(0) : left;
-}
-
-void WrongTokens::add_wrong(const std::string& from, const Digest& token, Time now) {
-  auto rows = rows_.lock();
-  if (rows->size() >= kWrongTokenRowsMax && !rows->contains(from)) {
-    std::erase_if(*rows,
-                  [&](const auto& row) { return row.second.since + kWrongTokensWindow <= now; });
+  if (found == rows->end() && rows->size() >= kWrongTokenRowsMax) {
+    std::erase_if(*rows, is_over);
     // As many addresses in one window: whoever has so many is not held up by forgetting none.
     if (rows->size() >= kWrongTokenRowsMax) rows->clear();
   }
-  Row& row = rows->try_emplace(from, Row{.since = now, .wrong = {}, .right = {}}).first->second;
-  row.wrong.insert(token);
-}
-
-void WrongTokens::add_right(const std::string& from, const Digest& token) {
-  auto rows = rows_.lock();
-  const auto found = rows->find(from);
-  if (found != rows->end() && found->second.right.size() < kWrongTokensMax) {
-    found->second.right.insert(token);
+  Row& row = rows->try_emplace(from, Row{.since = now, .tokens = {}}).first->second;
+  if (row.tokens.contains(token)) return {};
+  if (row.tokens.size() >= kWrongTokensMax) {
+    return std::chrono::ceil<std::chrono::seconds>(row.since + kWrongTokensWindow - now);
   }
+  row.tokens.insert(token);
+  return {};
 }
 
-Access::Access(AccessOptions options, storage::AccessBook& book, const Clock& clock)
-    : options_(options), book_(book), clock_(clock) {}
+Access::Access(AccessOptions options, storage::AccessBook& book, const Clock& clock, Oidc* oidc)
+    : options_(options),
+      book_(book),
+      clock_(clock),
+      sessions_(options.session_key),
+      oidc_(oidc) {}
 
 Caller Access::identify(const Request& request) {
   Caller caller{.trusted = request.trusted};
   if (caller.trusted) return caller;
   const std::string text = token_of(request.header("Authorization"));
   // Tokens of Xet are for its own routes, which look at them.
-  if (text.empty() || text.starts_with(kXetTokenPrefix)) return caller;
+  if (text.starts_with(kXetTokenPrefix) || text == kNobodysToken) return caller;
+  if (!text.empty()) return identify(request, text);
+  const std::string_view value = session_in(request.header("Cookie"));
+  const auto session = value.empty() ? std::nullopt : sessions_.verify(value, clock_.now());
+  if (session && recognize(caller, session->token)) caller.session = value;
+  return caller;
+}
+
+Caller Access::identify(const Request& request, const std::string& text) {
+  Caller caller;
   const Digest secret = sha256(as_bytes(text));
-  const std::string from = address_group(request.client);
-  const Time now = clock_.now();
-  caller.wait = wrong_tokens_.wait(from, secret, now);
-  if (caller.wait.count() > 0) return caller;
-  auto token = book_.find_token(secret);
-  const bool expired = token != nullptr && token->expires_at && *token->expires_at <= now;
-  auto user = token == nullptr || token->user.empty() ? nullptr : book_.find_user(token->user);
-  if (token == nullptr || expired || (user == nullptr && !token->user.empty())) {
-    wrong_tokens_.add_wrong(from, secret, now);
-    caller.wrong_token = true;
-    return caller;
+  // A right one is never held up by those who share its address: nobody guesses one at any rate.
+  if (recognize(caller, text) || recognize(caller, secret)) return caller;
+  caller.wrong_token = true;
+  caller.wait = wrong_tokens_.add(address_group(request.client), secret, clock_.now());
+  return caller;
+}
+
+bool Access::recognize(Caller& caller, std::string_view text) {
+  auto identity = oidc_ == nullptr ? nullptr : oidc_->identify(text);
+  if (identity == nullptr) return false;
+  caller.token = identity->token;
+  caller.user = identity->user;
+  if (const auto known = book_.find_user(identity->user->name)) {
+    User both = *identity->user;
+    both.role = std::max(both.role, known->role);
+    both.grants.insert(both.grants.end(), known->grants.begin(), known->grants.end());
+    caller.user = std::make_shared<const User>(std::move(both));
   }
-  wrong_tokens_.add_right(from, secret);
-  book_.note_use(*token, now);
+  caller.identity = std::move(identity);
+  return true;
+}
+
+bool Access::recognize(Caller& caller, const Digest& secret) {
+  auto token = book_.find_token(secret);
+  const Time now = clock_.now();
+  if (token == nullptr || (token->expires_at && *token->expires_at <= now)) return false;
+  auto user = token->user.empty() ? nullptr : book_.find_user(token->user);
+  if (user == nullptr && !token->user.empty()) return false;
+  note_use(*token, now);
   caller.token = std::move(token);
   caller.user = std::move(user);
-  return caller;
+  return true;
+}
+
+// When a token was used last is worth no request: a catalog that takes no writes still serves.
+void Access::note_use(const Token& token, Time now) noexcept {
+  try {
+    book_.note_use(token, now);
+    use_is_lost_.store(false);
+  } catch (const std::exception& error) {
+    if (!use_is_lost_.exchange(true)) log()->error("token_use_lost error=\"{}\"", error.what());
+  }
 }
 
 Right Access::right_on(const Caller& caller, const RepoId& repo) const {
@@ -169,9 +198,13 @@ bool Access::may_browse(const Caller& caller) const {
 
 bool Access::shows_all() const { return options_.anonymous_read && !book_.any_private(); }
 
-bool Access::asks_for_token() const { return !options_.anonymous_read || !book_.empty(); }
+bool Access::asks_for_token() const {
+  return !options_.anonymous_read || !book_.empty() || oidc_ != nullptr;
+}
 
-bool Access::is_unguarded() const { return options_.local && book_.empty(); }
+bool Access::is_unguarded() const {
+  return options_.local && book_.empty() && oidc_ == nullptr;
+}
 
 Gate Access::gate_of(const RepoId& repo, std::string_view upstream) const {
   if (const auto gate = book_.rules(repo).gate) return *gate;

@@ -1,11 +1,12 @@
-// Who asks, and what he may do: tokens from Authorization, rights from the access book
-// (storage/access.h), and what holds for those who bring no token. What a route needs of all this
-// stands in internal/gate.cc.
+// Who asks, and what he may do: tokens from Authorization, ours or an identity provider's (oidc.h),
+// rights from the access book (storage/access.h), and what holds for those who bring no token. What
+// a route needs of all this stands in internal/gate.cc.
 //
 // Thread-safe. identify() counts wrong tokens per address; nothing else here changes anything but
 // the book's note of a token's last use.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -19,18 +20,23 @@
 #include "storage/base/clock.h"
 #include "storage/base/sync.h"
 #include "storage/repo_id.h"
+#include "web/browser_session.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
 
+class Oidc;
+struct OidcIdentity;
 struct Request;
 
 // Who asks. Everything is shared with the book, and stays as it was when the request came.
 struct Caller {
-  std::shared_ptr<const storage::Token> token;  // nullptr: none that counts
-  std::shared_ptr<const storage::User> user;    // whose token it is; nullptr: nobody's
-  bool trusted = false;                         // the operator, by the Unix socket
-  bool wrong_token = false;                     // brought one that nobody has, or that has expired
+  std::shared_ptr<const storage::Token> token;        // nullptr: none that counts
+  std::shared_ptr<const storage::User> user;          // whose token it is; nullptr: nobody's
+  std::shared_ptr<const OidcIdentity> identity = {};  // of an identity provider; else nullptr
+  std::string session = {};      // the cookie that he came with; "" for who brought a token
+  bool trusted = false;          // the operator, by the Unix socket
+  bool wrong_token = false;      // brought one that nobody has, or that has expired
   std::chrono::seconds wait{0};  // not zero: too many wrong ones came from his address
 
   bool signed_in() const noexcept { return trusted || token != nullptr; }
@@ -43,6 +49,9 @@ struct Caller {
 // The token in an Authorization header: of Bearer, or the password of Basic (git, registries); ""
 // when there is none in it. Pure.
 std::string token_of(std::string_view authorization);
+
+// What a registry's client carries that has no token (oci_sign_in.cc): nobody's, and none at all.
+inline constexpr std::string_view kNobodysToken = "anonymous";
 
 // What follows an authentication scheme's name, in any case, and its spaces; nothing when the text
 // begins with another. Pure.
@@ -57,16 +66,14 @@ std::string address_group(std::string_view address);
 // one, however often it comes; whoever guesses brings many. Thread-safe.
 class WrongTokens {
  public:
-  // Zero when this token may be looked at; else how long there is nothing to be had from there but
-  // for tokens that were seen before.
-  std::chrono::seconds wait(const std::string& from, const Digest& token, Time now);
-  void add_wrong(const std::string& from, const Digest& token, Time now);
-  void add_right(const std::string& from, const Digest& token);
+  // Counts one. Zero when it is among the first, or known; else how long no further one is looked
+  // at from there.
+  std::chrono::seconds add(const std::string& from, const Digest& token, Time now);
 
  private:
   struct Row {
     Time since;
-    std::set<Digest> wrong, right;
+    std::set<Digest> tokens;
   };
 
   Sync<std::map<std::string, Row>> rows_;
@@ -76,14 +83,19 @@ struct AccessOptions {
   bool anonymous_read = true;   // who brings no token sees all that is not private
   bool local = true;            // all who reach the server are on its machine
   bool upstream_gates = false;  // what upstream gates is gated here
+  SessionKey session_key = random_session_key();
 };
 
 class Access {
  public:
-  // Both are borrowed and outlive it.
-  Access(AccessOptions options, storage::AccessBook& book, const Clock& clock);
+  // All are borrowed and outlive it; without `oidc` only our own tokens count.
+  Access(AccessOptions options, storage::AccessBook& book, const Clock& clock,
+         Oidc* oidc = nullptr);
 
+  // By his token or, without one, by the session of his browser.
   Caller identify(const Request& request);
+  // As what he would be known who brought this token: to sign in.
+  Caller identify(const Request& request, const std::string& token);
 
   // What the caller holds on a repository: reading what is not private counts.
   storage::Right right_on(const Caller& caller, const storage::RepoId& repo) const;
@@ -105,11 +117,21 @@ class Access {
 
   storage::AccessBook& book() const noexcept { return book_; }
 
+  const BrowserSessions& sessions() const noexcept { return sessions_; }
+
  private:
+  // Whether the token, or the one with this SHA-256, is somebody's: then `caller` is he.
+  bool recognize(Caller& caller, std::string_view text);
+  bool recognize(Caller& caller, const Digest& secret);
+  void note_use(const storage::Token& token, Time now) noexcept;
+
   AccessOptions options_;
   storage::AccessBook& book_;
   const Clock& clock_;
+  BrowserSessions sessions_;
+  Oidc* oidc_;
   WrongTokens wrong_tokens_;
+  std::atomic<bool> use_is_lost_{false};  // and the log says so
 };
 
 }  // namespace holdfast::web

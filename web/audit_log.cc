@@ -12,6 +12,7 @@
 #include "web/access.h"
 #include "web/internal/gate.h"
 #include "web/internal/log.h"
+#include "web/oidc.h"
 #include "web/routes.h"
 
 namespace holdfast::web {
@@ -35,6 +36,8 @@ constexpr std::array kActions{
     Action{"oci-blob", "file.read", AuditLevel::Reads},
     Action{"oci-manifest", "file.read", AuditLevel::Reads},
     Action{"git-upload-pack", "git.fetch", AuditLevel::Reads},
+    Action{"sign-in", "session.start", AuditLevel::Changes},
+    Action{"sign-out", "session.end", AuditLevel::Changes},
     Action{"token-create", "token.create", AuditLevel::Changes},
     Action{"token-revoke", "token.revoke", AuditLevel::Changes},
     Action{"user-set", "user.set", AuditLevel::Changes},
@@ -99,6 +102,9 @@ std::string line_of(const Request& request, const Response& response, std::strin
       {"status", response.status},
       {"who", request.trusted ? std::string("operator") : caller.who()},
       {"token", caller.token == nullptr ? Json() : Json(caller.token->id())},
+      {"issuer", caller.identity == nullptr ? Json() : Json(caller.identity->issuer)},
+      {"issuer_subject",
+       caller.identity == nullptr ? Json() : text_or_null(caller.identity->subject)},
       {"wrong_token", caller.wrong_token || caller.wait.count() > 0},
       {"address", text_or_null(request.client)},
       {"repository", text_or_null(repo)},

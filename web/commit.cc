@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "storage/git/objects.h"
+#include "storage/scans.h"
 #include "web/git_attributes.h"
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
+#include "web/internal/log.h"
 #include "web/limits.h"
+#include "web/quotas.h"
 #include "web/repo_path.h"
 
 namespace holdfast::web {
@@ -35,7 +38,14 @@ class Draft {
   std::vector<FileRecord> run() {
     for (const Edit& edit : request_.edits) apply(edit);
     attributes_.emplace(attributes_text());
-    for (const std::string& path : touched_) settle(path);
+    // One that was put twice gets one line.
+    std::ranges::sort(touched_);
+    const auto again = std::ranges::unique(touched_);
+    touched_.erase(again.begin(), again.end());
+    for (const std::string& path : touched_) {
+      count_steps(path);
+      settle(path);
+    }
     if (!added_lines_.empty()) store_attributes();
     check_tree();
     std::vector<FileRecord> files;
@@ -61,6 +71,7 @@ class Draft {
   }
 
   void put(const Edit& edit) {
+    if (edit.path == kAttributes) check_attributes(edit);
     FileRecord file{.path = edit.path, .size_bytes = edit.size_bytes, .blob = edit.blob};
     if (edit.old_path.empty()) {
       file.lfs = edit.kind == Edit::Kind::LargeFile;
@@ -75,6 +86,16 @@ class Draft {
     }
     files_.insert_or_assign(edit.path, std::move(file));
     touched_.push_back(edit.path);
+  }
+
+  // Git reads it by itself.
+  static void check_attributes(const Edit& edit) {
+    if (edit.kind == Edit::Kind::LargeFile) {
+      refuse(400, "", ".gitattributes: expected a regular file, found one of git-lfs");
+    }
+    if (edit.size_bytes > kAttributesMax) {
+      refuse(413, "", ".gitattributes: more than " + std::to_string(kAttributesMax) + " bytes");
+    }
   }
 
   FileRecord take(const std::string& path) {
@@ -110,6 +131,14 @@ class Draft {
     return storage::read_object(store_.blobs(), *found->second.object, kAttributesMax);
   }
 
+  // What the patterns cost has an end, however many there are and whatever they are put to.
+  void count_steps(const std::string& path) {
+    steps_ += attributes_->steps(path);
+    if (steps_ > kPatternStepsMax) {
+      refuse(413, "", "too many files for the patterns of .gitattributes: send fewer at once");
+    }
+  }
+
   // Whether a file that was put goes through LFS, and what that makes of its record.
   void settle(const std::string& path) {
     const auto found = files_.find(path);
@@ -138,6 +167,7 @@ class Draft {
     file.blob = git_object_id("blob", as_bytes(text));
     file.object = store_.blobs().put(as_bytes(text));
     files_.insert_or_assign(std::string(kAttributes), std::move(file));
+    touched_.emplace_back(kAttributes);
   }
 
   // No name is both a file and a directory.
@@ -165,6 +195,7 @@ class Draft {
   std::vector<std::string> touched_;  // paths that were put
   std::optional<GitAttributes> attributes_;
   std::string added_lines_;  // of .gitattributes
+  std::uint64_t steps_ = 0;  // of matching its patterns
 };
 
 std::optional<storage::RevisionRecord> find_tip(const storage::Catalog& catalog,
@@ -181,7 +212,9 @@ std::optional<storage::RevisionRecord> find_tip(const storage::Catalog& catalog,
            "A commit has happened since. Please refresh and try again: " + request.ref + " is at " +
                to_hex(*tip));
   }
-  return catalog.find_revision(repo, *tip);
+  auto revision = catalog.find_revision(repo, *tip);
+  if (!revision) fail(ErrorKind::Conflict, request.ref + ": was changed meanwhile");
+  return revision;
 }
 
 // `before` is what the branch is at now; `keeps_past` makes it the parent.
@@ -190,7 +223,8 @@ GitOid publish(const Services& services, const CommitRequest& request,
                std::vector<FileRecord> files) {
   Time now = services.clock->now();
   if (before) now = std::max(now, before->time);
-  storage::git::SnapshotInfo info{.time = now, .message = request.message};
+  storage::git::SnapshotInfo info{
+      .parents = {}, .time = now, .message = request.message, .author = request.author};
   if (before && keeps_past) info.parents = {before->git_commit};
   const auto snapshot = storage::git::make_snapshot(files, info);
   storage::Publication publication{.repository = request.repository, .files = std::move(files)};
@@ -201,6 +235,8 @@ GitOid publish(const Services& services, const CommitRequest& request,
                           .time = now,
                           .title = request.message.substr(0, request.message.find('\n')),
                           .stored_at = now};
+  // What was never fetched of an imported past is not here in this revision either.
+  if (before) publication.revision.selection = before->selection;
   for (const auto& [oid, object] : snapshot.objects) {
     publication.git_objects.emplace_back(
         oid,
@@ -208,9 +244,13 @@ GitOid publish(const Services& services, const CommitRequest& request,
   }
   publication.refs = {{.name = request.ref, .commit = snapshot.commit}};
   publication.expected_refs = {{.name = request.ref, .commit = before ? before->commit : GitOid{}}};
+  publication.into_existing = !request.makes_repository;
+  Quotas::Hold held;
+  if (services.quotas != nullptr) {
+    held = services.quotas->admit(request.repository.id, claims_of(publication.files));
+  }
   services.store.catalog().publish(publication);
-  const std::string repo = to_text(request.repository.id), commit = to_hex(snapshot.commit);
-  services.store.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
+  ask_for_scan(services, request.repository.id, snapshot.commit);
   return snapshot.commit;
 }
 
@@ -218,10 +258,12 @@ GitOid publish(const Services& services, const CommitRequest& request,
 
 GitOid commit_edits(const Services& services, const CommitRequest& request) {
   for (std::size_t left = kCommitTries;; --left) {
-    const auto parent = find_tip(services.store.catalog(), request);
-    auto files = Draft(services.store, request, parent).run();
     try {
+      const auto parent = find_tip(services.store.catalog(), request);
+      auto files = Draft(services.store, request, parent).run();
       return publish(services, request, parent, true, std::move(files));
+    } catch (const Refusal&) {
+      throw;
     } catch (const Error& error) {
       // Somebody else committed in between: look again.
       if (error.kind() != ErrorKind::Conflict || left <= 1) throw;
@@ -229,41 +271,30 @@ GitOid commit_edits(const Services& services, const CommitRequest& request) {
   }
 }
 
-GitOid squash(const Services& services, const storage::RepositoryRecord& repository,
-              const std::string& ref, const std::string& message) {
+void ask_for_scan(const Services& services, const storage::RepoId& repo, const GitOid& commit) {
+  if (storage::request_scan(services.store, repo, commit)) return;
+  log()->warn("scan_not_queued repo={} commit={}", to_text(repo), to_hex(commit));
+}
+
+GitOid squash(const Services& services, const CommitRequest& request) {
   auto& catalog = services.store.catalog();
-  CommitRequest request;
-  request.repository = repository;
-  request.ref = ref;
-  request.message = message;
   const auto tip = find_tip(catalog, request);
-  auto files = catalog.files(repository.id, tip->commit, "");
+  auto files = catalog.files(request.repository.id, tip->commit, "");
   const GitOid commit = publish(services, request, tip, false, std::move(files));
-  expire_unreachable(services.store, repository.id);
+  catalog.expire_unreachable(request.repository.id);
   return commit;
 }
 
-void expire_unreachable(storage::Store& store, const storage::RepoId& repo) {
-  const auto& catalog = store.catalog();
-  std::vector<GitOid> open;
-  for (const auto& ref : catalog.refs(repo)) {
-    const auto revision = catalog.find_revision(repo, ref.commit);
-    if (revision) open.push_back(revision->git_commit);
-  }
-  std::set<GitOid> reached;
-  while (!open.empty()) {
-    const GitOid commit = open.back();
-    open.pop_back();
-    if (!reached.insert(commit).second) continue;
-    const auto object = catalog.find_git_object(commit);
-    if (!object || object->type != "commit") continue;
-    for (const GitOid& parent : storage::git::parse_commit(object->bytes).parents) {
-      open.push_back(parent);
-    }
-  }
-  for (const auto& revision : catalog.revisions(repo)) {
-    if (!reached.contains(revision.git_commit)) store.catalog().expire(repo, revision.commit);
-  }
+std::string author_of(const Call& call) {
+  const Caller& caller = caller_of(call.request);
+  if (caller.user == nullptr) return {};
+  const std::string url = base_url(call);
+  std::string_view host = url;
+  host.remove_prefix(host.find("://") + 3);
+  host = host.substr(0, host.find_first_of(":/["));
+  const std::string& name = caller.user->name;
+  return name + " <" + name + "@users.noreply." + std::string(host.empty() ? "localhost" : host) +
+         ">";
 }
 
 Edit SmallFiles::add(std::string path, std::string bytes) {

@@ -123,6 +123,15 @@ std::vector<Token> tokens_of(std::string_view pattern) {
   return tokens;
 }
 
+bool is_plain(std::string_view pattern) noexcept {
+  return pattern.find_first_of("*?[\\") == std::string_view::npos;
+}
+
+// "*.ending", as most patterns are.
+bool is_ending(std::string_view pattern) noexcept {
+  return pattern.starts_with('*') && pattern.find_first_of("*?[\\/", 1) == std::string_view::npos;
+}
+
 bool fits(const Token& token, char c) {
   switch (token.kind) {
     case Token::Kind::Char:
@@ -142,12 +151,12 @@ bool fits(const Token& token, char c) {
 
 // Row by row of the table "the tokens from i on fit the text from t on", from its end.
 bool wildmatch(std::string_view pattern, std::string_view text) {
-  // Most patterns are "*.ending".
-  if (pattern.starts_with('*') && pattern.find_first_of("*?[\\/", 1) == std::string_view::npos) {
+  if (is_ending(pattern)) {
     const std::string_view ending = pattern.substr(1);
     return text.ends_with(ending) &&
            text.substr(0, text.size() - ending.size()).find('/') == std::string_view::npos;
   }
+  if (is_plain(pattern)) return pattern == text;
   const std::vector<Token> tokens = tokens_of(pattern);
   std::vector<bool> after(text.size() + 1, false);
   after.back() = true;
@@ -177,12 +186,17 @@ GitAttributes::GitAttributes(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
     auto pattern = take_pattern(line);
     const auto lfs = filter_of(line);
-    if (!pattern || pattern->empty() || pattern->size() > kRepoPathMax || !lfs) continue;
+    if (!pattern || pattern->empty() || pattern->size() > kPatternMax || !lfs) continue;
     const bool rooted = pattern->starts_with('/');
     if (rooted) pattern->erase(0, 1);
     const bool whole_path = rooted || pattern->find('/') != std::string::npos;
+    if (!is_plain(*pattern) && !is_ending(*pattern)) slow_bytes_ += pattern->size();
     rules_.push_back({.pattern = *std::move(pattern), .whole_path = whole_path, .lfs = *lfs});
   }
+}
+
+std::uint64_t GitAttributes::steps(std::string_view path) const noexcept {
+  return slow_bytes_ * (path.size() + 1) + rules_.size();
 }
 
 bool GitAttributes::is_lfs(std::string_view path) const {
@@ -195,13 +209,12 @@ bool GitAttributes::is_lfs(std::string_view path) const {
 }
 
 std::string GitAttributes::lfs_line(std::string_view path) {
-  std::string pattern;
+  // From the root: a bare name would fit in every directory, and '#' or '!' says something else.
+  std::string pattern = "/";
   for (const char c : path) {
     if (std::string_view("*?[\\").find(c) != std::string_view::npos) pattern += '\\';
     pattern += c;
   }
-  // A bare name would fit in every directory.
-  if (path.find('/') == std::string_view::npos) pattern.insert(0, "/");
   if (pattern.find_first_of(" \"") == std::string::npos) return pattern + std::string(kLfs);
   std::string quoted;
   for (const char c : pattern) {

@@ -1,8 +1,9 @@
 // Which files of a repository go through git-lfs, as its .gitattributes says (git's gitattributes
 // and gitignore pages, "PATTERN FORMAT"; the attribute "filter" alone). Pure. A line that git would
-// not understand says nothing.
+// not understand says nothing, nor does one whose pattern is longer than kPatternMax.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,10 @@ class GitAttributes {
 
   // Whether the last line that fits the path and speaks of "filter" says "lfs".
   bool is_lfs(std::string_view path) const;
+
+  // About what is_lfs() of this path costs, in steps of a few nanoseconds: whoever asks for many
+  // paths of a stranger's patterns adds them up.
+  std::uint64_t steps(std::string_view path) const noexcept;
 
   // The line that makes one path an LFS file, with its newline.
   static std::string lfs_line(std::string_view path);
@@ -31,6 +36,7 @@ class GitAttributes {
   };
 
   std::vector<Rule> rules_;
+  std::uint64_t slow_bytes_ = 0;  // of patterns that are more than a name or an ending
 };
 
 // git's wildmatch with WM_PATHNAME: '*' and '?' stop at '/', "**" between slashes does not,

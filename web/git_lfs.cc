@@ -72,13 +72,14 @@ Response lfs_batch(const Call& call) {
   if (batch.upload) find_writable_repository(call);
   Json::Array objects;
   bool multipart = false;
-  for (const LfsObject& object : batch.objects) {
-    if (!batch.upload) {
+  if (batch.upload) {
+    UploadBatch upload(call, repository.id, batch.objects, batch.multipart);
+    objects = upload.entries();
+    multipart = upload.is_multipart();
+  } else {
+    for (const LfsObject& object : batch.objects) {
       objects.push_back(download_entry(call, repository.id, object));
-      continue;
     }
-    objects.push_back(upload_entry(call, repository.id, object, batch.multipart));
-    multipart = multipart || is_multipart(object, batch.multipart);
   }
   Response response = json_response(Json::Object{{"transfer", multipart ? "multipart" : "basic"},
                                                  {"hash_algo", "sha256"},

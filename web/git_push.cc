@@ -14,16 +14,18 @@ using storage::git::PktKind;
 
 constexpr std::size_t kOidDigits = 40;
 
-// Whether the pkt-lines up to the first flush are all there; Corrupt for what is none.
+// Whether the pkt-lines up to the first flush are all there; Invalid for what is none.
 bool is_complete(std::string_view body) {
   while (body.size() >= 4) {
     std::size_t length = 0;
     const std::string_view digits = body.substr(0, 4);
     const auto* const end = digits.data() + digits.size();
     if (std::from_chars(digits.data(), end, length, 16).ptr != end)
-      fail(ErrorKind::Corrupt, "git push: bad pkt-line");
+      fail(ErrorKind::Invalid, "git push: bad pkt-line");
     if (length == 0) return true;
-    if (length < 4) fail(ErrorKind::Corrupt, "git push: bad pkt-line");
+    if (length < 4 || length - 4 > storage::git::kPktDataMax) {
+      fail(ErrorKind::Invalid, "git push: bad pkt-line");
+    }
     if (length > body.size()) return false;
     body.remove_prefix(length);
   }
@@ -33,7 +35,7 @@ bool is_complete(std::string_view body) {
 // "OLD NEW REF", of the first command with NUL and capabilities behind it.
 PushCommand parse_command(std::string_view line) {
   const auto bad = [&] {
-    fail(ErrorKind::Corrupt, "git push: expected two ids and a ref, found \"" +
+    fail(ErrorKind::Invalid, "git push: expected two ids and a ref, found \"" +
                                  std::string(line.substr(0, 200)) + "\"");
   };
   if (line.size() < 2 * kOidDigits + 3 || line[kOidDigits] != ' ' ||
@@ -67,10 +69,8 @@ std::optional<PushRequest> parse_push(std::string_view body) {
   storage::git::PktReader reader(body);
   for (auto line = reader.next(); line.kind == PktKind::Data; line = reader.next()) {
     std::string_view text = line.text();
-    if (text.starts_with("shallow ")) {
-      fail(ErrorKind::Corrupt,
-           "git push: a shallow clone cannot push; git fetch --unshallow first");
-    }
+    // Where a shallow clone ends: the commits behind it are here already, or are missed later on.
+    if (text.starts_with("shallow ")) continue;
     if (const auto end = text.find('\0'); end != text.npos) {
       request.reports = has_word(text.substr(end + 1), "report-status");
       text = text.substr(0, end);

@@ -1,5 +1,5 @@
 // What a git client asks of receive-pack (git's gitprotocol-pack, "Pushing Data To a Server").
-// Pure; bad bytes are Error(Corrupt), too many commands Error(LimitExceeded).
+// Pure; bad bytes are Error(Invalid), too many commands Error(LimitExceeded).
 #pragma once
 
 #include <cstddef>

@@ -10,9 +10,11 @@
 #include "web/internal/answers.h"
 #include "web/internal/commit.h"
 #include "web/internal/git_repository.h"
+#include "web/internal/log.h"
 #include "web/internal/pushed_commits.h"
 #include "web/internal/write_access.h"
 #include "web/limits.h"
+#include "web/quotas.h"
 #include "web/repo_path.h"
 
 namespace holdfast::web {
@@ -77,7 +79,8 @@ class PushReceiver final : public Receiver {
       head_.resize(kPackHeaderBytes);
       return;
     }
-    pack_.emplace(kPushPackMax);
+    // Where there is room for such things; what a crash leaves there goes with the next start.
+    pack_.emplace(kPushPackMax, services_.store.directory() / "staging");
     pack_->add(as_bytes(head_));
     head_.clear();
   }
@@ -88,8 +91,13 @@ class PushReceiver final : public Receiver {
       change(commits, command);
       return pkt("ok " + command.ref + "\n");
     } catch (const Error& error) {
-      if (status_of(error.kind()) >= 500 && error.kind() != ErrorKind::Corrupt) throw;
+      // Not thrown: refs before this one may have changed, and the report is where git looks.
       std::string reason = error.what();
+      if (status_of(error.kind()) >= 500 && error.kind() != ErrorKind::Corrupt) {
+        log()->error("push_failed repo={} ref={} error=\"{}\"", to_text(repository_.id),
+                     command.ref, reason);
+        reason = "the server could not do it; its log says why";
+      }
       std::ranges::replace(reason, '\n', ' ');
       return pkt("ng " + command.ref + " " + reason.substr(0, 1000) + "\n");
     }
@@ -108,13 +116,19 @@ class PushReceiver final : public Receiver {
     } else {
       publications.back().refs = {wanted};
       publications.back().expected_refs = {expected};
+      std::vector<QuotaClaim> claims;
+      for (auto& publication : publications) {
+        publication.into_existing = true;
+        const auto more = claims_of(publication.files);
+        claims.insert(claims.end(), more.begin(), more.end());
+      }
+      Quotas::Hold held;
+      if (services_.quotas != nullptr) held = services_.quotas->admit(repository_.id, claims);
       catalog.publish_all(publications);
       commits.add(publications);
-      const std::string repo = to_text(repository_.id), commit = to_hex(command.to);
-      services_.store.jobs().enqueue("scan", repo + "@" + commit,
-                                     {{"repo", repo}, {"commit", commit}});
+      ask_for_scan(services_, repository_.id, command.to);
     }
-    if (command.from != GitOid{}) expire_unreachable(services_.store, repository_.id);
+    if (command.from != GitOid{}) catalog.expire_unreachable(repository_.id);
   }
 
   void check_ref(const PushCommand& command) const {

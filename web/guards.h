@@ -1,8 +1,8 @@
 // All that stands between a socket and handle(): whose request it is, whether there are too many of
 // them, and what is kept of the answers for an auditor. One object for a server.
 //
-// Thread-safe. Errors of the constructor: Invalid (an address range), Io or NotFound (the audit
-// trail).
+// Thread-safe. Errors of the constructor: Invalid (an address range, an issuer), Io or NotFound
+// (the audit trail).
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,9 @@
 #include "web/access.h"
 #include "web/audit_log.h"
 #include "web/handler.h"
+#include "web/oidc.h"
 #include "web/proxies.h"
+#include "web/quotas.h"
 #include "web/rate_limit.h"
 
 namespace holdfast::web {
@@ -28,6 +30,10 @@ struct GuardOptions {
   std::optional<bool> upstream_gates;
   std::vector<std::string> trusted_proxies;  // addresses and ranges (proxies.h)
   RateLimits limits;
+  std::optional<SessionKey> session_key;  // nothing: one that is forgotten with the server
+  std::vector<NamespaceQuota> quotas;
+  std::vector<OidcIssuer> oidc;
+  OidcKeys* oidc_keys = nullptr;  // borrowed; those of `oidc`, which without them count for nothing
   std::filesystem::path audit_log;  // "": none
   AuditLevel audit_level = AuditLevel::Changes;
 };
@@ -68,6 +74,7 @@ class Guards {
 
  private:
   TrustedProxies proxies_;
+  std::optional<Oidc> oidc_;
   std::optional<Access> access_;
   RateLimiter limiter_;
   std::optional<AuditLog> audit_;

@@ -47,10 +47,9 @@ Response dress_error(const Call& call, Response response) {
                           std::string_view(call.request.target).starts_with("/api/") ||
                           std::string_view(call.request.target).starts_with("/v2/") ||
                           std::string_view(call.request.target).starts_with("/-/api/");
-  if (response.status < 400 || hub_answer || !wants_page(call.request)) return response;
-  Response page = error_page(call, response.status, response.header("X-Error-Message"));
-  page.upstream_may_have_it = response.upstream_may_have_it;
-  return page;
+  const bool is_page = response.header("Content-Type").starts_with("text/html");
+  if (response.status < 400 || hub_answer || is_page || !wants_page(call.request)) return response;
+  return page_of_refusal(call, std::move(response));
 }
 
 // "Not here" of a kind that an upstream could change.
@@ -64,7 +63,7 @@ bool may_be_pulled(const Call& call, const Response& refused) {
   if (!repo || !may_see(call, *repo)) return false;
   const std::string_view code = refused.header("X-Error-Code");
   // Whoever brings another hub's token is told of that before all else.
-  const bool absent = code == "RepoNotFound" || refused.status == 401;
+  const bool absent = code == "RepoNotFound" || (refused.status == 401 && code != "GatedRepo");
   return absent || code == "RevisionNotFound";
 }
 

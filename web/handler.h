@@ -35,6 +35,8 @@ class Uploads;
 class Access;
 class Xet;
 class SearchIndex;
+class MemoryBudget;
+class Quotas;
 struct Caller;
 
 // Whether two names of headers, or other words of HTTP, are the same in any case.
@@ -54,6 +56,7 @@ struct Request {
   std::string_view id;               // X-Request-Id of the answer; "" sends none
   bool trusted = false;              // came by the Unix socket, or from this process
   bool loopback = false;             // came by TCP from this machine
+  bool forwarded = false;            // a proxy that we trust brought it: its headers say for whom
   std::string_view client;           // its address; "" when nobody knows
   std::chrono::seconds limited{0};   // not zero: too many requests, and for how long yet
   const Caller* caller = nullptr;    // who asks (access.h); nullptr: handle() finds out
@@ -105,11 +108,13 @@ struct Services {
   Time started{};
   Metrics* metrics = nullptr;            // borrowed; nullptr: /-/metrics is empty
   NameIndex* names = nullptr;            // borrowed; nullptr: no redirects for ids in wrong case
+  SearchIndex* search = nullptr;         // borrowed; nullptr: lists look through the catalog
   HotFiles* hot_files = nullptr;         // borrowed; nullptr: every request opens its object
   Uploads* uploads = nullptr;            // borrowed; nullptr: large files are not taken in
   Access* access = nullptr;              // borrowed; nullptr: everyone may read everything
-  SearchIndex* search = nullptr;         // borrowed; nullptr: lists look through the catalog
   Xet* xet = nullptr;                    // borrowed; nullptr: files are read by plain HTTP alone
+  Quotas* quotas = nullptr;              // borrowed; nullptr: nothing bounds what an owner keeps
+  MemoryBudget* commit_lines = nullptr;  // borrowed; of all commits under way; nullptr: no bound
   storage::PullThrough* pull = nullptr;  // borrowed; nullptr: what is not here is not found
   std::function<Json::Object()> mirrors = {};      // what /-/api/v1/mirrors shows
   std::function<std::string()> more_metrics = {};  // of other parts, in the exposition format

@@ -1,6 +1,7 @@
 // A commit as the hub's clients send it: one JSON object a line, the header first
 // (hub-protocol 3.5). Lines are read as they come, so that a commit costs the memory of its longest
-// line; the files in them are stored on the way and become visible with the last one.
+// line, and all commits together have a bound; the files in them are stored on the way and become
+// visible with the last one.
 #include <algorithm>
 
 #include "web/base64.h"
@@ -10,6 +11,8 @@
 #include "web/internal/request_json.h"
 #include "web/internal/write_access.h"
 #include "web/limits.h"
+#include "web/memory_budget.h"
+#include "web/repo_path.h"
 
 namespace holdfast::web {
 namespace {
@@ -27,7 +30,10 @@ std::string branch_ref(const Call& call) {
 class CommitReceiver final : public Receiver {
  public:
   CommitReceiver(const Call& call, storage::RepositoryRecord repository)
-      : services_(call.services), small_(call.services.store.blobs()) {
+      : services_(call.services),
+        small_(call.services.store.blobs()),
+        held_(call.services.commit_lines) {
+    request_.author = author_of(call);
     const std::string page = page_path(services_, repository.id);
     page_url_ = base_url(call) + page.substr(base_path(services_).size());
     request_.ref = branch_ref(call);
@@ -49,6 +55,7 @@ class CommitReceiver final : public Receiver {
                "commit: line " + std::to_string(lines_ + 1) + ": larger than " +
                    std::to_string(kCommitLineMax) + " bytes: send the file by git-lfs");
       }
+      if (!held_.take(piece.size())) refuse_busy();
       line_.append(piece);
       if (end == rest.npos) return;
       take_line();
@@ -70,7 +77,7 @@ class CommitReceiver final : public Receiver {
  private:
   void take_line() {
     const std::string line = std::exchange(line_, {});
-    if (line.find_first_not_of(" \t\r") == line.npos) return;
+    if (line.find_first_not_of(" \t\r") == line.npos) return held_.give_back();
     const std::string name = "commit: line " + std::to_string(++lines_);
     read_json(line, name, kCommitLineMax, [&](const Json& json) {
       const Json* value = json.find("value");
@@ -78,6 +85,30 @@ class CommitReceiver final : public Receiver {
       take(text_member(json, "key"), *value, name);
       return true;
     });
+    held_.give_back();
+  }
+
+  [[noreturn]] static void refuse_busy() {
+    constexpr std::string_view kText = "Too many commits at once: try again";
+    Response response = error_response(503, "", kText);
+    response.set("Retry-After", std::to_string(kBusyPause.count()));
+    throw Refusal(ErrorKind::Unavailable, std::string(kText), std::move(response));
+  }
+
+  // Looked at as it comes, so that nothing long is kept for the end.
+  static std::string checked_path(std::string path) {
+    if (const auto problem = problem_of_path(path); !problem.empty()) {
+      refuse(400, "", "path \"" + path.substr(0, 200) + "\": " + std::string(problem));
+    }
+    return path;
+  }
+
+  static std::string path_of(const Json& value) { return checked_path(text_member(value, "path")); }
+
+  // "" where nothing is moved.
+  static std::string old_path_of(const Json& value) {
+    std::string path = text_member(value, "oldPath");
+    return path.empty() ? path : checked_path(std::move(path));
   }
 
   void take(const std::string& key, const Json& value, const std::string& name) {
@@ -119,7 +150,7 @@ class CommitReceiver final : public Receiver {
   }
 
   void take_file(const Json& value) {
-    std::string path = text_member(value, "path");
+    std::string path = path_of(value);
     const std::string encoding = text_member(value, "encoding", "utf-8");
     std::string content = text_member(value, "content");
     if (encoding == "base64") {
@@ -129,7 +160,7 @@ class CommitReceiver final : public Receiver {
     } else if (encoding != "utf-8") {
       refuse(400, "", "\"" + path + "\": encoding: expected base64 or utf-8");
     }
-    const std::string old_path = text_member(value, "oldPath");
+    const std::string old_path = old_path_of(value);
     const bool has_content = value.find("content") != nullptr;
     if (!has_content && old_path.empty()) {
       refuse(400, "", "\"" + path + "\": content: expected a text, found nothing");
@@ -145,9 +176,8 @@ class CommitReceiver final : public Receiver {
   }
 
   void take_lfs_file(const Json& value) {
-    Edit edit{.kind = Edit::Kind::LargeFile,
-              .path = text_member(value, "path"),
-              .old_path = text_member(value, "oldPath")};
+    Edit edit{
+        .kind = Edit::Kind::LargeFile, .path = path_of(value), .old_path = old_path_of(value)};
     if (edit.old_path.empty()) find_object(value, edit);
     request_.edits.push_back(std::move(edit));
   }
@@ -169,19 +199,21 @@ class CommitReceiver final : public Receiver {
   }
 
   void take_deleted_file(const Json& value) {
-    request_.edits.push_back({.kind = Edit::Kind::Delete, .path = text_member(value, "path")});
+    request_.edits.push_back({.kind = Edit::Kind::Delete, .path = path_of(value)});
   }
 
   void take_deleted_folder(const Json& value) {
     std::string path = text_member(value, "path");
     while (path.ends_with('/')) path.pop_back();
-    request_.edits.push_back({.kind = Edit::Kind::DeleteFolder, .path = std::move(path)});
+    request_.edits.push_back(
+        {.kind = Edit::Kind::DeleteFolder, .path = checked_path(std::move(path))});
   }
 
   const Services& services_;
   SmallFiles small_;
   std::string page_url_;
   CommitRequest request_;
+  BudgetShare held_;  // for the line that is coming
   std::string line_;
   std::size_t lines_ = 0;
   std::uint64_t taken_bytes_ = 0;

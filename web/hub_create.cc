@@ -1,5 +1,6 @@
 // Repositories of our own come and go (hub-protocol 3.1).
 #include <array>
+#include <optional>
 
 #include "web/base64.h"
 #include "web/git_attributes.h"
@@ -10,6 +11,7 @@
 #include "web/internal/visibility.h"
 #include "web/internal/write_access.h"
 #include "web/name_index.h"
+#include "web/quotas.h"
 
 namespace holdfast::web {
 namespace {
@@ -84,40 +86,66 @@ Json repository_answer(const Call& call, const storage::RepoId& id) {
   throw Refusal(ErrorKind::Conflict, message, std::move(response));
 }
 
+// One of this name that was here before left its rules. Who decides about them, begins anew; who
+// may only write, makes them no laxer.
+storage::RepositoryRules rules_of(const Call& call, const NewRepository& fresh) {
+  storage::RepositoryRules rules{.is_private = fresh.is_private, .gate = {}};
+  const storage::AccessBook* book = call.services.store.access();
+  if (book == nullptr || holds(call, fresh.id, storage::Right::Admin)) return rules;
+  const storage::RepositoryRules before = book->rules(fresh.id);
+  rules.is_private = rules.is_private || before.is_private;
+  rules.gate = before.gate;
+  return rules;
+}
+
+void make_repository(const Call& call, const NewRepository& fresh) {
+  const Services& services = call.services;
+  std::optional<NameIndex::Claim> name;
+  if (services.names != nullptr) name.emplace(services.names->claim(fresh.id));
+  if (services.store.catalog().find_repository(fresh.id)) refuse_existing(call, fresh.id);
+  const auto other =
+      services.names == nullptr ? std::nullopt : services.names->find_other_case(fresh.id);
+  if (other) refuse_existing(call, may_see(call, *other) ? *other : fresh.id);
+  Quotas::Hold held;  // of the name, before anything is kept for it
+  if (services.quotas != nullptr) held = services.quotas->admit(fresh.id, {});
+  SmallFiles small(services.store.blobs());
+  CommitRequest request{.repository = {.id = fresh.id,
+                                       .origin = "local",
+                                       .default_branch = "main",
+                                       .created_at = services.clock->now()},
+                        .ref = std::string(kMain),
+                        .message = "initial commit",
+                        .parent = {},
+                        .first = true,
+                        .makes_repository = true,
+                        .edits = {},
+                        .author = author_of(call)};
+  for (const auto& [path, content] : fresh.files) request.edits.push_back(small.add(path, content));
+  small.flush();
+  with_rules(call, fresh.id, rules_of(call, fresh), [&] { commit_edits(services, request); });
+  if (services.names != nullptr) services.names->add(fresh.id);
+}
+
 }  // namespace
 
 Response create_repository(const Call& call) {
   const NewRepository fresh =
       read_body(call, [&](const Json& json) { return read_new(call, json); });
-  check_may_create(call, fresh.id);
-  if (call.services.store.catalog().find_repository(fresh.id)) refuse_existing(call, fresh.id);
-  if (call.services.names != nullptr) {
-    if (const auto other = call.services.names->find_other_case(fresh.id)) {
-      refuse_existing(call, *other);
-    }
-  }
-  SmallFiles small(call.services.store.blobs());
-  CommitRequest request{.ref = std::string(kMain), .message = "initial commit", .first = true};
-  for (const auto& [path, content] : fresh.files) request.edits.push_back(small.add(path, content));
-  small.flush();
-  request.repository = {.id = fresh.id,
-                        .origin = "local",
-                        .default_branch = "main",
-                        .created_at = call.services.clock->now()};
-  // Before it can be seen. One of this name that was here before left its own rules.
-  if (storage::AccessBook* book = call.services.store.access()) {
-    book->put_rules(fresh.id, {.is_private = fresh.is_private});
-  }
-  commit_edits(call.services, request);
-  return json_response(repository_answer(call, fresh.id));
+  return about(to_text(fresh.id), [&] {
+    check_may_create(call, fresh.id);
+    make_repository(call, fresh);
+    return json_response(repository_answer(call, fresh.id));
+  });
 }
 
 Response delete_repository(const Call& call) {
   const storage::RepoId id =
       read_body(call, [&](const Json& json) { return read_repository(call, json); });
-  find_writable_repository(call, id);
-  call.services.store.catalog().remove(id, std::nullopt);
-  return json_response(Json::Object{});
+  return about(to_text(id), [&] {
+    find_writable_repository(call, id);
+    call.services.store.catalog().remove(id, std::nullopt);
+    return json_response(Json::Object{});
+  });
 }
 
 }  // namespace holdfast::web

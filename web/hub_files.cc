@@ -90,7 +90,9 @@ std::optional<Response> answer_hot_file(const Request& request, const Services& 
   if (services.hot_files == nullptr) return std::nullopt;
   if (request.method != "GET" && request.method != "HEAD") return std::nullopt;
   const auto file = services.hot_files->find(request.target, services.store.generation());
-  if (file == nullptr || !may_have_files(request, services, file->repo, file->gated)) {
+  // What names no repository is nobody's to have.
+  if (file == nullptr || file->repo.name.empty() ||
+      !may_have_files(request, services, file->repo, file->gated)) {
     return std::nullopt;
   }
   Response response = offer_xet(request, services, *file, answer_file(request, file));

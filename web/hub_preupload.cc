@@ -4,6 +4,7 @@
 
 #include "web/base64.h"
 #include "web/git_attributes.h"
+#include "web/git_ignore.h"
 #include "web/internal/answers.h"
 #include "web/internal/request_json.h"
 #include "web/internal/write_access.h"
@@ -21,7 +22,7 @@ struct Candidate {
 
 struct Preupload {
   std::vector<Candidate> files;
-  std::optional<std::string> attributes;  // the client is about to change them
+  std::optional<std::string> attributes, ignore;  // the client is about to change them
 };
 
 Candidate read_candidate(const Json& json) {
@@ -37,9 +38,21 @@ Candidate read_candidate(const Json& json) {
   return file;
 }
 
+std::optional<std::string> read_patterns(const Json& json, std::string_view key) {
+  if (json.find(key) == nullptr) return std::nullopt;
+  std::string text = text_member(json, key);
+  if (text.size() > kAttributesMax) {
+    refuse(413, "",
+           "request body: " + std::string(key) + ": more than " + std::to_string(kAttributesMax) +
+               " bytes");
+  }
+  return text;
+}
+
 Preupload read_preupload(const Json& json) {
   Preupload asked;
-  if (json.find("gitAttributes") != nullptr) asked.attributes = text_member(json, "gitAttributes");
+  asked.attributes = read_patterns(json, "gitAttributes");
+  asked.ignore = read_patterns(json, "gitIgnore");
   const Json* files = json.find("files");
   if (files == nullptr) refuse(400, "", "request body: files: expected a list, found nothing");
   for (const Json& file : files->as_array("request body: files")) {
@@ -58,14 +71,15 @@ bool is_text_sample(std::string_view sample) noexcept {
   });
 }
 
-std::string stored_attributes(const Call& call, const RevisionAt& at) {
-  const auto file = call.services.store.catalog().find_file(at.id, at.commit, ".gitattributes");
+std::string stored_text(const Call& call, const RevisionAt& at, std::string_view path) {
+  const auto file = call.services.store.catalog().find_file(at.id, at.commit, path);
   if (!file || !file->object || file->lfs) return "";
   return storage::read_object(call.services.store.blobs(), *file->object, kAttributesMax);
 }
 
 bool goes_through_lfs(const Candidate& file, const GitAttributes& attributes) {
-  if (file.size_bytes == 0) return false;
+  // Git reads the one itself, and takes a pointer to nothing for a damaged one.
+  if (file.path == ".gitattributes" || file.size_bytes == 0) return false;
   return file.size_bytes > kRegularFileMax || attributes.is_lfs(file.path) ||
          !is_text_sample(file.sample);
 }
@@ -76,13 +90,21 @@ Response preupload(const Call& call) {
   find_writable_repository(call);
   const RevisionAt at = find_revision(call);
   const Preupload asked = read_body(call, read_preupload);
-  const GitAttributes attributes(asked.attributes ? *asked.attributes
-                                                  : stored_attributes(call, at));
+  const auto text_of = [&](const std::optional<std::string>& given, std::string_view path) {
+    return given ? *given : stored_text(call, at, path);
+  };
+  const GitAttributes attributes(text_of(asked.attributes, ".gitattributes"));
+  const GitIgnore ignore(text_of(asked.ignore, ".gitignore"));
   Json::Array files;
+  std::uint64_t steps = 0;
   for (const Candidate& file : asked.files) {
+    steps += attributes.steps(file.path) + ignore.steps(file.path);
+    if (steps > kPatternStepsMax) {
+      refuse(413, "", "request body: too many files for these patterns");
+    }
     Json::Object entry{{"path", file.path},
                        {"uploadMode", goes_through_lfs(file, attributes) ? "lfs" : "regular"},
-                       {"shouldIgnore", false}};
+                       {"shouldIgnore", ignore.ignores(file.path)}};
     const auto known = call.services.store.catalog().find_file(at.id, at.commit, file.path);
     if (known && known->object) entry.set("oid", known->etag());
     files.emplace_back(std::move(entry));

@@ -74,7 +74,7 @@ Response remove_ref(const Call& call, const std::string& ref) {
   const auto before = find_ref(call, repository.id, ref);
   if (!before) refuse(404, "RevisionNotFound", "Invalid rev id: " + ref);
   set_ref(call, repository.id, {.name = ref, .commit = {}}, before);
-  expire_unreachable(call.services.store, repository.id);
+  call.services.store.catalog().expire_unreachable(repository.id);
   return json_response(Json::Object{});
 }
 
@@ -95,12 +95,14 @@ Response create_branch(const Call& call) {
                                  .message = "initial commit",
                                  .parent = {},
                                  .first = true,
-                                 .edits = {}});
+                                 .edits = {},
+                                 .author = author_of(call)});
     return json_response(Json::Object{{"ref", ref}}, 201);
   }
   const std::string from = bare ? "HEAD" : asked.starting_point;
   const GitOid commit = resolve(call, repository.id, from);
   set_ref(call, repository.id, {.name = ref, .commit = commit}, before);
+  if (before) call.services.store.catalog().expire_unreachable(repository.id);
   return json_response(Json::Object{{"ref", ref}}, 201);
 }
 
@@ -111,10 +113,12 @@ Response delete_branch(const Call& call) {
 Response create_tag(const Call& call) {
   const auto repository = find_writable_repository(call);
   const std::string ref = full_ref(kTags, read_ref_body(call).tag);
-  if (find_ref(call, repository.id, ref)) refuse_known(ref);
-  const GitOid commit = resolve(call, repository.id, call.match.revision);
-  set_ref(call, repository.id, {.name = ref, .commit = commit}, std::nullopt);
-  return json_response(Json::Object{{"ref", ref}}, 201);
+  return about(ref, [&] {
+    if (find_ref(call, repository.id, ref)) refuse_known(ref);
+    const GitOid commit = resolve(call, repository.id, call.match.revision);
+    set_ref(call, repository.id, {.name = ref, .commit = commit}, std::nullopt);
+    return json_response(Json::Object{{"ref", ref}}, 201);
+  });
 }
 
 Response delete_tag(const Call& call) {
@@ -129,7 +133,12 @@ Response squash_branch(const Call& call) {
   if (message.size() > kCommitMessageMax || message.find('\0') != std::string::npos) {
     refuse(400, "", "message: too long, or with a NUL");
   }
-  const GitOid commit = squash(call.services, repository, ref, message);
+  const GitOid commit = squash(call.services, {.repository = repository,
+                                               .ref = ref,
+                                               .message = message,
+                                               .parent = {},
+                                               .edits = {},
+                                               .author = author_of(call)});
   return json_response(Json::Object{{"commitOid", to_hex(commit)}});
 }
 

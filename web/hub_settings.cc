@@ -6,11 +6,14 @@
 
 #include "web/front_matter.h"
 #include "web/internal/answers.h"
+#include "web/internal/commit.h"
 #include "web/internal/gate.h"
 #include "web/internal/request_json.h"
 #include "web/internal/visibility.h"
 #include "web/internal/write_access.h"
 #include "web/limits.h"
+#include "web/name_index.h"
+#include "web/quotas.h"
 
 namespace holdfast::web {
 namespace {
@@ -55,9 +58,28 @@ Move read_move(const Json& json) {
 // Facts that a scan had still to write would be written under the old name.
 void scan_again(const Call& call, const storage::RepoId& repo) {
   const auto commit = call.services.store.catalog().resolve(repo, "HEAD");
-  if (!commit) return;
-  const std::string name = to_text(repo), hex = to_hex(*commit);
-  call.services.store.jobs().enqueue("scan", name + "@" + hex, {{"repo", name}, {"commit", hex}});
+  if (commit) ask_for_scan(call.services, repo, *commit);
+}
+
+[[noreturn]] void refuse_taken(const storage::RepoId& id) {
+  refuse(409, "", "A repository of this name already exists: " + id.full_name());
+}
+
+void rename(const Call& call, const Move& move) {
+  const Services& services = call.services;
+  std::optional<NameIndex::Claim> name;
+  if (services.names != nullptr) name.emplace(services.names->claim(move.to));
+  if (services.store.catalog().find_repository(move.to)) refuse_taken(move.to);
+  const auto other =
+      services.names == nullptr ? std::nullopt : services.names->find_other_case(move.to);
+  // Its own name in another case is nobody else's.
+  if (other && *other != move.from) refuse_taken(may_see(call, *other) ? *other : move.to);
+  Quotas::Hold held;
+  if (services.quotas != nullptr) held = services.quotas->admit_move(move.from, move.to);
+  const storage::AccessBook* book = services.store.access();
+  const auto rules = book == nullptr ? storage::RepositoryRules{} : book->rules(move.from);
+  with_rules(call, move.to, rules, [&] { services.store.catalog().rename(move.from, move.to); });
+  if (services.names != nullptr) services.names->add(move.to);
 }
 
 std::size_t cursor_of(const Call& call) {
@@ -94,22 +116,22 @@ Response change_settings(const Call& call) {
   const Settings asked =
       read_body(call, [&](const Json& json) { return read_settings(call, json); });
   set_visibility(call, repository.id, asked.is_private, asked.gate);
-  return json_response(Json::Object{});
+  Response response = json_response(Json::Object{});
+  response.subject = std::string(is_private(call, repository.id) ? "private" : "public");
+  if (asked.gate) response.subject += ", gate " + std::string(to_text(*asked.gate));
+  return response;
 }
 
 Response move_repository(const Call& call) {
   const Move move = read_body(call, read_move);
-  find_writable_repository(call, move.from);
-  check_may_decide(call, move.from);
-  check_may_create(call, move.to);
-  if (call.services.store.catalog().find_repository(move.to)) {
-    refuse(409, "", "A repository of this name already exists: " + move.to.full_name());
-  }
-  // Before the name is there: nobody sees for a moment what he may not.
-  copy_visibility(call, move.from, move.to);
-  call.services.store.catalog().rename(move.from, move.to);
-  scan_again(call, move.to);
-  return json_response(Json::Object{});
+  return about(to_text(move.from) + " -> " + to_text(move.to), [&] {
+    find_writable_repository(call, move.from);
+    check_may_decide(call, move.from);
+    check_may_create(call, move.to);
+    rename(call, move);
+    scan_again(call, move.to);
+    return json_response(Json::Object{});
+  });
 }
 
 Response list_lfs_files(const Call& call) {

@@ -6,13 +6,17 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <set>
+#include <utility>
 
 #include "web/access.h"
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/git_repository.h"
 #include "web/internal/request_json.h"
 #include "web/internal/write_access.h"
 #include "web/limits.h"
+#include "web/quotas.h"
 #include "web/uploads.h"
 
 namespace holdfast::web {
@@ -31,18 +35,18 @@ Uploads& uploads_of(const Call& call) {
   return *call.services.uploads;
 }
 
-// Of the object in bytes, as many parts as are allowed.
-std::uint64_t part_bytes_of(std::uint64_t size_bytes) noexcept {
-  const std::uint64_t least = (size_bytes + kPartsMax - 1) / kPartsMax;
-  return std::max(kPartBytes, (least + kPartBytes - 1) / kPartBytes * kPartBytes);
+// `part_bytes`, or as many times that as keep the object within the parts that one may have.
+std::uint64_t part_bytes_for(std::uint64_t size_bytes, std::uint64_t part_bytes) noexcept {
+  const std::uint64_t parts = (size_bytes + part_bytes - 1) / part_bytes;
+  return part_bytes * ((parts + kPartsMax - 1) / kPartsMax);
 }
 
-Json upload_action(const Call& call, UploadGrant grant, bool parts) {
+// Where the object goes: in one piece, or in the parts that the grant speaks of.
+Json upload_action(const Call& call, const UploadGrant& grant) {
   const Uploads& uploads = uploads_of(call);
   const std::string url = lfs_url(call, grant.repo, "objects/" + to_hex(grant.object) + "?");
   Json::Object header;
-  if (parts) {
-    grant.part_bytes = part_bytes_of(grant.size_bytes);
+  if (grant.part_bytes != 0) {
     header.set("chunk_size", std::to_string(grant.part_bytes));
     constexpr std::size_t kDigits = 5;
     for (std::uint64_t part = 1; part <= grant.part_count(); ++part) {
@@ -55,21 +59,31 @@ Json upload_action(const Call& call, UploadGrant grant, bool parts) {
   }
   Json::Object action{{"href", url + uploads.sign(grant)},
                       {"expires_in", std::chrono::seconds(kUploadUrlPeriod).count()}};
-  if (parts) action.set("header", std::move(header));
+  if (!header.empty()) action.set("header", std::move(header));
   return action;
 }
 
 // The permission that the URL of this request carries.
 UploadGrant grant_of(const Call& call) {
-  const auto repository = find_git_repository(call);
+  const auto repo = named_repository(call);
   const auto digest = parse_digest(call.match.path);
   const auto target = split_target(call.request.target);
-  const auto grant = digest && target ? uploads_of(call).verify(target->query, repository.id,
-                                                                *digest, call.services.clock->now())
-                                      : std::nullopt;
+  const auto grant =
+      repo && digest && target
+          ? uploads_of(call).verify(target->query, *repo, *digest, call.services.clock->now())
+          : std::nullopt;
+  // Before anything tells whether there is such a repository: nobody has been asked who he is.
   if (!grant)
     refuse(403, "", "this upload URL is not, or no longer, valid: ask the batch API again");
+  find_git_repository(call);
   return *grant;
+}
+
+// Before a byte of the object is taken.
+Quotas::Hold admit(const Call& call, const UploadGrant& grant) {
+  if (call.services.quotas == nullptr) return {};
+  const QuotaClaim claim{.object = grant.object, .size_bytes = grant.size_bytes};
+  return call.services.quotas->admit(grant.repo, {&claim, 1});
 }
 
 // Wrong bytes are the client's fault here, not a damaged store.
@@ -112,11 +126,11 @@ class ExactLength {
 class WholeObject final : public Receiver {
  public:
   WholeObject(const Call& call, const UploadGrant& grant)
-      : uploads_(uploads_of(call)), grant_(grant), length_(grant.size_bytes) {
+      : grant_(grant), length_(grant.size_bytes), held_(admit(call, grant)) {
     // Two clients may send the same object: each has a lease of its own.
     static std::atomic<std::uint64_t> counter{0};
     writer_ = call.services.store.blobs().create(
-        {.lease_key = "put/" + to_hex(grant_.object) + "/" +
+        {.lease_key = upload_leases(grant_.repo, grant_.object) +
                       std::to_string(call.services.clock->now().time_since_epoch().count()) + "/" +
                       std::to_string(counter.fetch_add(1)),
          .size_bytes = grant.size_bytes});
@@ -139,14 +153,14 @@ class WholeObject final : public Receiver {
     length_.finish();
     commit_object(*writer_, grant_.object);
     done_ = true;
-    uploads_.note_proof(grant_.repo, grant_.object);
+    held_.keep(grant_.expires_at);
     return json_response(Json::Object{});
   }
 
  private:
-  Uploads& uploads_;
   UploadGrant grant_;
   ExactLength length_;
+  Quotas::Hold held_;
   std::unique_ptr<storage::BlobWriter> writer_;
   bool done_ = false;
 };
@@ -158,8 +172,11 @@ class Part final : public Receiver {
       : range_(grant.range()),
         part_(grant.part),
         length_(range_.length),
+        held_(admit(call, grant)),
         share_(uploads_of(call).join(call.services.store.blobs(), grant)),
-        missing_(share_->writer().missing()) {}
+        missing_(share_->writer().missing()) {
+    held_.keep(grant.expires_at);  // what comes stays, for the next try
+  }
 
   void put(std::span<const std::byte> bytes) override {
     const std::uint64_t begin = range_.offset + length_.take(bytes.size());
@@ -183,6 +200,7 @@ class Part final : public Receiver {
   storage::ByteRange range_;
   std::uint64_t part_;
   ExactLength length_;
+  Quotas::Hold held_;
   std::unique_ptr<Uploads::Share> share_;
   std::vector<storage::ByteRange> missing_;
 };
@@ -209,14 +227,31 @@ bool is_here(const Call& call, const UploadGrant& grant) {
   return find_reusable(call.services, grant.repo, grant.object) == grant.size_bytes;
 }
 
+// Whoever asks again, since a proxy lost patience, finds the writer at the end of its work, or
+// done.
+void finish_parts(const Call& call, const UploadGrant& grant, storage::BlobWriter& writer) {
+  try {
+    const auto missing = writer.missing();
+    if (missing.empty()) return commit_object(writer, grant.object);
+    refuse(
+        400, "",
+        "part " + std::to_string(missing.front().offset / grant.part_bytes + 1) + " has not come");
+  } catch (const Refusal&) {
+    throw;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Invalid) throw;
+    if (!is_here(call, grant)) refuse(503, "", "the upload is being ended already: try again");
+  }
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> find_reusable(const Services& services, const storage::RepoId& repo,
                                            const Digest& object) {
   const auto size = services.store.blobs().find(object);
   if (!size || services.access == nullptr || services.access->is_unguarded()) return size;
-  const bool proven = services.uploads != nullptr && services.uploads->is_proven(repo, object);
-  return proven || services.store.catalog().find_use(repo, object) ? size : std::nullopt;
+  const bool came = services.store.blobs().is_leased(upload_leases(repo, object), object);
+  return came || services.store.catalog().find_use(repo, object) ? size : std::nullopt;
 }
 
 Json lfs_error(int code, std::string_view message) {
@@ -229,12 +264,41 @@ std::string lfs_url(const Call& call, const storage::RepoId& repo, std::string_v
          std::string(rest);
 }
 
-bool is_multipart(const LfsObject& object, bool knows_parts) noexcept {
-  return knows_parts && object.size_bytes > kMultipartMin;
+UploadBatch::UploadBatch(const Call& call, const storage::RepoId& repo,
+                         std::span<const LfsObject> objects, bool knows_parts)
+    : call_(call),
+      repo_(repo),
+      objects_(objects),
+      knows_parts_(knows_parts),
+      part_bytes_(kPartBytes) {
+  if (call.services.quotas != nullptr) room_ = call.services.quotas->room(repo.owner);
+  std::uint64_t parts = 0;
+  for (const LfsObject& object : objects) {
+    if (is_sent_in_parts(object)) parts += object.size_bytes / kPartBytes + 1;
+  }
+  part_bytes_ *= std::max<std::uint64_t>(1, (parts + kBatchPartsMax - 1) / kBatchPartsMax);
 }
 
-Json upload_entry(const Call& call, const storage::RepoId& repo, const LfsObject& object,
-                  bool knows_parts) {
+bool UploadBatch::is_sent_in_parts(const LfsObject& object) const noexcept {
+  return knows_parts_ && object.size_bytes > kMultipartMin && object.size_bytes <= kUploadBytesMax;
+}
+
+// Clients ask for each file: npm's sends two of one content side by side when both have actions. So
+// only the first has; the others' commit comes after all uploads.
+Json::Array UploadBatch::entries() {
+  std::set<std::pair<std::string_view, std::uint64_t>> asked;
+  Json::Array entries;
+  for (const LfsObject& object : objects_) {
+    if (asked.emplace(object.oid, object.size_bytes).second) {
+      entries.push_back(entry(object));
+    } else {
+      entries.emplace_back(Json::Object{{"oid", object.oid}, {"size", object.size_bytes}});
+    }
+  }
+  return entries;
+}
+
+Json UploadBatch::entry(const LfsObject& object) {
   Json::Object entry{{"oid", object.oid}, {"size", object.size_bytes}};
   const auto digest = parse_digest(object.oid);
   if (!digest || object.size_bytes == 0 || object.size_bytes > kUploadBytesMax) {
@@ -242,15 +306,25 @@ Json upload_entry(const Call& call, const storage::RepoId& repo, const LfsObject
                                           std::to_string(kUploadBytesMax) + " bytes"));
     return entry;
   }
-  if (find_reusable(call.services, repo, *digest) == object.size_bytes) return entry;
-  const UploadGrant grant{.repo = repo,
-                          .object = *digest,
-                          .size_bytes = object.size_bytes,
-                          .expires_at = call.services.clock->now() + kUploadUrlPeriod};
+  if (find_reusable(call_.services, repo_, *digest) == object.size_bytes) return entry;
+  if (room_ && object.size_bytes > *room_) {
+    entry.set("error", lfs_error(507, "the storage quota of \"" + repo_.owner + "\" leaves " +
+                                          std::to_string(*room_) + " bytes"));
+    return entry;
+  }
+  if (room_) *room_ -= object.size_bytes;
+  UploadGrant grant{.repo = repo_,
+                    .object = *digest,
+                    .size_bytes = object.size_bytes,
+                    .expires_at = call_.services.clock->now() + kUploadUrlPeriod};
+  if (is_sent_in_parts(object)) {
+    grant.part_bytes = part_bytes_for(object.size_bytes, part_bytes_);
+    multipart_ = true;
+  }
   entry.set("authenticated", true);
   entry.set("actions",
-            Json::Object{{"upload", upload_action(call, grant, is_multipart(object, knows_parts))},
-                         {"verify", Json::Object{{"href", lfs_url(call, repo, "verify")}}}});
+            Json::Object{{"upload", upload_action(call_, grant)},
+                         {"verify", Json::Object{{"href", lfs_url(call_, repo_, "verify")}}}});
   return entry;
 }
 
@@ -268,15 +342,10 @@ Response lfs_complete(const Call& call) {
   const UploadGrant grant = grant_of(call);
   if (grant.part != 0 || grant.part_bytes == 0) refuse(403, "", "this URL ends no upload");
   if (!is_here(call, grant)) {
+    Quotas::Hold held = admit(call, grant);
     const auto share = uploads_of(call).join(call.services.store.blobs(), grant);
-    const auto missing = share->writer().missing();
-    if (!missing.empty()) {
-      refuse(400, "",
-             "part " + std::to_string(missing.front().offset / grant.part_bytes + 1) +
-                 " has not come");
-    }
-    commit_object(share->writer(), grant.object);
-    uploads_of(call).note_proof(grant.repo, grant.object);
+    finish_parts(call, grant, share->writer());
+    held.keep(grant.expires_at);
   }
   return lfs_response(Json::Object{{"oid", to_hex(grant.object)}, {"size", grant.size_bytes}});
 }

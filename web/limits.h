@@ -51,6 +51,9 @@ inline constexpr std::size_t kListPage = 1000;        // repositories in one ans
 inline constexpr std::size_t kCommitsMax = 10'000;    // commits walked for one answer
 inline constexpr std::size_t kPathsMax = 10'000;      // paths in one paths-info request
 inline constexpr std::size_t kJobsPage = 200;         // jobs in one answer
+inline constexpr std::size_t kJobsLookedThrough = 100'000;  // for those of a state or a kind
+inline constexpr std::size_t kJobLogLines = 500;            // on the page of a job
+inline constexpr std::size_t kGateFieldsMax = 50;           // of the form that asks for access
 inline constexpr std::size_t kOciRevisionsMax = 16;   // searched for the digest of a manifest
 
 // Different wrong tokens from one address within the window: above, no new one is looked at until
@@ -61,6 +64,15 @@ inline constexpr std::size_t kWrongTokenRowsMax = 10'000;  // addresses remember
 inline constexpr std::chrono::minutes kRateWindow{5};      // the hub's own
 inline constexpr std::size_t kRateRowsMax = 100'000;       // tokens and addresses counted
 inline constexpr std::size_t kTokenDaysMax = 36'500;       // until a token expires
+inline constexpr std::chrono::hours kBrowserSessionLife{24 * 7};
+
+// Tokens of identity providers, and their documents with keys.
+inline constexpr std::size_t kJsonWebTokenMax = std::size_t{16} * 1024;
+inline constexpr std::size_t kKeySetMax = std::size_t{256} * 1024;
+inline constexpr std::chrono::seconds kIdentityLeeway{60};  // of clocks that disagree
+inline constexpr std::size_t kIdentitiesMax = 10'000;       // verified tokens remembered
+inline constexpr std::size_t kIdentityRolesMax = 1000;      // values of one token
+inline constexpr std::chrono::seconds kKeySetPause{10};     // between two reads of a document
 
 inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves, shallow commits: of each
 inline constexpr std::uint64_t kGitRequestBytesMax = std::uint64_t{16} * 1024 * 1024;  // inflated
@@ -71,6 +83,8 @@ inline constexpr std::size_t kLfsBatchMax = 1000;  // objects in one batch; git-
 // ones that a client sends inside a commit.
 inline constexpr std::uint64_t kRegularFileMax = std::uint64_t{10} * 1024 * 1024;
 inline constexpr std::size_t kCommitLineMax = std::size_t{64} * 1024 * 1024;  // of NDJSON
+inline constexpr std::size_t kCommitLinesMax = std::size_t{512} * 1024 * 1024;  // of all commits
+inline constexpr std::chrono::seconds kBusyPause{5};  // until a client may ask again
 inline constexpr std::uint64_t kCommitBytesMax = std::uint64_t{2} << 30U;     // all lines together
 inline constexpr std::size_t kCommitEditsMax = 25'000;
 inline constexpr std::size_t kCommitPendingBytes = std::size_t{8} * 1024 * 1024;  // stored together
@@ -81,6 +95,8 @@ inline constexpr std::size_t kRepoPathMax = 4096;  // bytes of a file's path, an
 inline constexpr std::size_t kRepoPathDepthMax = 64;
 inline constexpr std::size_t kPreuploadMax = 2000;  // files in one request; clients ask for 256
 inline constexpr std::uint64_t kAttributesMax = std::uint64_t{1} * 1024 * 1024;  // .gitattributes
+inline constexpr std::size_t kPatternMax = 512;  // bytes of one pattern in it
+inline constexpr std::uint64_t kPatternStepsMax = 2'000'000'000;  // of one request
 // git push: refs, their lines, the pack, one commit, tree or tag; commits, and files of all of
 // them.
 inline constexpr std::size_t kPushCommandsMax = 1000;
@@ -89,20 +105,15 @@ inline constexpr std::uint64_t kPushPackMax = std::uint64_t{2} << 30U;
 inline constexpr std::uint64_t kPushObjectMax = std::uint64_t{64} * 1024 * 1024;
 inline constexpr std::size_t kPushCommitsMax = 4000;
 inline constexpr std::size_t kPushRowsMax = 200'000;
+inline constexpr std::size_t kPushNamesMax = std::size_t{256} * 1024 * 1024;  // paths and trees
 inline constexpr std::size_t kFrontMatterMax = std::size_t{256} * 1024;
 // Objects above the first limit are sent in parts, if the client knows how to.
 inline constexpr std::uint64_t kMultipartMin = std::uint64_t{64} * 1024 * 1024;
 inline constexpr std::uint64_t kPartBytes = std::uint64_t{32} * 1024 * 1024;
 inline constexpr std::uint64_t kPartsMax = 2000;
+inline constexpr std::uint64_t kBatchPartsMax = 20'000;  // of all objects in one batch
 inline constexpr std::uint64_t kUploadBytesMax = std::uint64_t{1} << 40U;  // one object
 inline constexpr std::chrono::hours kUploadUrlPeriod{24};
-inline constexpr std::size_t kUploadProofsMax = 100'000;  // objects that are known to have come
-
-// Xet. Current Python clients refuse to take 50 GB and more by plain HTTP.
-inline constexpr std::uint64_t kXetLargeBytes = 40'000'000'000;
-inline constexpr std::chrono::minutes kXetTokenPeriod{15};  // of addresses too
-inline constexpr std::size_t kXetTokenMax = 1024;
-inline constexpr std::size_t kXetWishesMax = 10'000;  // revisions remembered
 
 // The index of words (search_index.h). Of a card, of a repository; changes read, and documents
 // written, at a time.
@@ -120,9 +131,16 @@ inline constexpr std::size_t kSearchWordsMax = 16;      // of one request
 inline constexpr std::size_t kSearchCountMax = 10'000;  // matches counted for a page
 inline constexpr std::size_t kTagsPerTypeMax = 10'000;
 
+// Xet. Current Python clients refuse to take 50 GB and more by plain HTTP.
+inline constexpr std::uint64_t kXetLargeBytes = 40'000'000'000;
+inline constexpr std::chrono::minutes kXetTokenPeriod{15};  // of addresses too
+inline constexpr std::size_t kXetTokenMax = 1024;
+inline constexpr std::size_t kXetWishesMax = 10'000;  // revisions remembered
+
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
 inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text
-inline constexpr std::size_t kCatalogPageRows = 200;  // repositories on one page
+inline constexpr std::size_t kCatalogPageRows = 50;   // repositories on one page
+inline constexpr std::size_t kCatalogChoicesMax = 200;  // of a filter
 inline constexpr std::size_t kFilesPageRows = 2000;   // files on one page
 
 }  // namespace holdfast::web

@@ -20,10 +20,38 @@ NameIndex::NameIndex(const storage::Catalog& catalog, std::size_t names_max)
     : catalog_(catalog), names_max_(names_max) {}
 
 std::optional<storage::RepoId> NameIndex::find_other_case(const storage::RepoId& id) {
+  const std::string name = lower(storage::to_text(id));
+  std::optional<storage::RepoId> other;
   const auto names = current();
-  const auto found = names->find(lower(storage::to_text(id)));
-  if (found == names->end() || found->second == id) return std::nullopt;
-  return found->second;
+  if (const auto found = names->find(name); found != names->end()) other = found->second;
+  {
+    auto state = state_.lock();
+    if (const auto found = state->added.find(name); found != state->added.end()) {
+      other = found->second.id;
+    }
+  }
+  // It may have gone since it was noted.
+  if (!other || *other == id || !catalog_.find_repository(*other)) return std::nullopt;
+  return other;
+}
+
+NameIndex::Claim NameIndex::claim(const storage::RepoId& id) {
+  std::string name = lower(storage::to_text(id));
+  auto state = state_.lock();
+  state.wait([&](const State& now) { return !now.claimed.contains(name); });
+  state->claimed.insert(name);
+  return {*this, std::move(name)};
+}
+
+NameIndex::Claim::~Claim() {
+  if (index_ == nullptr) return;
+  index_->state_.lock()->claimed.erase(name_);
+  index_->state_.notify_all();
+}
+
+void NameIndex::add(const storage::RepoId& id) {
+  state_.lock()->added.insert_or_assign(
+      lower(storage::to_text(id)), Added{.id = id, .at = std::chrono::steady_clock::now()});
 }
 
 std::shared_ptr<const NameIndex::Names> NameIndex::current() {
@@ -38,6 +66,7 @@ std::shared_ptr<const NameIndex::Names> NameIndex::current() {
   auto state = state_.lock();
   state->names = names;
   state->built_at = now;
+  std::erase_if(state->added, [&](const auto& row) { return row.second.at < now; });
   return names;
 }
 

@@ -350,12 +350,6 @@ bool asks_where(const Call& call) {
 
 }  // namespace
 
-Response oci_root(const Call&) {
-  Response response = json_response(Json::Object{});
-  response.set("Docker-Distribution-Api-Version", "registry/2.0");
-  return response;
-}
-
 Response oci_manifest(const Call& call) {
   Manifest manifest = find_manifest(call);
   const auto digest = sha256(as_bytes(manifest.text));

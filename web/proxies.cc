@@ -70,6 +70,11 @@ bool TrustedProxies::trusts(const Bytes& address) const noexcept {
   });
 }
 
+bool TrustedProxies::trusts(std::string_view address) const {
+  Bytes bytes{};
+  return parse(address, bytes) && trusts(bytes);
+}
+
 std::string TrustedProxies::client_of(std::string_view peer, std::string_view forwarded_for) const {
   std::string client(peer);
   Bytes address{};

@@ -20,6 +20,9 @@ class TrustedProxies {
 
   bool empty() const noexcept { return ranges_.empty(); }
 
+  // Whether an address is on the list.
+  bool trusts(std::string_view address) const;
+
   // Who made the request that `peer` brought: the last address in the list that is no proxy of
   // ours. `forwarded_for` is all such headers in their order, joined by commas.
   std::string client_of(std::string_view peer, std::string_view forwarded_for) const;

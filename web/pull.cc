@@ -27,6 +27,17 @@ Response not_known_yet() {
   return response;
 }
 
+bool is_absent(const storage::PullRefusal& refusal) {
+  return refusal.status == 404 && (refusal.code.empty() || refusal.code == "RepoNotFound");
+}
+
+// What upstream does not have either is answered as what may not be seen, byte for byte.
+Response answer_without_upstream(const Call& call) {
+  Services alone = call.services;
+  alone.pull = nullptr;
+  return handle(call.request, alone, call.match);
+}
+
 Response answer_arriving(const Call& call, std::shared_ptr<storage::ArrivingRevision> arriving) {
   const Services& services = call.services;
   const auto store = make_arriving_store(services.store, std::move(arriving), call.match.revision);
@@ -138,6 +149,7 @@ Response answer(const Call& call) {
     storage::Pull pull =
         call.services.pull->pull(*id, named ? std::string_view(match.revision) : "");
     if (pull.published) return handle(call.request, call.services, match);
+    if (pull.refusal && is_absent(*pull.refusal)) return answer_without_upstream(call);
     if (pull.refusal) {
       return streams ? refusal_response(*pull.refusal) : manner->refused(call, *pull.refusal);
     }

@@ -68,6 +68,7 @@ PushedCommits::PushedCommits(const Services& services, const storage::Repository
 
 std::vector<Publication> PushedCommits::take(const GitOid& tip, Time now) {
   std::vector<Publication> publications;
+  given_.clear();
   for (const GitOid& commit : new_commits(tip)) publications.push_back(read_commit(commit, now));
   small_.flush();
   return publications;
@@ -127,7 +128,7 @@ Publication PushedCommits::read_commit(const GitOid& oid, Time now) {
 
 void PushedCommits::read_tree(const GitOid& oid, const std::string& prefix,
                               Publication& publication) {
-  count_row();
+  count_row(0);
   const std::string bytes = tree_bytes(oid, publication);
   const auto entries = storage::git::parse_tree(bytes);
   check_canonical(bytes, entries, prefix);
@@ -138,17 +139,22 @@ void PushedCommits::read_tree(const GitOid& oid, const std::string& prefix,
       read_tree(entry.oid, path + "/", publication);
       continue;
     }
-    count_row();
+    count_row(path.size());
     FileRecord file = read_file(entry.oid, path, publication);
     file.path = path;
     file.mode = entry.mode;
+    if (file.lfs && entry.mode == kSymlink) refuse_path(path, "a symbolic link is no LFS file");
+    if (path == ".gitattributes" && (file.lfs || file.size_bytes > kAttributesMax)) {
+      refuse_path(path, "expected at most " + std::to_string(kAttributesMax) + " bytes of its own");
+    }
     publication.files.push_back(std::move(file));
   }
 }
 
 // Of trees too: a few of them inside one another can stand for more than there are atoms.
-void PushedCommits::count_row() {
-  if (++rows_ <= kPushRowsMax) return;
+void PushedCommits::count_row(std::size_t name_bytes) {
+  names_bytes_ += name_bytes;
+  if (++rows_ <= kPushRowsMax && names_bytes_ <= kPushNamesMax) return;
   fail(ErrorKind::LimitExceeded, "too many files in the new commits together: push fewer at once");
 }
 
@@ -158,7 +164,11 @@ std::string PushedCommits::tree_bytes(const GitOid& oid, Publication& publicatio
     if (!object || object->type != ObjectType::Tree) {
       fail(ErrorKind::Invalid, "object " + to_hex(oid) + " is no tree");
     }
-    publication.git_objects.emplace_back(oid, record_of(*object));
+    // The commits of one push are written together: what an earlier one brings, all have.
+    if (given_.insert(oid).second) {
+      names_bytes_ += object->bytes.size();
+      publication.git_objects.emplace_back(oid, record_of(*object));
+    }
     return object->bytes;
   }
   const auto known = is_known_tree(oid) ? store_.catalog().find_git_object(oid) : std::nullopt;

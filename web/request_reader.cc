@@ -125,8 +125,10 @@ void RequestReader::refuse(int status) noexcept {
 std::size_t RequestReader::put(std::string_view unread) {
   if (unread.empty() || state_ != State::NeedsMore) return 0;
   error_code error;
+  const bool began_in_head = !parser_->http->is_header_done();
   const std::size_t taken =
       parser_->http->put(boost::asio::const_buffer(unread.data(), unread.size()), error);
+  if (began_in_head && parser_->http->is_header_done()) take_headers();
   if (error && error != http::error::need_more) {
     refuse(status_of(error));
   } else if (parser_->http->is_header_done() && !names_one_host(parser_->http->get())) {
@@ -166,12 +168,16 @@ bool RequestReader::expects_continue() const {
 
 bool RequestReader::keeps_alive() const { return parser_->http->get().keep_alive(); }
 
-Request RequestReader::request() {
-  const auto& message = parser_->http->get();
-  headers_.clear();
-  for (const auto& field : message) {
+// Once, when the head ends: Beast adds the trailers of a chunked body to the same list, and those
+// are no headers (RFC 9110, section 6.5.1). Nobody who looks at headers may be told by them.
+void RequestReader::take_headers() {
+  for (const auto& field : parser_->http->get()) {
     headers_.push_back(Header{view(field.name_string()), view(field.value())});
   }
+}
+
+Request RequestReader::request() {
+  const auto& message = parser_->http->get();
   Request request;
   request.method = view(message.method_string());
   request.target = view(message.target());

@@ -61,6 +61,7 @@ class RequestReader {
   struct Parser;
 
   void refuse(int status) noexcept;
+  void take_headers();
 
   std::unique_ptr<Parser> parser_;
   std::vector<Header> headers_;

@@ -91,11 +91,25 @@ constexpr std::array kRoutes{
     Route{"GET", "/-/api/v1/users", "users", list_users},
     Route{"POST", "/-/api/v1/users", "user-set", set_user},
     Route{"POST", "/-/api/v1/users/remove", "user-remove", remove_user},
+    Route{"GET", "/-/api/v1/quotas/{path}", "quota", show_quota},
     Route{"GET", "/-/api/v1/access/{kind}/{repo}", "rules", show_rules},
     Route{"POST", "/-/api/v1/access/{kind}/{repo}", "rules-set", set_rules},
     Route{"GET", "/-/mirrors", "mirrors-page", mirrors_page},
     Route{"GET", "/-/jobs", "jobs-page", jobs_page},
+    Route{"GET", "/-/jobs/{id}", "job-page", job_page},
+    Route{"POST", "/-/jobs/{id}/cancel", "job-cancel", cancel_job_by_form},
+    Route{"POST", "/-/jobs/{id}/retry", "job-retry", retry_job_by_form},
+    Route{"GET", "/-/access/{kind}/{repo}", "access-page", access_page},
+    Route{"POST", "/-/access/{kind}/{repo}", "access-decision", decide_access_by_form},
+    Route{"POST", "/-/ask-access/{kind}/{repo}", "ask-access", ask_access_by_form},
+    Route{"GET", "/-/login", "sign-in-page", sign_in_page, Where::Inline},
+    Route{"POST", "/-/login", "sign-in", sign_in},
+    Route{"POST", "/-/logout", "sign-out", sign_out, Where::Inline},
+    Route{"GET", "/-/tokens", "tokens-page", tokens_page},
+    Route{"POST", "/-/tokens", "token-create", create_token_by_form},
+    Route{"POST", "/-/tokens/revoke", "token-revoke", revoke_token_by_form},
     Route{"GET", "/-/static/{path}", "static", static_file, Where::Inline},
+    Route{"GET", "/-/oci/token", "oci-token", oci_token, Where::Inline},
     Route{"GET", "/-/xet/v1/reconstructions/{path}", "xet-reconstruction", xet_reconstruction_v1},
     Route{"GET", "/-/xet/v2/reconstructions/{path}", "xet-reconstruction", xet_reconstruction_v2},
     Route{"GET", "/-/xet/xorbs/{path}", "xet-xorb", xet_xorb},
@@ -223,6 +237,12 @@ bool answers(const Route& route, std::string_view method) noexcept {
 
 std::span<const Route> routes() noexcept { return kRoutes; }
 
+bool fits_pattern(std::string_view pattern, std::string_view target) {
+  const auto split = split_target(target);
+  Match found;
+  return split && match_parts(pattern.substr(1), split->parts, true, found);
+}
+
 std::optional<Match> match(std::string_view method, std::string_view target) {
   const auto split = split_target(target);
   if (!split) return std::nullopt;
@@ -237,12 +257,6 @@ std::optional<Match> match(std::string_view method, std::string_view target) {
     }
     // A GET on a path that only takes POST must not fall through to the rows of last resort.
     if (route.method == "ANY" && !other_method.allow.empty()) break;
-bool fits_pattern(std::string_view pattern, std::string_view target) {
-  const auto split = split_target(target);
-  Match found;
-  return split && match_parts(pattern.substr(1), split->parts, true, found);
-}
-
     found.route = &route;
     return found;
   }

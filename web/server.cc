@@ -22,11 +22,15 @@
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "web/access_log.h"
+#include "web/browser_session.h"
 #include "web/hot_files.h"
 #include "web/internal/log.h"
 #include "web/internal/worker.h"
+#include "web/limits.h"
+#include "web/memory_budget.h"
 #include "web/metrics.h"
 #include "web/name_index.h"
+#include "web/quotas.h"
 #include "web/search_index.h"
 #include "web/uploads.h"
 
@@ -169,6 +173,13 @@ class SignalsBlocked {
   sigset_t before_{};
 };
 
+// Who signed in stays so when the server starts again.
+GuardOptions with_session_key(GuardOptions options, storage::Store& store) {
+  if (store.access() != nullptr && !options.session_key)
+    options.session_key = load_session_key(store.directory());
+  return options;
+}
+
 }  // namespace
 
 struct Server::State {
@@ -177,18 +188,23 @@ struct Server::State {
         endpoint(parse_listen(options.listen)),
         names(store.catalog()),
         search(store),
-        guards(options.guards,
+        uploads(load_session_key(store.directory())),
+        guards(with_session_key(options.guards, store),
                {.loopback = endpoint.address().is_loopback(), .insecure = options.insecure},
                store.access()),
+        quotas(options.guards.quotas, store.catalog()),
         services{.store = store,
                  .version = options.version,
                  .external_url = options.external_url,
                  .started = system_clock().now(),
                  .metrics = &metrics,
                  .names = &names,
+                 .search = &search,
                  .hot_files = &hot_files,
                  .uploads = &uploads,
                  .access = guards.access(),
+                 .quotas = &quotas,
+                 .commit_lines = &commit_lines,
                  .pull = options.pull,
                  .mirrors = options.mirrors,
                  .more_metrics = options.more_metrics,
@@ -199,16 +215,18 @@ struct Server::State {
     }
     if (!options.access_log.empty()) access_log.emplace(options.access_log);
     if (!options.tls.certificate.empty()) tls.emplace(options.tls);
-                 .search = &search,
   }
 
   ServerOptions options;
   Endpoint endpoint;
   Metrics metrics;
   NameIndex names;
+  SearchIndex search;
   HotFiles hot_files;
   Uploads uploads;
   Guards guards;
+  Quotas quotas;
+  MemoryBudget commit_lines{kCommitLinesMax};
   std::optional<TlsContext> tls;
   std::optional<Xet> xet;
   Services services;
@@ -221,7 +239,6 @@ struct Server::State {
   storage::JobQueue::Watch job_watch;  // calls the workers
   storage::PullThrough::Watch pull_watch;
 };
-  SearchIndex search;
 
 Server::Server(ServerOptions options, storage::Store& store)
     : state_(std::make_unique<State>(std::move(options), store)) {}
@@ -258,6 +275,7 @@ void Server::start() {
     state.workers.push_back(std::move(worker));
   }
   state.services.authority = address();
+  state.search.start();
   for (const auto& worker : state.workers) worker->start();
   const auto tell_news = [&state] {
     for (const auto& worker : state.workers) worker->tell_news();
@@ -275,7 +293,6 @@ void Server::reload() noexcept {
     try {
       reload_part();
     } catch (const std::exception& error) {
-  state.search.start();
       log()->error("reload_failed error=\"{}\"", error.what());
     }
   };
@@ -302,10 +319,10 @@ void Server::drain(std::chrono::milliseconds patience) {
   // A session that waits for the pool ends when its work is done, so the workers go first.
   state.workers.clear();
   if (state.pool) state.pool->join();
+  state.search.stop();
   if (!state.options.socket_path.empty() && state.context) {
     ::unlink(state.options.socket_path.c_str());
   }
 }
 
 }  // namespace holdfast::web
-  state.search.stop();

@@ -70,6 +70,10 @@ std::shared_ptr<void> make_context(const TlsOptions& options) {
   if (SSL_CTX_use_PrivateKey_file(context.get(), options.key.c_str(), SSL_FILETYPE_PEM) != 1) {
     fail_file("the certificate's key", options.key);
   }
+  // A key of another kind is not compared with the certificate when it is read.
+  if (SSL_CTX_check_private_key(context.get()) != 1) {
+    fail_file("the certificate's key", options.key);
+  }
   if (options.client_ca.empty()) return context;
   check_file(options.client_ca);
   if (SSL_CTX_load_verify_locations(context.get(), options.client_ca.c_str(), nullptr) != 1) {

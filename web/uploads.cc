@@ -1,55 +1,25 @@
 #include "web/uploads.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <charconv>
 #include <map>
 #include <set>
+#include <span>
 #include <utility>
-
-#include <sys/random.h>
 
 #include "storage/base/error.h"
 #include "storage/base/sync.h"
+#include "web/internal/keyed_hash.h"
 #include "web/limits.h"
 #include "web/url.h"
 
 namespace holdfast::web {
 namespace {
 
-constexpr std::size_t kBlockBytes = 64;  // of SHA-256, which RFC 2104 pads the key to
-using Key = std::array<std::byte, kBlockBytes>;
-
-Key random_key() {
-  Key key{};
-  if (::getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size()))
-    fail_errno("getrandom", "upload key", errno);
-  return key;
-}
-
-Digest hmac(const Key& key, std::string_view text) {
-  constexpr std::byte kInner{0x36}, kOuter{0x5c};
-  Key inner = key, outer = key;
-  for (std::byte& b : inner) b ^= kInner;
-  for (std::byte& b : outer) b ^= kOuter;
-  Sha256 first;
-  first.update(inner);
-  first.update(as_bytes(text));
-  const Digest digest = first.finish();
-  Sha256 second;
-  second.update(outer);
-  second.update(std::as_bytes(std::span(digest.bytes)));
-  return second.finish();
-}
-
-// Takes as long for a near miss as for a far one.
-bool same(const Digest& a, const Digest& b) noexcept {
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < a.bytes.size(); ++i) {
-    difference |= static_cast<unsigned>(a.bytes[i] ^ b.bytes[i]);
-  }
-  return difference == 0;
+Digest random_secret() {
+  Digest secret;
+  fill_random(std::as_writable_bytes(std::span(secret.bytes)));
+  return secret;
 }
 
 std::int64_t seconds_of(Time time) noexcept {
@@ -76,8 +46,7 @@ std::optional<std::uint64_t> number(const Parameters& query, std::string_view na
 }
 
 std::string lease_key(const UploadGrant& grant) {
-  return "upload/" + storage::to_text(grant.repo) + "/" + to_hex(grant.object) + "/" +
-         std::to_string(grant.size_bytes);
+  return upload_leases(grant.repo, grant.object) + std::to_string(grant.size_bytes);
 }
 
 // The writer of one object, shared by those who send its parts.
@@ -92,6 +61,10 @@ using OpenWriters = Sync<std::map<std::string, Open>>;
 
 }  // namespace
 
+std::string upload_leases(const storage::RepoId& repo, const Digest& object) {
+  return "upload/" + storage::to_text(repo) + "/" + to_hex(object) + "/";
+}
+
 std::uint64_t UploadGrant::part_count() const noexcept {
   return part_bytes == 0 ? 0 : (size_bytes + part_bytes - 1) / part_bytes;
 }
@@ -103,9 +76,16 @@ storage::ByteRange UploadGrant::range() const noexcept {
 }
 
 struct Uploads::State {
-  Key key = random_key();
+  // The secret may sign other things, too: they are not to be taken for one another.
+  explicit State(const Digest& secret)
+      : key(keyed_hash(std::as_bytes(std::span(secret.bytes)), "upload URLs")) {}
+
+  Digest signature(const UploadGrant& grant) const {
+    return keyed_hash(std::as_bytes(std::span(key.bytes)), signed_text(grant));
+  }
+
+  Digest key;
   OpenWriters open;
-  Sync<std::set<std::pair<storage::RepoId, Digest>>> proven;
 };
 
 namespace {
@@ -138,11 +118,13 @@ class WriterShare final : public Uploads::Share {
       auto writers = open_.lock();
       Open& mine = (*writers)[key_];
       mine.parts.erase(part_);
+      // Not the last one, who closes it: no other may hold it then.
+      if (mine.users > 1) writer_.reset();
       if (--mine.users > 0) return;
       mine.busy = true;
       mine.writer.reset();
     }
-    writer_.reset();  // the last one: a synced checkpoint, not under the lock
+    writer_.reset();  // a synced checkpoint, not under the lock
     forget();
   }
 
@@ -175,12 +157,14 @@ class WriterShare final : public Uploads::Share {
 
 }  // namespace
 
-Uploads::Uploads() : state_(std::make_unique<State>()) {}
+Uploads::Uploads() : Uploads(random_secret()) {}
+
+Uploads::Uploads(const Digest& secret) : state_(std::make_unique<State>(secret)) {}
 
 Uploads::~Uploads() = default;
 
 std::string Uploads::sign(const UploadGrant& grant) const {
-  return fields_of(grant) + "&signature=" + to_hex(hmac(state_->key, signed_text(grant)));
+  return fields_of(grant) + "&signature=" + to_hex(state_->signature(grant));
 }
 
 std::optional<UploadGrant> Uploads::verify(std::string_view query, const storage::RepoId& repo,
@@ -200,19 +184,8 @@ std::optional<UploadGrant> Uploads::verify(std::string_view query, const storage
                     .part_bytes = *part_bytes,
                     .part = *part,
                     .expires_at = Time(std::chrono::seconds(*expires))};
-  if (!same(*digest, hmac(state_->key, signed_text(grant))) || now > grant.expires_at)
-    return std::nullopt;
+  if (!is_same(*digest, state_->signature(grant)) || now > grant.expires_at) return std::nullopt;
   return grant;
-}
-
-void Uploads::note_proof(const storage::RepoId& repo, const Digest& object) {
-  auto proven = state_->proven.lock();
-  if (proven->size() >= kUploadProofsMax) proven->clear();
-  proven->emplace(repo, object);
-}
-
-bool Uploads::is_proven(const storage::RepoId& repo, const Digest& object) const {
-  return state_->proven.lock()->contains({repo, object});
 }
 
 std::unique_ptr<Uploads::Share> Uploads::join(storage::BlobStore& blobs, const UploadGrant& grant) {

@@ -1,10 +1,11 @@
 // Large files on their way in: the permission to send one, as a URL that needs no other proof, and
 // the writers that the parts of one object share.
 //
-// A URL is signed with HMAC-SHA256 (RFC 2104) under a key that lives as long as the server: after a
-// restart clients ask again. Parts may come in any order and side by side; what came of an object
-// stays staged when its last part under way ends, and the next part goes on from there, also after
-// a restart. All members are thread-safe.
+// A URL is signed with HMAC-SHA256 (RFC 2104); under a key that outlives the server it is good after
+// a restart, too. Parts may come in any order and side by side; what came of an object stays staged
+// when its last part under way ends, and the next part goes on from there, also after a restart.
+// That all of an object came for a repository its lease says, for as long as it lasts. All members
+// are thread-safe.
 //
 // Errors: as the blob store says; Unavailable for a part that is being sent already.
 #pragma once
@@ -37,9 +38,15 @@ struct UploadGrant {
   storage::ByteRange range() const noexcept;
 };
 
+// Keys of leases under which objects come for a repository start with this: "upload/REPO/OID/". An
+// object that such a lease keeps has come whole.
+std::string upload_leases(const storage::RepoId& repo, const Digest& object);
+
 class Uploads {
  public:
-  Uploads();
+  Uploads();  // with a key that is forgotten with it
+  // Signs with what is derived from a secret.
+  explicit Uploads(const Digest& secret);
   Uploads(const Uploads&) = delete;
   Uploads& operator=(const Uploads&) = delete;
   ~Uploads();
@@ -50,11 +57,6 @@ class Uploads {
   // `now` is too late.
   std::optional<UploadGrant> verify(std::string_view query, const storage::RepoId& repo,
                                     const Digest& object, Time now) const;
-
-  // Remembers that all bytes of an object came for a repository: who sent them has them. Forgotten
-  // with the server, or when there are too many; then they are to be sent again.
-  void note_proof(const storage::RepoId& repo, const Digest& object);
-  bool is_proven(const storage::RepoId& repo, const Digest& object) const;
 
   // A part of an object that is being sent, or the end of it. Destroying it gives the writer back.
   class Share {

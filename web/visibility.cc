@@ -40,11 +40,18 @@ void set_visibility(const Call& call, const storage::RepoId& repo, std::optional
   if (!(rules == book->rules(repo))) book->put_rules(repo, rules);
 }
 
-void copy_visibility(const Call& call, const storage::RepoId& from, const storage::RepoId& to) {
+void with_rules(const Call& call, const storage::RepoId& repo,
+                const storage::RepositoryRules& rules, const std::function<void()>& step) {
   storage::AccessBook* book = call.services.store.access();
-  if (book == nullptr) return;
-  const storage::RepositoryRules rules = book->rules(from);
-  if (!(rules == book->rules(to))) book->put_rules(to, rules);
+  const auto before = book == nullptr ? rules : book->rules(repo);
+  if (rules == before) return step();
+  book->put_rules(repo, rules);
+  try {
+    step();
+  } catch (...) {
+    book->put_rules(repo, before);
+    throw;
+  }
 }
 
 }  // namespace holdfast::web

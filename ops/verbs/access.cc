@@ -190,7 +190,35 @@ void add_forget(CLI::App& parent, Run& run, const char* verb, const char* about,
   });
 }
 
+// "12", or "12 of 500".
+std::string used(const Json& quota, std::string_view key, std::string_view most) {
+  const Json* bound = quota.find(most);
+  const std::string now = to_text(*quota.find(key));
+  return bound == nullptr ? now : now + " of " + to_text(*bound);
+}
+
+int show_quota(const std::string& owner, const Invocation& invocation, Output& output) {
+  const auto client = open_client(invocation.config(), invocation.environment, StoreUse::Read);
+  const Json quota = client->get("/-/api/v1/quotas/" + encode_component(owner));
+  output.done(quota.as_object(),
+              fmt::format("{}\nbytes         {}\non their way  {}\nrepositories  {}\n", owner,
+                          used(quota, "bytes", "bytes_max"), shown(quota, "coming_bytes"),
+                          used(quota, "repositories", "repositories_max")));
+  return kExitDone;
+}
+
 }  // namespace
+
+void add_quota(CLI::App& app, Run& run) {
+  CLI::App* quota = app.add_subcommand("quota", "What an owner may keep, and what he has");
+  auto owner = std::make_shared<std::string>();
+  quota->add_option("OWNER", *owner, "The first part of his repositories' names")->required();
+  quota->callback([&run, owner] {
+    run = [owner](const Invocation& invocation, Output& output) {
+      return show_quota(*owner, invocation, output);
+    };
+  });
+}
 
 void add_token(CLI::App& app, Run& run) {
   CLI::App* token = app.add_subcommand("token", "Tokens: what lets clients in");

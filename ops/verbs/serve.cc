@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "ops/api_client.h"
+#include "ops/oidc_loader.h"
 #include "ops/scrubber.h"
 #include "ops/service_manager.h"
 #include "ops/verbs/verbs.h"
@@ -68,6 +69,8 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   if (!options.listen.empty()) config.listen = options.listen;
   const auto store = open_store(config, StoreUse::Create);
   Mirroring mirroring(*store, config, invocation.environment);
+  OidcLoader oidc(config);
+  config.guards.oidc_keys = &oidc.keys();
   web::Server server(
       {.listen = config.listen,
        .external_url = config.external_url,
@@ -94,7 +97,10 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   mirroring.start_daemon();
   announce(invocation, url);
   tell_service_manager(ServiceState::Ready);
-  const HangupHandler reload(invocation, [&server] { server.reload(); });
+  const HangupHandler reload(invocation, [&] {
+    server.reload();
+    oidc.reload();
+  });
   wait_for_stop(invocation.stop);
   tell_service_manager(ServiceState::Stopping);
   server.drain(kDrain);

@@ -52,6 +52,7 @@ void add_restore(CLI::App& app, Run& run);
 void add_token(CLI::App& app, Run& run);
 void add_user(CLI::App& app, Run& run);
 void add_access(CLI::App& app, Run& run);
+void add_quota(CLI::App& app, Run& run);
 void add_sample(CLI::App& app, Run& run);
 void add_config(CLI::App& app, Run& run);
 

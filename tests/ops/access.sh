@@ -77,6 +77,62 @@ launch "$holdfast" serve --data "$data" --listen 0.0.0.0:0 --config "$work/close
 expect "with a token others may be let in" 0 '^http://0\.0\.0\.0:' echo "$url"
 stop
 
+# Tokens of an identity provider, and a quota. key NAME: a new RSA key, and the document with it.
+base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+key() {
+  openssl genrsa -out "$work/$1.pem" 2048 2>/dev/null
+  local modulus
+  modulus=$(openssl rsa -in "$work/$1.pem" -noout -modulus | cut -d= -f2)
+  printf '{"keys":[{"kty":"RSA","kid":"%s","e":"AQAB","n":"%s"}]}' "$1" \
+    "$(perl -e 'print pack("H*", $ARGV[0])' "$modulus" | base64url)" >"$work/keys.json"
+}
+# signed NAME USER: a token by that key, good for ten minutes.
+signed() {
+  local content
+  content=$(printf '{"alg":"RS256","kid":"%s"}' "$1" | base64url).$(
+    printf '{"iss":"https://id.example.org","aud":"holdfast","sub":"%s","exp":%d}' "$2" \
+      $(($(date +%s) + 600)) | base64url)
+  printf '%s.%s' "$content" "$(printf %s "$content" | openssl dgst -sha256 -sign "$work/$1.pem" | base64url)"
+}
+key one
+cat >"$work/oidc.toml" <<TOML
+[access]
+anonymous_read = false
+audit_log = "$work/oidc.log"
+[[access.quota]]
+owner = "jo*"
+bytes = "10kB"
+repositories = 1
+[[access.oidc]]
+issuer = "https://id.example.org"
+audience = "holdfast"
+jwks_file = "$work/keys.json"
+TOML
+start "$data" --config "$work/oidc.toml"
+jo=$(signed one jo)
+expect "a provider's token is its bearer" 0 '"name":"jo"' curl -fsS -H "$(as "$jo")" "$url/api/whoami-v2"
+make() { curl -sS -H "$(as "$jo")" -d "{\"name\":\"$1\"}" "$url/api/repos/create"; }
+expect "who writes in his own namespace" 0 '"id":"jo/m"' make m
+expect "as far as the quota goes" 0 'Repository quota of ."jo." reached: 1 of 1' make n
+expect "which he can see" 0 '"repositories_max":1' curl -fsS -H "$(as "$jo")" "$url/-/api/v1/quotas/jo"
+expect "and the operator" 0 'repositories +1 of 1' "$holdfast" quota jo --data "$data"
+batch='{"operation":"upload","objects":[{"oid":"'$(printf '%064d' 0)'","size":20000}]}'
+expect "an upload above it is refused beforehand" 0 '"code":507' \
+  curl -fsS -H "$(as "$jo")" -d "$batch" "$url/jo/m.git/info/lfs/objects/batch"
+expect "the trail names the provider" 0 '"issuer":"https://id.example.org","issuer_subject":"jo"' cat "$work/oidc.log"
+expect "a forged token is none" 0 '401' status /api/whoami-v2 -H "$(as "${jo%??????}AAAAAA")"
+key two
+new=$(signed two jo)
+expect "a new key is not known yet" 0 '401' status /api/whoami-v2 -H "$(as "$new")"
+kill -HUP "$server"
+key_is_known() { [[ $(status /api/whoami-v2 -H "$(as "$new")") == 200 ]]; }
+expect "but soon" 0 '' wait_until key_is_known
+expect "and the old one no longer" 0 '401' status /api/whoami-v2 -H "$(as "$jo")"
+stop
+sed -i 's,^jwks_file.*,jwks_url = "https://id.example.org/keys",; 1i offline = true' "$work/oidc.toml"
+expect "without connections there is no URL" 2 'offline = true needs a jwks_file' \
+  "$holdfast" serve --data "$data" --listen 127.0.0.1:0 --config "$work/oidc.toml"
+
 # certificate NAME: makes NAME the certificate of the server.
 certificate() {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj "/CN=$1" \

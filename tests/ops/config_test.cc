@@ -88,6 +88,66 @@ audit = "reads"
   }
 }
 
+TEST_CASE("ops/config: quotas and identity providers read back, and mistakes are named") {
+  const TemporaryFolder folder;
+  const Config config = read_config(folder.write("a.toml", R"(
+[[access.quota]]
+owner = "team-*"
+bytes = "500GB"
+[[access.quota]]
+owner = "*"
+bytes = 1000
+repositories = 7
+[[access.oidc]]
+issuer = "https://id.example.org"
+audience = "holdfast"
+jwks_file = "/etc/keys.json"
+user_prefix = "id-"
+roles_claim = "groups"
+[[access.oidc.role]]
+value = "team"
+right = "write"
+repo = "team/*"
+[[access.oidc]]
+issuer = "https://ci.example.org"
+audience = "hub"
+jwks_url = "https://ci.example.org/keys"
+user_claim = "name"
+user_prefix = "ci-"
+)"));
+  for (const Config& read : {config, read_config(folder.write("b.toml", to_text(config)))}) {
+    const auto& quotas = read.guards.quotas;
+    const auto& oidc = read.guards.oidc;
+    REQUIRE(quotas.size() == 2);
+    CHECK(quotas[0].bytes == 500'000'000'000);
+    CHECK_FALSE(quotas[0].repositories.has_value());
+    CHECK(quotas[1].owner == "*");
+    CHECK(quotas[1].repositories == 7);
+    REQUIRE(oidc.size() == 2);
+    CHECK(oidc[0].user_claim == "sub");
+    CHECK(oidc[0].jwks_file == "/etc/keys.json");
+    REQUIRE(oidc[0].roles.size() == 1);
+    CHECK(oidc[0].roles[0].right == storage::Right::Write);
+    CHECK(oidc[0].roles[0].repo == "team/*");
+    CHECK(oidc[1].jwks_url == "https://ci.example.org/keys");
+    CHECK(oidc[1].user_prefix == "ci-");
+  }
+  const std::string issuer = "[[access.oidc]]\nissuer = \"a\"\naudience = \"b\"\n";
+  const std::string keys = "jwks_file = \"k\"\n";
+  for (const std::string& bad :
+       {std::string("[[access.quota]]\nowner = \"x\"\n"),
+        std::string("[[access.quota]]\nbytes = 1\n"),
+        std::string("[[access.quota]]\nowner = \"x\"\nfiles = 1\n"), issuer,
+        issuer + keys + "jwks_url = \"https://x\"\n", issuer + "jwks_url = \"http://x/keys\"\n",
+        std::string("[[access.oidc]]\nissuer = \"a\"\n") + keys,
+        issuer + keys + "[[access.oidc.role]]\nvalue = \"t\"\n",
+        issuer + keys + "roles_claim = \"r\"\n[[access.oidc.role]]\nright = \"none\"\n",
+        issuer + keys + issuer + keys, issuer + keys + "algorithms = [\"none\"]\n"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(read_config(folder.write("c.toml", bad)), Error);
+  }
+}
+
 TEST_CASE("ops/config: a full file reads back as it was meant") {
   const TemporaryFolder folder;
   const Config config = read_config(folder.write("a.toml", R"(

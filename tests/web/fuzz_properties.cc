@@ -9,8 +9,11 @@
 #include "web/base64.h"
 #include "web/card.h"
 #include "web/git_attributes.h"
+#include "web/git_ignore.h"
 #include "web/git_push.h"
 #include "web/git_request.h"
+#include "web/handler.h"
+#include "web/json_web_token.h"
 #include "web/range.h"
 #include "web/repo_path.h"
 #include "web/routes.h"
@@ -19,6 +22,16 @@
 
 namespace holdfast::tests {
 namespace {
+
+// What the tokens among the seeds were signed for. Their private keys were thrown away.
+constexpr std::string_view kProviderKeys =
+    R"({"keys":[{"kty":"RSA","kid":"r","use":"sig","n":"q5tTEzaSfHuj-4PgRbXmhvK1pau_1IylwGB)"
+    R"(GpVuVt3ojQpoX_upYLbbFZGXAEgjsY6lSbkNOq8SAvIO5qSsTi_JhbRWqGr-1W-6feT0Q6vF_ijKUrc-WQ7E)"
+    R"(GhIafWqE1i60X4HTz9rvXnOX-8VuiPqA5W_bBkfjAz93GkBCNghMJQB-_dOYhbtDAMI2GK_-Jns-dj5-rdKE)"
+    R"(ne82wfyez3BL1bQjc2BdxBy5N2PSH4B6_QlwiKe1IjZcmQ9xxpoAZtLPf1gox6m4YErxZNWMdUfnSv991nSE)"
+    R"(SgKLFd2HaGgNCOvWP6t4anXH4lddoZE7AuGOrQgRyYY2I4N1uG8a2fQ","e":"AQAB"},{"kty":"EC","ki)"
+    R"(d":"e","crv":"P-256","x":"UYUIyAcRCLA1i_6lD724jWeRZVuzIsf69J8Fxd92lvA","y":"tkc_JPPr)"
+    R"(xfHWCIqwjIFXvRvAOwFmWFl9sNvS0ColwXk"}]})";
 
 void require(bool holds) {
   if (!holds) __builtin_trap();
@@ -53,6 +66,46 @@ void check_range(std::string_view input) {
   require((result.kind == web::RangeKind::Whole) <= (range.length == size_bytes));
   if (result.kind == web::RangeKind::Part) {
     require(web::content_range(range, size_bytes).starts_with("bytes "));
+  }
+}
+
+void check_jwt(std::string_view input) {
+  static const web::KeySet kKeys = web::KeySet::parse(kProviderKeys, "keys");
+  if (const auto token = web::parse_json_web_token(input)) {
+    require(token->claims.is_object() && token->content.size() < input.size());
+    // Nobody has the private keys any more: what is good is what the seeds say.
+    if (kKeys.check(*token) == web::Signature::Good) {
+      require(token->claims.find("sub")->as_string() == "42");
+      require(token->claims.find("exp")->as_uint() == 9'000'000'000);
+    }
+  }
+  try {
+    const auto keys = web::KeySet::parse(input, "keys");
+  } catch (const Error&) {
+  }
+}
+
+void check_names(std::string_view input) {
+  if (web::problem_of_path(input).empty()) {
+    require(!input.starts_with('/') && !input.ends_with('/'));
+    for (std::string_view rest = input; !rest.empty();) {
+      const auto end = std::min(rest.find('/'), rest.size());
+      const std::string_view part = rest.substr(0, end);
+      require(!part.empty() && part != "." && part != ".." && !web::same_name(part, ".git"));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  if (web::is_ref_name(input)) require(!holds_part(input, "..") && !holds_part(input, "@{"));
+  const web::GitAttributes attributes(input);
+  require(attributes.steps(input) >= attributes.steps(""));
+  // Whatever stands before it, the last line decides.
+  require(web::GitAttributes(std::string(input) + "\n* filter=lfs\n").is_lfs("a/b"));
+  require(!web::GitAttributes(std::string(input) + "\n* -filter\n").is_lfs("a/b"));
+  require(web::GitIgnore(std::string(input) + "\n*\n").ignores("a"));
+  require(!web::GitIgnore(std::string(input) + "\n!*\n").ignores("a"));
+  if (const auto bytes = web::decode_base64(input)) {
+    require(bytes->size() <= input.size());
+    require(web::decode_base64(web::encode_base64(*bytes)) == bytes);
   }
 }
 

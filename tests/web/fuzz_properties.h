@@ -18,6 +18,13 @@ void check_card(std::string_view input);
 // The body of a git request in either protocol, plain or gzip: read within its limits or refused.
 void check_git_request(std::string_view input);
 
+// A token of an identity provider, or its document with keys: only what was signed with the keys of
+// the seeds is good.
+void check_jwt(std::string_view input);
+
+// A path, a branch, a .gitattributes file, Base64.
+void check_names(std::string_view input);
+
 // A token of Xet, the hash of a file, or the address of a xorb: what is not ours is nothing.
 void check_xet(std::string_view input);
 

@@ -19,6 +19,8 @@ constexpr Target kTargets[] = {
     {"web_card", tests::check_card},
     {"web_git", tests::check_git_request},
     {"web_xet", tests::check_xet},
+    {"web_jwt", tests::check_jwt},
+    {"web_names", tests::check_names},
 };
 
 }  // namespace

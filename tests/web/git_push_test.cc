@@ -64,11 +64,11 @@ TEST_CASE("web/git_push: commands, capabilities and where the pack begins") {
   CHECK(parse_push("0000")->commands.empty());
   for (const std::string& bad :
        {std::string("zzzz"), std::string("0003"), pkt("x") + "0000",
-        pkt(oid_text('0') + " " + oid_text('g') + " refs/heads/a") + "0000",
-        pkt("shallow " + oid_text('1')) + "0000"}) {
+        pkt(oid_text('0') + " " + oid_text('g') + " refs/heads/a") + "0000"}) {
     CAPTURE(bad);
-    CHECK(tests::kind_of([&] { parse_push(bad); }) == ErrorKind::Corrupt);
+    CHECK(tests::kind_of([&] { parse_push(bad); }) == ErrorKind::Invalid);
   }
+  CHECK(parse_push(pkt("shallow " + oid_text('1')) + body)->commands.size() == 2);
 }
 
 TEST_CASE("web/git_push: commits, branches and tags arrive as they were made") {
@@ -109,6 +109,26 @@ TEST_CASE("web/git_push: only who knows the tip moves it, unless by force") {
   CHECK(site.count() == "1\n");
 }
 
+TEST_CASE("web/git_push: a shallow clone pushes what it has made") {
+  if (!have("git --version")) return;
+  Site site;
+  REQUIRE(site.work("git commit -q --allow-empty -m One && git push -q origin HEAD:main") == 0);
+  REQUIRE(site.run("git clone -q --depth 1 $URL shallow") == 0);
+  CHECK(site.run("cd shallow && echo s >s && git add s && git -c user.name=a -c user.email=b "
+                 "commit -qm S && git push -q origin HEAD:main") == 0);
+  CHECK(site.count() == "3\n");
+}
+
+TEST_CASE("web/git_push: no branch is a directory of another") {
+  if (!have("git --version")) return;
+  Site site;
+  REQUIRE(site.work("git push -q origin HEAD:refs/heads/dev") == 0);
+  CHECK(site.work("git push -q origin HEAD:refs/heads/dev/one") != 0);
+  CHECK(site.output().find("refs/heads/dev") != std::string::npos);
+  CHECK(site.refs() == "refs/heads/dev refs/heads/main ");
+  CHECK(site.count() == "1\n");
+}
+
 TEST_CASE("web/git_push: what is refused, in words that git shows") {
   if (!have("git --version")) return;
   Site site;
@@ -130,6 +150,9 @@ TEST_CASE("web/git_push: what is refused, in words that git shows") {
        "HEAD:main", "LFS object"},
       {"git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub && git commit -qm S",
        "HEAD:main", "only files, directories and symbolic links"},
+      {"head -c 1100000 /dev/zero | tr '\\0' '\\n' >.gitattributes && git add .gitattributes && "
+       "git commit -qm A",
+       "HEAD:main", "expected at most 1048576 bytes"},
       {"mkdir .gitmodules && touch .gitmodules/x && git add -f .gitmodules && git commit -qm G",
        "HEAD:main", "git's own"},
   };

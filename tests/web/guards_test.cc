@@ -172,19 +172,18 @@ TEST_CASE("web/guards: the audit trail has the client's address, and moves on re
   CHECK(read_file(path).find("\"address\":\"127.0.0.1\"") != std::string::npos);
 }
 
-TEST_CASE("web/attack: guessing tokens finds none, not even a right one") {
+TEST_CASE("web/attack: guessing tokens ends in waiting, and holds nobody else up") {
   const Watched hub({.anonymous_read = false});
   RawClient client = hub.client();
   for (std::size_t i = 0; i < kWrongTokensMax; ++i) {
     const std::string guess = "Authorization: Bearer hf_" + std::to_string(i) + "\r\n";
     REQUIRE(client.ask("GET", kFile, guess).status == 401);
   }
-  for (const std::string& guess :
-       {std::string("Authorization: Bearer hf_next\r\n"), hub.bearer()}) {
-    const auto refused = client.ask("GET", kFile, guess);
-    CHECK(refused.status == 429);
-    CHECK_FALSE(refused.header("Retry-After").empty());
-  }
+  const auto refused = client.ask("GET", kFile, "Authorization: Bearer hf_next\r\n");
+  CHECK(refused.status == 429);
+  CHECK_FALSE(refused.header("Retry-After").empty());
+  // From the same address.
+  CHECK(client.ask("GET", kFile, hub.bearer()).status == 200);
   CHECK(client.ask("GET", kFile).status == 401);  // who brings none is asked for one
   CHECK(client.ask("GET", "/-/healthz").status == 200);
 }

@@ -312,15 +312,14 @@ TEST_CASE("web/hub_tree: following Link gives every entry once") {
   std::size_t entries = 0;
   std::size_t pages = 0;
   while (!target.empty()) {
-    const Response page = hub.ask(
-        {.target = target, .headers = {{"Host", "hub.test:81"}, {"X-Forwarded-Proto", "https"}}});
+    const Response page = hub.ask({.target = target, .headers = {{"Host", "hub.test:81"}}});
     REQUIRE(page.status == 200);
     entries += json_of(page).as_array().size();
     REQUIRE(++pages < 20);
     const std::string link = text(page.header("Link"));
     target.clear();
     if (link.empty()) continue;
-    constexpr std::string_view kStart = "<https://hub.test:81";
+    constexpr std::string_view kStart = "<http://hub.test:81";
     REQUIRE(link.starts_with(kStart));
     REQUIRE(link.ends_with(">; rel=\"next\""));
     target = link.substr(kStart.size(), link.find('>') - kStart.size());

@@ -86,6 +86,23 @@ TEST_CASE("web/request_reader: a body may be handed on as it comes, and refused 
   }
 }
 
+TEST_CASE("web/attack: trailers of a body are no headers") {
+  const std::string bytes =
+      "POST / HTTP/1.1\r\nHost: t\r\nX-Forwarded-For: 10.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+      "\r\n1\r\nx\r\n0\r\nX-Forwarded-For: 10.9.9.9\r\nAuthorization: Bearer y\r\n\r\n";
+  for (std::size_t slice = 1; slice <= bytes.size(); ++slice) {
+    CAPTURE(slice);
+    RequestReader reader;
+    feed(reader, bytes, slice);
+    REQUIRE(reader.state() == State::Complete);
+    const Request request = reader.request();
+    CHECK(request.headers.size() == 3);
+    CHECK(request.header("X-Forwarded-For") == "10.0.0.1");
+    CHECK(request.header("Authorization").empty());
+    CHECK(request.body == "x");
+  }
+}
+
 TEST_CASE("web/request_reader: what is refused, and with which status") {
   struct Case {
     const char* request;

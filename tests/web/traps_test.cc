@@ -7,6 +7,7 @@
 #include "tests/web/raw_client.h"
 #include "tests/web/writing.h"
 #include "web/limits.h"
+#include "web/xet.h"
 
 namespace holdfast::web {
 namespace {
@@ -50,6 +51,12 @@ TEST_CASE("web/traps: 2, clients that upload by Xet alone are told how to do oth
   CHECK(refused.header("X-Error-Message").find("HF_HUB_DISABLE_XET=1") != std::string_view::npos);
   CHECK(json_of(refused).find("error")->as_string().find("HF_HUB_DISABLE_XET=1") !=
         std::string::npos);
+}
+
+TEST_CASE("web/traps: 3, what clients refuse to take by HTTP alone is offered by Xet") {
+  constexpr std::uint64_t kClientsLimit = 50'000'000'000;
+  CHECK(xet_size_bytes_min(XetMode::Large).value() <= kClientsLimit);
+  CHECK(ServerOptions{}.xet == XetMode::Large);
 }
 
 TEST_CASE("web/traps: 4, a redirect keeps query and prefix, and names no host") {
@@ -238,6 +245,23 @@ TEST_CASE("web/traps: 14, files are never compressed, and their ETag is their ha
   CHECK(got.header("ETag") == "\"" + oid_of(got.body) + "\"");
   const auto small = client.ask("GET", kFile, "Accept-Encoding: gzip\r\n");
   CHECK(small.header("ETag") == "\"" + to_hex(git_object_id("blob", as_bytes(small.body))) + "\"");
+}
+
+TEST_CASE("web/traps: 15, a token of Xet stands in headers and body, and ends at a second") {
+  Asking hub;
+  Xet xet(1);
+  hub.services.xet = &xet;
+  const Response got = hub.get("/api/models/org/tiny/xet-read-token/main");
+  REQUIRE(got.status == 200);
+  const Json json = json_of(got);
+  CHECK(json.find("accessToken")->as_string() == got.header("X-Xet-Access-Token"));
+  CHECK(json.find("casUrl")->as_string() == got.header("X-Xet-Cas-Url"));
+  const std::uint64_t end = json.find("exp")->as_uint();
+  CHECK(std::to_string(end) == got.header("X-Xet-Token-Expiration"));
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(system_clock().now().time_since_epoch());
+  CHECK(end > static_cast<std::uint64_t>(now.count()));
+  CHECK(end < static_cast<std::uint64_t>((now + std::chrono::hours(24)).count()));
 }
 
 TEST_CASE("web/traps: 16, every client's spelling of a flag, a list, a slash") {

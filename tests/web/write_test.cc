@@ -97,6 +97,7 @@ TEST_CASE("web/write_access: who may write, and where") {
   const Case cases[] = {
       {true, {{"Host", "localhost:8080"}}, 200},
       {true, {{"Host", "127.0.0.1"}}, 200},
+      {true, {{"Host", "127.attacker.example"}}, 403},
       {true, {{"Host", "[::1]:80"}}, 200},
       {false, {{"Host", "localhost"}}, 403},
       {true, {{"Host", "rebound.example.org"}}, 403},

@@ -67,7 +67,9 @@ Response json_response(const Json& value, int status) {
 Response error_response(int status, std::string_view code, std::string_view message) {
   Response response = json_response(Json::Object{{"error", message}}, status);
   if (!code.empty()) response.set("X-Error-Code", std::string(code));
-  response.set("X-Error-Message", std::string(message));
+  // What clients sent may stand in it, in any length; proxies take heads of a few kilobytes.
+  constexpr std::size_t kMessageMax = 1000;
+  response.set("X-Error-Message", std::string(message.substr(0, kMessageMax)));
   return response;
 }
 
@@ -114,9 +116,13 @@ std::string base_url(const Call& call) {
     while (url.ends_with('/')) url.pop_back();
     return url;
   }
-  std::string_view scheme = call.request.header("X-Forwarded-Proto");
+  // Anyone can write these headers: they count from a proxy on the list only.
+  const auto forwarded = [&](std::string_view name) {
+    return call.request.forwarded ? call.request.header(name) : std::string_view();
+  };
+  std::string_view scheme = forwarded("X-Forwarded-Proto");
   if (scheme != "http" && scheme != "https") scheme = call.request.scheme;
-  std::string_view host = call.request.header("X-Forwarded-Host");
+  std::string_view host = forwarded("X-Forwarded-Host");
   if (!is_host(host)) host = call.request.header("Host");
   if (!is_host(host)) host = call.services.authority;
   return std::string(scheme) + "://" + std::string(host);

@@ -34,6 +34,21 @@ Response error_response(int status, std::string_view code, std::string_view mess
 // Throws a Refusal with error_response(…).
 [[noreturn]] void refuse(int status, std::string_view code, std::string_view message);
 
+// Runs a handler of something that its URL does not name: `subject` names it for the audit trail,
+// in the answer as in a refusal, unless that has a subject of its own.
+template <class Step>
+Response about(const std::string& subject, Step step) {
+  const auto name = [&](Response response) {
+    if (response.subject.empty()) response.subject = subject;
+    return response;
+  };
+  try {
+    return name(step());
+  } catch (const Refusal& refusal) {
+    throw Refusal(refusal.kind(), refusal.what(), name(refusal.response()));
+  }
+}
+
 // No header that we send may end its line, whatever a path or a message held.
 void make_header_safe(Response& response);
 

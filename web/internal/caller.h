@@ -7,7 +7,7 @@
 
 namespace holdfast::web {
 
-// 16 hex digits that no other request of this process has, and hardly one of another.
+// 15 hex digits that no other request of this process has, and hardly one of another.
 std::string next_request_id();
 
 // Whether an id that a client or a proxy gave may stand in our log and answer.

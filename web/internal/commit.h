@@ -9,7 +9,7 @@
 
 #include "storage/catalog.h"
 #include "storage/store.h"
-#include "web/handler.h"
+#include "web/internal/handlers.h"
 
 namespace holdfast::web {
 
@@ -29,26 +29,32 @@ struct Edit {
 };
 
 struct CommitRequest {
-  storage::RepositoryRecord repository;  // a new one is made when it is not there
-  std::string ref;                       // "refs/heads/main"
-  std::string message;                   // a title, and perhaps an empty line and more
-  std::optional<GitOid> parent;          // 412 when the branch is elsewhere
-  bool first = false;                    // the ref must not be there yet
+  storage::RepositoryRecord repository;
+  std::string ref;                // "refs/heads/main"
+  std::string message;            // a title, and perhaps an empty line and more
+  std::optional<GitOid> parent;   // 412 when the branch is elsewhere
+  bool first = false;             // the ref must not be there yet
+  bool makes_repository = false;  // else it must be there, as its record says
   std::vector<Edit> edits;
+  std::string author = {};  // "Name <email>"; "": ours (author_of)
 };
+
+// Whose commits a caller makes, as "Name <email>" with an address that takes no mail; "" for one
+// who is no user.
+std::string author_of(const Call& call);
 
 // Adds .gitattributes lines for LFS files that no pattern covers, and turns what is too large for
 // git, or covered by a pattern, into LFS files. When others commit meanwhile, tries again on top of
 // theirs; 409 when that never ends. 404 for a branch or a path that is not there.
 GitOid commit_edits(const Services& services, const CommitRequest& request);
 
-// Makes one commit without a past of a branch, with the files of its tip; what then no ref leads to
-// is forgotten. 404 for a branch that is not there, 409 when somebody commits meanwhile.
-GitOid squash(const Services& services, const storage::RepositoryRecord& repository,
-              const std::string& ref, const std::string& message);
+// Asks for the scan of a revision. It stands without, too: the log says when there is none.
+void ask_for_scan(const Services& services, const storage::RepoId& repo, const GitOid& commit);
 
-// Forgets the revisions of a repository that no ref leads to.
-void expire_unreachable(storage::Store& store, const storage::RepoId& repo);
+// Makes one commit without a past of a branch, with the files of its tip; what then no ref leads to
+// is forgotten. 404 for a branch that is not there, 409 when somebody commits meanwhile. Of the
+// request no edits count.
+GitOid squash(const Services& services, const CommitRequest& request);
 
 // The content of small files, stored together: many synced writes become few. One owner.
 class SmallFiles {

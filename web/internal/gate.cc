@@ -4,6 +4,8 @@
 #include <array>
 
 #include "web/internal/answers.h"
+#include "web/internal/forms.h"
+#include "web/internal/git_repository.h"
 #include "web/internal/write_access.h"
 
 namespace holdfast::web {
@@ -19,10 +21,10 @@ constexpr std::array kNeeds{
     RouteNeed{"paths-info", Need::Repository},
     RouteNeed{"refs", Need::Repository},
     RouteNeed{"commits", Need::Repository},
-    RouteNeed{"whoami", Need::Nothing},
-    RouteNeed{"agent-harnesses", Need::Nothing},
     RouteNeed{"compare", Need::Repository},
     RouteNeed{"treesize", Need::Repository},
+    RouteNeed{"whoami", Need::Nothing},
+    RouteNeed{"agent-harnesses", Need::Nothing},
     RouteNeed{"telemetry", Need::Nothing},
     RouteNeed{"list", Need::Browse},
     RouteNeed{"auth-check", Need::Files},
@@ -68,16 +70,23 @@ constexpr std::array kNeeds{
     RouteNeed{"job-log", Need::Watch},
     RouteNeed{"job-cancel", Need::Operate},
     RouteNeed{"job-retry", Need::Operate},
-    RouteNeed{"tokens", Need::Operate},
-    RouteNeed{"token-create", Need::Operate},
-    RouteNeed{"token-revoke", Need::Operate},
+    RouteNeed{"tokens", Need::SignIn},
+    RouteNeed{"token-create", Need::SignIn},
+    RouteNeed{"token-revoke", Need::SignIn},
     RouteNeed{"users", Need::Operate},
     RouteNeed{"user-set", Need::Operate},
     RouteNeed{"user-remove", Need::Operate},
+    RouteNeed{"quota", Need::Browse},  // and writing there
     RouteNeed{"rules", Need::Manage},
     RouteNeed{"rules-set", Need::Manage},
     RouteNeed{"mirrors-page", Need::Watch},
     RouteNeed{"jobs-page", Need::Watch},
+    RouteNeed{"job-page", Need::Watch},
+    RouteNeed{"access-page", Need::Manage},
+    RouteNeed{"sign-in-page", Need::Nothing},
+    RouteNeed{"sign-in", Need::Nothing},
+    RouteNeed{"sign-out", Need::Nothing},
+    RouteNeed{"tokens-page", Need::SignIn},
     RouteNeed{"static", Need::Nothing},
 
     RouteNeed{"git-refs", Need::Files},
@@ -90,7 +99,8 @@ constexpr std::array kNeeds{
     RouteNeed{"lfs-complete", Need::Nothing},  // the address is signed
     RouteNeed{"lfs-verify", Need::Change},
 
-    RouteNeed{"oci", Need::Browse},
+    RouteNeed{"oci", Need::Nothing},        // it says how to sign in
+    RouteNeed{"oci-token", Need::Nothing},  // to nobody, nobody's
     RouteNeed{"oci-manifest", Need::Files},
     RouteNeed{"oci-tags", Need::Repository},
     RouteNeed{"oci-blob", Need::Files},
@@ -117,14 +127,6 @@ Response challenge(std::string_view code, std::string_view message) {
   throw Refusal(ErrorKind::Denied, std::string(message), challenge(code, message));
 }
 
-// git's URLs may end in ".git", a repository's name may not.
-std::optional<RepoId> repo_of(const Call& call) {
-  std::string_view name = call.match.repo;
-  constexpr std::string_view kSuffix = ".git";
-  if (name.ends_with(kSuffix)) name.remove_suffix(kSuffix.size());
-  return storage::find_repo_id(call.match.kind, name);
-}
-
 Right right_on(const Call& call, const RepoId& repo) {
   const Caller& caller = caller_of(call.request);
   if (caller.trusted || call.request.trusted) return Right::Admin;
@@ -144,38 +146,37 @@ bool sees_all(const Call& call) {
   return access == nullptr || call.request.trusted || access->shows_all();
 }
 
-// A page of another site made the browser ask.
-bool is_of_other_site(const Request& request) {
-  const std::string_view site = request.header("Sec-Fetch-Site");
-  return site == "cross-site" || site == "same-site";
-}
-
 [[noreturn]] void refuse_hidden(const Call& call, const RepoId& repo) {
   refuse_absent(call, call.services.store.catalog().find_repository(repo) ? kHidden : "");
 }
 
-void check_repository(const Call& call) {
-  const auto repo = repo_of(call);
-  // A name that no repository can have is the handler's to refuse.
-  if (repo && right_on(call, *repo) < Right::Read) refuse_hidden(call, *repo);
+// What is not there is refused here, as what may not be seen: a handler that looked at something
+// else first would tell the one from the other. Nothing for a name that no repository can have,
+// which is the handler's to refuse.
+std::optional<storage::RepositoryRecord> find_visible(const Call& call) {
+  const auto repo = named_repository(call);
+  if (!repo) return std::nullopt;
+  if (right_on(call, *repo) < Right::Read) refuse_hidden(call, *repo);
+  return find_git_repository(call);
 }
 
+void check_repository(const Call& call) { find_visible(call); }
+
 void check_files(const Call& call) {
-  check_repository(call);
+  const auto record = find_visible(call);
   const Access* access = call.services.access;
-  const auto repo = repo_of(call);
-  if (access == nullptr || !repo) return;
-  const auto record = call.services.store.catalog().find_repository(*repo);
+  if (access == nullptr || !record) return;
+  const RepoId& repo = record->id;
   const Caller& caller = caller_of(call.request);
-  if (!record || access->passes(caller, *repo, record->gated)) return;
-  const std::string name = repo->full_name();
+  if (access->passes(caller, repo, record->gated)) return;
+  const std::string name = repo.full_name();
   if (!caller.signed_in()) {
     refuse_unknown("GatedRepo", "Access to " + name +
                                     " is restricted: sign in with a token, and ask for access");
   }
-  const auto request = access->book().find_request(*repo, caller.who());
+  const auto request = access->book().find_request(repo, caller.who());
   const std::string where =
-      base_url(call) + page_path(call.services, *repo).substr(base_path(call.services).size());
+      base_url(call) + page_path(call.services, repo).substr(base_path(call.services).size());
   refuse(403, "GatedRepo",
          !request
              ? "Access to " + name + " is restricted: ask for it by POST " + where + "/ask-access"
@@ -185,12 +186,12 @@ void check_files(const Call& call) {
 }
 
 void check_change(const Call& call) {
-  const auto repo = repo_of(call);
+  const auto repo = named_repository(call);
   if (repo) check_may_write(call, *repo);
 }
 
 void check_manage(const Call& call) {
-  const auto repo = repo_of(call);
+  const auto repo = named_repository(call);
   if (repo) check_right(call, *repo, Right::Admin);
 }
 
@@ -200,8 +201,13 @@ void check_browse(const Call& call) {
   refuse_weak(call, "Authentication required");
 }
 
+void check_signed_in(const Call& call) {
+  const bool known = call.request.trusted || caller_of(call.request).signed_in();
+  if (!known) refuse_weak(call, "This is for those who have signed in");
+}
+
 void check_watch(const Call& call) {
-  if (right_on_server(call) < Right::Read) {
+  if (!may_watch(call)) {
     refuse_weak(call, "This shows every repository: it needs a token that may read them all");
   }
 }
@@ -225,7 +231,7 @@ constexpr std::array kChecks{
     Check{Need::Repository, check_repository}, Check{Need::Files, check_files},
     Check{Need::Change, check_change},         Check{Need::Manage, check_manage},
     Check{Need::Watch, check_watch},           Check{Need::Operate, check_operate},
-    Check{Need::Trust, check_trust},
+    Check{Need::Trust, check_trust},           Check{Need::SignIn, check_signed_in},
 };
 
 [[noreturn]] void refuse_for(std::chrono::seconds wait, std::string_view message) {
@@ -251,11 +257,19 @@ void check_credentials(const Call& call) {
   if (changes && by_itself && is_of_other_site(request)) {
     refuse(403, "", "Another site may not ask for this in its visitor's name");
   }
+  check_form(call);
 }
 
 }  // namespace
 
 std::span<const RouteNeed> route_needs() noexcept { return kNeeds; }
+
+std::optional<RepoId> named_repository(const Call& call) {
+  std::string_view name = call.match.repo;
+  constexpr std::string_view kSuffix = ".git";
+  if (name.ends_with(kSuffix)) name.remove_suffix(kSuffix.size());
+  return storage::find_repo_id(call.match.kind, name);
+}
 
 void check_access(const Call& call) {
   if (call.request.limited.count() > 0) {
@@ -316,6 +330,8 @@ std::function<bool(const RepoId&)> seen_by(const Call& call) {
   if (sees_all(call)) return {};
   return [&call](const RepoId& repo) { return right_on(call, repo) >= Right::Read; };
 }
+
+bool may_watch(const Call& call) { return right_on_server(call) >= Right::Read; }
 
 bool may_operate(const Call& call) { return right_on_server(call) >= Right::Admin; }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -23,6 +24,7 @@ enum class Need {
   Files,       // and having passed its gate
   Change,      // writing to it
   Manage,      // deciding who sees the repository that the URL names
+  SignIn,      // being known; the handler decides what of
   Watch,       // reading everything: what shows all repositories at once
   Operate,     // being an administrator
   Trust,       // being on the server itself: the Unix socket
@@ -43,6 +45,10 @@ void check_access(const Call& call);
 // URL does not name. One that is not there is refused as one that may not be seen.
 void check_right(const Call& call, const storage::RepoId& repo, storage::Right right);
 
+// The repository that the URL names, whether it is there or not: git's URLs may end in ".git", a
+// repository's name may not. Nothing for a name that no repository can have.
+std::optional<storage::RepoId> named_repository(const Call& call);
+
 // Who asks; nobody where there is no access control.
 const Caller& caller_of(const Request& request) noexcept;
 
@@ -61,6 +67,9 @@ bool may_see(const Call& call, const storage::RepoId& repo);
 
 // may_see() for who looks at many; empty where all may be seen. Borrows `call`.
 std::function<bool(const storage::RepoId&)> seen_by(const Call& call);
+
+// Whether the caller sees every repository.
+bool may_watch(const Call& call);
 
 // Whether the caller is an administrator.
 bool may_operate(const Call& call);

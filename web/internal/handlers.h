@@ -83,8 +83,10 @@ Response list_model_tags(const Call& call);
 Response list_dataset_tags(const Call& call);
 Response empty_list(const Call& call);
 Response no_space(const Call& call);
-// oci.cc
+// oci_sign_in.cc
 Response oci_root(const Call& call);
+Response oci_token(const Call& call);
+// oci.cc
 Response oci_manifest(const Call& call);
 Response oci_tags(const Call& call);
 Response oci_blob(const Call& call);
@@ -121,6 +123,8 @@ Response set_user(const Call& call);
 Response remove_user(const Call& call);
 Response show_rules(const Call& call);
 Response set_rules(const Call& call);
+// own_quota.cc
+Response show_quota(const Call& call);
 // own_mirrors.cc
 Response list_mirrors(const Call& call);
 Response mirrors_page(const Call& call);
@@ -131,6 +135,18 @@ Response model_page(const Call& call);
 Response tree_page(const Call& call);
 Response blob_page(const Call& call);
 Response jobs_page(const Call& call);
+Response job_page(const Call& call);
+Response cancel_job_by_form(const Call& call);
+Response retry_job_by_form(const Call& call);
+Response access_page(const Call& call);
+Response ask_access_by_form(const Call& call);
+Response decide_access_by_form(const Call& call);
+Response sign_in_page(const Call& call);
+Response sign_in(const Call& call);
+Response sign_out(const Call& call);
+Response tokens_page(const Call& call);
+Response create_token_by_form(const Call& call);
+Response revoke_token_by_form(const Call& call);
 Response static_file(const Call& call);
 
 }  // namespace holdfast::web

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,12 +31,32 @@ Json lfs_error(int code, std::string_view message);
 // "https://hub.example.org/owner/name.git/info/lfs/" and `rest`.
 std::string lfs_url(const Call& call, const storage::RepoId& repo, std::string_view rest);
 
-// Whether this object is sent in parts to a client that `knows_parts`.
-bool is_multipart(const LfsObject& object, bool knows_parts) noexcept;
+// The answer to one upload batch: no actions for an object that is here already, signed URLs for
+// the others, as far as the owner's quota goes. However many large objects it is about, all parts
+// together stay within kBatchPartsMax. Borrows all it is made of.
+class UploadBatch {
+ public:
+  // `knows_parts`: large objects are sent in parts.
+  UploadBatch(const Call& call, const storage::RepoId& repo, std::span<const LfsObject> objects,
+              bool knows_parts);
 
-// The entry of one object in the answer to an upload batch: no actions when it is here already, and
-// signed URLs for the rest.
-Json upload_entry(const Call& call, const storage::RepoId& repo, const LfsObject& object,
-                  bool knows_parts);
+  // In the objects' order.
+  Json::Array entries();
+
+  // Whether one of the entries is sent in parts.
+  bool is_multipart() const noexcept { return multipart_; }
+
+ private:
+  Json entry(const LfsObject& object);
+  bool is_sent_in_parts(const LfsObject& object) const noexcept;
+
+  const Call& call_;
+  const storage::RepoId& repo_;
+  std::span<const LfsObject> objects_;
+  bool knows_parts_;
+  std::uint64_t part_bytes_;  // of each object, or a multiple of it
+  bool multipart_ = false;
+  std::optional<std::uint64_t> room_;  // bytes; nothing: no quota
+};
 
 }  // namespace holdfast::web

@@ -39,7 +39,7 @@ class PushedCommits {
                                 storage::Publication& publication);
   storage::FileRecord read_blob(std::string bytes, const GitOid& blob, const std::string& path,
                                 storage::Publication& publication);
-  void count_row();
+  void count_row(std::size_t name_bytes);
   std::optional<storage::FileRecord> find_known(const GitOid& blob);
   bool is_known_tree(const GitOid& tree);
   bool look_further();
@@ -55,7 +55,9 @@ class PushedCommits {
   std::set<GitOid> commits_;                        // those of the repository
   std::set<GitOid> known_trees_;
   std::map<GitOid, storage::FileRecord> known_blobs_;  // also those of this push
+  std::set<GitOid> given_;  // trees that the publications of one take() have
   std::size_t rows_ = 0;
+  std::size_t names_bytes_ = 0;  // of their paths and trees
 };
 
 }  // namespace holdfast::web

@@ -22,6 +22,7 @@ constexpr std::array kReasons{
     Reason{201, "Created"},
     Reason{204, "No Content"},
     Reason{206, "Partial Content"},
+    Reason{303, "See Other"},
     Reason{304, "Not Modified"},
     Reason{307, "Temporary Redirect"},
     Reason{400, "Bad Request"},

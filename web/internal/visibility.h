@@ -2,6 +2,7 @@
 // "gated", kept as rules of the access book. Thread-safe. Throws Refusal, or what the book throws.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "storage/access.h"
@@ -21,7 +22,10 @@ void check_may_decide(const Call& call, const storage::RepoId& repo);
 void set_visibility(const Call& call, const storage::RepoId& repo, std::optional<bool> is_private,
                     std::optional<storage::Gate> gate);
 
-// The rules of one repository become those of another.
-void copy_visibility(const Call& call, const storage::RepoId& from, const storage::RepoId& to);
+// Runs `step`, which makes this repository, with its rules in force beforehand, so that nobody sees
+// for a moment what he may not. When it throws, the rules are what they were: those of a name
+// outlive a repository, and a request that failed changes nothing.
+void with_rules(const Call& call, const storage::RepoId& repo,
+                const storage::RepositoryRules& rules, const std::function<void()>& step);
 
 }  // namespace holdfast::web

@@ -16,7 +16,9 @@ constexpr std::array<std::string_view, 5> kProxyHeaders{"X-Forwarded-For", "X-Fo
 bool is_local_host(std::string_view host) noexcept {
   const auto port = host.ends_with(']') ? std::string_view::npos : host.rfind(':');
   const std::string_view name = host.substr(0, port);
-  return name == "localhost" || name == "[::1]" || name.starts_with("127.");
+  // Digits and dots alone are an address: a name such as "127.example.org" may point anywhere.
+  return name == "localhost" || name == "[::1]" ||
+         (name.starts_with("127.") && name.find_first_not_of("0123456789.") == name.npos);
 }
 
 bool comes_directly(const Request& request) noexcept {
