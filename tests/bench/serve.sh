@@ -77,7 +77,7 @@ http {
 }
 CONF
 chmod -R a+rX "$work"
-nginx -c "$work/nginx.conf"
+nginx -c "$work/nginx.conf" 3>&- # else the server would wait for nginx to end
 
 until mapfile -t peer < <(pgrep -P "$(cat "$work/nginx.pid" 2>/dev/null || echo 0)") &&
   ((${#peer[@]} == workers)); do
