@@ -73,6 +73,19 @@ expect "another licence is left out" 0 'org/other.*left out: .*licence' run sync
 expect "by hand too" 2 'licence' run sync org/other
 expect "unless it is forced" 0 'org/other [0-9a-f]{40}' run sync org/other --force
 
+# A catalog of cards, and then all of it.
+data=$work/cards
+write_config 'cards_only = true'
+expect "a dry run counts the cards" 0 '3 cards to fetch' run sync --dry-run
+expect "a catalog of cards comes by the list" 0 '3 cards arrived' run sync
+expect "what is held costs nothing" 0 '3 repositories, 3 current' run sync
+expect "the card is here, and nothing else" 0 '' bash -c \
+  "'$holdfast' show org/tiny --data '$data' | sed '1,/^files/d' | grep -v README.md | { ! grep -q .; }"
+write_config ''
+expect "a wider rule brings the rest" 0 '3 repositories, 0 current, 0 open holes' run sync
+expect "all of it" 0 'safetensors' run show org/tiny
+data=$work/data
+
 git -c init.defaultBranch=main init -q "$work/clone" &&
   cp "$work/other/README.md" "$work/other/config.json" "$work/clone" &&
   (cd "$work/clone" && git add . && git -c user.name=a -c user.email=a@b commit -qm first) &&
