@@ -144,26 +144,38 @@ void ask(const web::Services& services, std::size_t repositories, const Question
         took[took.size() * 99 / 100], question.promise_ms, "ms");
 }
 
-std::vector<Question> questions(std::size_t repositories) {
-  const auto any = [=](std::mt19937_64& random) {
+auto any_of(std::size_t repositories) {
+  return [=](std::mt19937_64& random) {
     return name_of(std::uniform_int_distribution<std::size_t>(0, repositories - 1)(random));
   };
-  const auto list = [](const std::string& query) {
-    return [query](std::mt19937_64&) { return "/api/models?limit=100&" + query; };
-  };
+}
+
+// What the catalog answers alone.
+std::vector<Question> plain_questions(std::size_t repositories) {
+  const auto any = any_of(repositories);
   return {
       {"repo info", 20'000, 5,
        [=](auto& random) { return "/api/models/" + any(random).full_name(); }},
       {"tree", 20'000, 5,
        [=](auto& random) { return "/api/models/" + any(random).full_name() + "/tree/main"; }},
-      {"children", 1000, 50,
-       [=](auto& random) {
-         return "/api/models/" + any(random).full_name() + "?expand=childrenModelCount";
-       }},
       {"list by name", 1000, 50,
        [=](auto& random) { return "/api/models?limit=100&cursor=" + any(random).full_name(); }},
       {"list of an owner", 1000, 50,
        [=](auto& random) { return "/api/models?limit=100&author=" + any(random).owner; }},
+  };
+}
+
+// What is asked of the index.
+std::vector<Question> index_questions(std::size_t repositories) {
+  const auto any = any_of(repositories);
+  const auto list = [](const std::string& query) {
+    return [query](std::mt19937_64&) { return "/api/models?limit=100&" + query; };
+  };
+  return {
+      {"children", 1000, 50,
+       [=](auto& random) {
+         return "/api/models/" + any(random).full_name() + "?expand=childrenModelCount";
+       }},
       {"search for a name", 500, 50,
        [=](auto& random) { return "/api/models?limit=100&search=" + any(random).name; }},
       {"search for a word of cards", 200, 250,
@@ -202,6 +214,9 @@ void run(std::size_t repositories, const fs::path& directory) {
   print(fmt::format("{} repositories: published", repositories), count / seconds_since(filled),
         5000, "repositories/s");
   web::SearchIndex index(*store);
+  const web::Services services{.store = *store, .search = &index};
+  for (const Question& question : plain_questions(repositories))
+    ask(services, repositories, question);
   const auto indexed = Clock::now();
   index.start();
   wait_for_index(index);
@@ -209,8 +224,8 @@ void run(std::size_t repositories, const fs::path& directory) {
         "repositories/s");
   print(fmt::format("{} repositories: index", repositories),
         static_cast<double>(bytes_below(directory / "search")) / count, 4000, "B/repository");
-  const web::Services services{.store = *store, .search = &index};
-  for (const Question& question : questions(repositories)) ask(services, repositories, question);
+  for (const Question& question : index_questions(repositories))
+    ask(services, repositories, question);
 }
 
 }  // namespace
