@@ -102,10 +102,15 @@ TEST_CASE_FIXTURE(History, "storage/removal: what no ref leads to is forgotten, 
 
 TEST_CASE_FIXTURE(History,
                   "storage/removal: commits that others make meanwhile are not forgotten") {
-  GitOid tip = grow("refs/heads/main", {}, {"first"});
+  // A past that takes a while to walk.
+  constexpr int kPast = 300, kRounds = 40;
+  std::vector<Publication> past{commit("first", {})};
+  while (past.size() < kPast) past.push_back(commit("again", {past.back().revision.commit}));
+  GitOid tip = past.back().revision.commit;
   const GitOid base = tip;
-  constexpr int kRounds = 40;
-  std::size_t made = 1;
+  past.back().refs = {{.name = "refs/heads/main", .commit = tip}};
+  catalog().publish_all(past);
+  std::size_t made = past.size();
   std::atomic<bool> done{false};
   // Two at a time, as a push does: the first of them is never a branch's tip.
   std::thread writer([&] {
