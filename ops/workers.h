@@ -13,8 +13,8 @@
 namespace holdfast::ops {
 
 // A server's workers: a few threads per kind of job from construction on, and a look for revisions
-// that were published and never scanned; destruction asks them to
-// stop and joins (a running job is interrupted resumably). Borrows all arguments.
+// that were published and never scanned; destruction asks them to stop and joins (a running job is
+// interrupted resumably). Borrows all arguments.
 class Workers {
  public:
   Workers(storage::Store& store, const Config& config, Mirroring& mirroring);

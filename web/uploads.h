@@ -1,11 +1,11 @@
 // Large files on their way in: the permission to send one, as a URL that needs no other proof, and
 // the writers that the parts of one object share.
 //
-// A URL is signed with HMAC-SHA256 (RFC 2104); under a key that outlives the server it is good after
-// a restart, too. Parts may come in any order and side by side; what came of an object stays staged
-// when its last part under way ends, and the next part goes on from there, also after a restart.
-// That all of an object came for a repository its lease says, for as long as it lasts. All members
-// are thread-safe.
+// A URL is signed with HMAC-SHA256 (RFC 2104); under a key that outlives the server it is good
+// after a restart, too. Parts may come in any order and side by side; what came of an object stays
+// staged when its last part under way ends, and the next part goes on from there, also after a
+// restart. That all of an object came for a repository its lease says, for as long as it lasts. All
+// members are thread-safe.
 //
 // Errors: as the blob store says; Unavailable for a part that is being sent already.
 #pragma once

@@ -365,8 +365,8 @@ void LocalBlobStore::finish_interrupted_renames() {
   for (const Lease& lease : lost) drop_lease(lease);
 }
 
-// Lease rows are written before staging files are made, so a file without a row is nobody's. Folders
-// are those of packs (git/pack_reader.h), whose readers are gone.
+// Lease rows are written before staging files are made, so a file without a row is nobody's.
+// Folders are those of packs (git/pack_reader.h), whose readers are gone.
 void LocalBlobStore::remove_unnamed_staging() {
   std::set<std::string> named;
   for (const Lease& lease : parts_.leases.all())
