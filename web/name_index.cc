@@ -50,8 +50,8 @@ NameIndex::Claim::~Claim() {
 }
 
 void NameIndex::add(const storage::RepoId& id) {
-  state_.lock()->added.insert_or_assign(
-      lower(storage::to_text(id)), Added{.id = id, .at = std::chrono::steady_clock::now()});
+  state_.lock()->added.insert_or_assign(lower(storage::to_text(id)),
+                                        Added{.id = id, .at = std::chrono::steady_clock::now()});
 }
 
 std::shared_ptr<const NameIndex::Names> NameIndex::current() {
