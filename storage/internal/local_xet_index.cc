@@ -1,5 +1,7 @@
 #include "storage/internal/local_xet_index.h"
 
+#include <algorithm>
+
 #include "storage/base/error.h"
 #include "storage/internal/keys.h"
 #include "storage/internal/row.h"
@@ -18,7 +20,7 @@ std::string_view raw(const Hash& hash) { return as_text(std::as_bytes(std::span(
 Hash read_hash(RowReader& row) {
   const std::string_view bytes = row.raw(xet::kBlake3Bytes);
   Hash hash;
-  std::copy(bytes.begin(), bytes.end(), hash.bytes.begin());
+  std::ranges::copy(bytes, hash.bytes.begin());
   return hash;
 }
 

@@ -115,7 +115,7 @@ Blake3Bytes blake3_keyed(const Blake3Bytes& key, std::span<const std::byte> byte
 
 void compress(ChainingValue& value, const Block& block) noexcept {
   std::array<std::uint32_t, kBlockWords> v{};
-  std::copy(value.begin(), value.end(), v.begin());
+  std::ranges::copy(value, v.begin());
   std::copy_n(kInitial.begin(), 4, v.begin() + kValueWords);
   v[12] = static_cast<std::uint32_t>(block.counter);
   v[13] = static_cast<std::uint32_t>(block.counter >> 32U);

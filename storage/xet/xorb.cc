@@ -43,7 +43,7 @@ void append_section(std::string& bytes, std::string_view name, char version, std
 // outside of the footer, its length.
 std::string make_footer(const Xorb& xorb, std::span<const Chunk> chunks) {
   constexpr std::size_t kSpareBytes = 16;
-  constexpr std::size_t kTailBytes = 3 * 4 + kSpareBytes;
+  constexpr std::size_t kTailBytes = std::size_t{3} * 4 + kSpareBytes;
   std::string footer("XETBLOB\1", 8);
   append_hash(footer, xorb.hash);
   const std::size_t hashes_at = footer.size();
