@@ -264,6 +264,24 @@ TEST_CASE("web/search_index: tags by type are the same with and without an index
         std::string::npos);
 }
 
+TEST_CASE("web/search_index: so many tags of each type as are asked for") {
+  Site hub;
+  add(hub, "lab/a", "",
+      {{"language", Json::Array{"de", "en"}}, {"datasets", Json::Array{"x", "y"}}});
+  const auto found = [&](std::size_t per_type) {
+    const auto tags = hub.index.tags(storage::RepoKind::Model, per_type, {});
+    REQUIRE(tags.has_value());
+    std::string all;
+    for (const auto& tag : *tags) all += tag.id + " ";
+    return all;
+  };
+  CHECK(found(0) == "");
+  CHECK(found(1) == "base_model:org/base dataset:x de gguf license:mit tiny text-generation ");
+  CHECK(found(2) ==
+        "base_model:org/base dataset:x dataset:y de en gguf safetensors license:mit tiny "
+        "text-generation ");
+}
+
 TEST_CASE("web/search_index: the catalog's page puts the best first, names before cards") {
   Site hub;
   add(hub, "lab/zebra", "Nothing else.");

@@ -202,13 +202,19 @@ std::vector<SearchIndex::Tag> find_tags(const Xapian::Database& index, storage::
   std::vector<SearchIndex::Tag> tags;
   std::string type;
   std::size_t of_type = 0;
-  for (auto term = index.allterms_begin(prefix); term != index.allterms_end(prefix); ++term) {
+  for (auto term = index.allterms_begin(prefix); term != index.allterms_end(prefix);) {
     const std::string text = *term;
     const auto tab = std::min(text.find('\t'), text.size() - 1);
     const std::string found_type = text.substr(prefix.size(), tab - prefix.size());
     if (found_type != type) of_type = 0;
     type = found_type;
-    if (of_type == per_type || !any_is_seen(index, text, may_see)) continue;
+    if (of_type == per_type) {
+      // Behind all of this type: a TAB's next is a line feed.
+      term.skip_to(prefix + type + "\n");
+      continue;
+    }
+    ++term;
+    if (!any_is_seen(index, text, may_see)) continue;
     ++of_type;
     tags.push_back({.type = type, .id = text.substr(tab + 1)});
   }
