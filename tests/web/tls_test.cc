@@ -94,7 +94,7 @@ TEST_CASE("web/tls: a client that takes little at a time gets everything too") {
 
 TEST_CASE("web/tls: files that have to be read from disk first come whole, with TLS and without") {
   const Secure hub;
-  tests::Running plain;
+  const tests::Running plain;
   const std::string weights = tests::pattern_bytes(tests::kWeightsBytes);
   TlsClient client(hub.server.port());
   REQUIRE(client.connected());

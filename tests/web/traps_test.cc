@@ -236,7 +236,7 @@ TEST_CASE("web/traps: 13, a commit that moved is no 304, and one byte tells the 
 }
 
 TEST_CASE("web/traps: 14, files are never compressed, and their ETag is their hash") {
-  tests::Running hub;
+  const tests::Running hub;
   auto client = hub.client();
   const auto got = client.ask("GET", kWeights, "Accept-Encoding: gzip, deflate, br\r\n");
   CHECK(got.header("Content-Encoding").empty());

@@ -84,10 +84,8 @@ void Outgoing::add_extents(std::vector<storage::Extent> extents) {
 
 bool Outgoing::copy_cached(const FileExtent& file) {
   if (file.length > kCopiedBytesMax) return false;
-  if (copied_max_ < file.length) {
-    copied_ = std::make_unique_for_overwrite<std::byte[]>(file.length);
-    copied_max_ = file.length;
-  }
+  // Of one size for good: what grows with each longer run leaves holes in memory behind.
+  if (copied_ == nullptr) copied_ = std::make_unique_for_overwrite<std::byte[]>(kCopiedBytesMax);
   const ssize_t got = read_file(file, {copied_.get(), file.length}, RWF_NOWAIT);
   if (got != static_cast<ssize_t>(file.length)) return false;
   body_.emplace_back(MemoryExtent{.bytes = {copied_.get(), static_cast<std::size_t>(got)}});

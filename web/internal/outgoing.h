@@ -57,7 +57,6 @@ class Outgoing {
   std::string head_;
   std::size_t head_sent_ = 0;
   std::unique_ptr<std::byte[]> copied_;  // a short run of a file
-  std::size_t copied_max_ = 0;
   std::vector<storage::Extent> body_;
   std::size_t next_ = 0;  // the extent of body_ that is not sent yet
 };
