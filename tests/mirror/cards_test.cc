@@ -191,6 +191,7 @@ TEST_CASE("mirror/cards: a run that ends early goes on where its list had come")
     fixture.hub.script({.fault = Fault::Busy, .match = match, .count = -1});
   }
   MirrorRequest request = fixture.cards();
+  request.upstreams[0].tuning.workers = 1;  // so that they come in the list's order
   std::optional<ListingCursor> cursor;
   request.passed = [&](const ListingCursor& at) { cursor = at; };
   CHECK_THROWS_AS(fixture.run(request), Error);
