@@ -62,7 +62,7 @@ TEST_CASE("mirror/sync: killed anywhere, the store opens and the next run goes o
   std::mt19937 random(7);
   int killed = 0;
   // A new store after each sync that came through, so that every phase is hit however fast it is.
-  for (int stores = 0; killed < kills && stores < kills; ++stores) {
+  for (int stores = 0; killed < kills && stores < 4 * kills; ++stores) {
     const TempDir temp;
     const std::string directory = (temp.path() / "store").string();
     fakes::HubImposter hub({.bytes_per_second = 4'000'000});

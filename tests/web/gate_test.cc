@@ -408,6 +408,16 @@ TEST_CASE("web/gate: two credentials, or a browser that another site sent, are r
   CHECK(post(basic, "same-site") == 403);
   CHECK(post(basic, "same-origin") == 401);  // only the token is wrong
   CHECK(post(token, "cross-site") == 200);   // a program put it there
+  // Over plain HTTP browsers say no Sec-Fetch-Site, but Origin.
+  const auto post_from = [&](const char* origin) {
+    return hub
+        .ask({.method = "POST",
+              .target = "/-/tokens",
+              .headers = {{"Authorization", basic}, {"Origin", origin}},
+              .body = "name=x"})
+        .status;
+  };
+  CHECK(post_from("http://evil.example") == 403);
 }
 
 TEST_CASE("web/gate: what upstream gates is gated here where others can reach us") {

@@ -47,6 +47,9 @@ TEST_CASE("web/url: parameters keep repeats, know [] and the booleans of every c
   }
   for (const char* text : {"r=true", "r=True", "r=1"}) CHECK(Parameters::parse(text).flag("r"));
   CHECK(Parameters::parse("&&=&a").find("a") != nullptr);
+  std::string many;
+  for (int i = 0; i < 100'000; ++i) many += "a&";
+  CHECK(Parameters::parse(many + "b").find("b") == nullptr);  // what fields may cost has an end
 }
 
 TEST_CASE("web/url: targets split on the encoded path") {

@@ -254,9 +254,7 @@ void check_credentials(const Call& call) {
   // A browser sends Basic by itself, whoever made it ask; Bearer is put there by a program.
   const bool changes = request.method != "GET" && request.method != "HEAD";
   const bool by_itself = after_scheme(request.header("Authorization"), "Basic").has_value();
-  if (changes && by_itself && is_of_other_site(request)) {
-    refuse(403, "", "Another site may not ask for this in its visitor's name");
-  }
+  if (changes && by_itself) check_form_origin(call);
   check_form(call);
 }
 
