@@ -85,7 +85,8 @@ void check_access_name(std::string_view what, std::string_view name) {
       });
   // What audit trails call those who have no name of their own.
   const bool reserved = name == "operator" || name == "anonymous" || name == "gate";
-  if (reserved) fail(ErrorKind::Conflict, std::string(what) + ": \"" + std::string(name) + "\" is reserved");
+  if (reserved)
+    fail(ErrorKind::Conflict, std::string(what) + ": \"" + std::string(name) + "\" is reserved");
   if (fits) return;
   fail(ErrorKind::Invalid, std::string(what) + ": expected at most " + std::to_string(kNameMax) +
                                R"( letters, digits and "._-", found ")" + std::string(name) + "\"");

@@ -9,9 +9,9 @@
 #include "storage/base/glob.h"
 #include "web/base64.h"
 #include "web/handler.h"
-#include "web/xet.h"
 #include "web/internal/log.h"
 #include "web/oidc.h"
+#include "web/xet.h"
 
 namespace holdfast::web {
 namespace {
@@ -108,11 +108,7 @@ std::chrono::seconds WrongTokens::add(const std::string& from, const Digest& tok
 }
 
 Access::Access(AccessOptions options, storage::AccessBook& book, const Clock& clock, Oidc* oidc)
-    : options_(options),
-      book_(book),
-      clock_(clock),
-      sessions_(options.session_key),
-      oidc_(oidc) {}
+    : options_(options), book_(book), clock_(clock), sessions_(options.session_key), oidc_(oidc) {}
 
 Caller Access::identify(const Request& request) {
   Caller caller{.trusted = request.trusted};
@@ -202,9 +198,7 @@ bool Access::asks_for_token() const {
   return !options_.anonymous_read || !book_.empty() || oidc_ != nullptr;
 }
 
-bool Access::is_unguarded() const {
-  return options_.local && book_.empty() && oidc_ == nullptr;
-}
+bool Access::is_unguarded() const { return options_.local && book_.empty() && oidc_ == nullptr; }
 
 Gate Access::gate_of(const RepoId& repo, std::string_view upstream) const {
   if (const auto gate = book_.rules(repo).gate) return *gate;

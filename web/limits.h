@@ -45,16 +45,16 @@ inline constexpr std::size_t kHotFilesMax = 4096;
 inline constexpr std::size_t kHotOpenFilesMax = 512;
 inline constexpr std::uint64_t kHotBytesMax = std::uint64_t{64} * 1024 * 1024;
 
-inline constexpr std::size_t kTreePage = 1000;        // entries, as upstream
-inline constexpr std::size_t kTreePageExpanded = 50;  // entries, as upstream
-inline constexpr std::size_t kListPage = 1000;        // repositories in one answer
-inline constexpr std::size_t kCommitsMax = 10'000;    // commits walked for one answer
-inline constexpr std::size_t kPathsMax = 10'000;      // paths in one paths-info request
-inline constexpr std::size_t kJobsPage = 200;         // jobs in one answer
+inline constexpr std::size_t kTreePage = 1000;              // entries, as upstream
+inline constexpr std::size_t kTreePageExpanded = 50;        // entries, as upstream
+inline constexpr std::size_t kListPage = 1000;              // repositories in one answer
+inline constexpr std::size_t kCommitsMax = 10'000;          // commits walked for one answer
+inline constexpr std::size_t kPathsMax = 10'000;            // paths in one paths-info request
+inline constexpr std::size_t kJobsPage = 200;               // jobs in one answer
 inline constexpr std::size_t kJobsLookedThrough = 100'000;  // for those of a state or a kind
 inline constexpr std::size_t kJobLogLines = 500;            // on the page of a job
 inline constexpr std::size_t kGateFieldsMax = 50;           // of the form that asks for access
-inline constexpr std::size_t kOciRevisionsMax = 16;   // searched for the digest of a manifest
+inline constexpr std::size_t kOciRevisionsMax = 16;         // searched for the digest of a manifest
 
 // Different wrong tokens from one address within the window: above, no new one is looked at until
 // it is over. Many people with another hub's token each may share an address.
@@ -82,10 +82,10 @@ inline constexpr std::size_t kLfsBatchMax = 1000;  // objects in one batch; git-
 // Writing. Files above the first limit, and those that are no text, live outside git; so do larger
 // ones that a client sends inside a commit.
 inline constexpr std::uint64_t kRegularFileMax = std::uint64_t{10} * 1024 * 1024;
-inline constexpr std::size_t kCommitLineMax = std::size_t{64} * 1024 * 1024;  // of NDJSON
+inline constexpr std::size_t kCommitLineMax = std::size_t{64} * 1024 * 1024;    // of NDJSON
 inline constexpr std::size_t kCommitLinesMax = std::size_t{512} * 1024 * 1024;  // of all commits
 inline constexpr std::chrono::seconds kBusyPause{5};  // until a client may ask again
-inline constexpr std::uint64_t kCommitBytesMax = std::uint64_t{2} << 30U;     // all lines together
+inline constexpr std::uint64_t kCommitBytesMax = std::uint64_t{2} << 30U;  // all lines together
 inline constexpr std::size_t kCommitEditsMax = 25'000;
 inline constexpr std::size_t kCommitPendingBytes = std::size_t{8} * 1024 * 1024;  // stored together
 inline constexpr std::size_t kCommitMessageMax = std::size_t{64} * 1024;
@@ -95,7 +95,7 @@ inline constexpr std::size_t kRepoPathMax = 4096;  // bytes of a file's path, an
 inline constexpr std::size_t kRepoPathDepthMax = 64;
 inline constexpr std::size_t kPreuploadMax = 2000;  // files in one request; clients ask for 256
 inline constexpr std::uint64_t kAttributesMax = std::uint64_t{1} * 1024 * 1024;  // .gitattributes
-inline constexpr std::size_t kPatternMax = 512;  // bytes of one pattern in it
+inline constexpr std::size_t kPatternMax = 512;                   // bytes of one pattern in it
 inline constexpr std::uint64_t kPatternStepsMax = 2'000'000'000;  // of one request
 // git push: refs, their lines, the pack, one commit, tree or tag; commits, and files of all of
 // them.
@@ -139,8 +139,8 @@ inline constexpr std::size_t kXetWishesMax = 10'000;  // revisions remembered
 
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
 inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text
-inline constexpr std::size_t kCatalogPageRows = 50;   // repositories on one page
+inline constexpr std::size_t kCatalogPageRows = 50;     // repositories on one page
 inline constexpr std::size_t kCatalogChoicesMax = 200;  // of a filter
-inline constexpr std::size_t kFilesPageRows = 2000;   // files on one page
+inline constexpr std::size_t kFilesPageRows = 2000;     // files on one page
 
 }  // namespace holdfast::web

@@ -148,7 +148,8 @@ void check_issuers(const std::vector<OidcIssuer>& issuers) {
     }
     // One that begins with another is no better: "gh-" and "bob" are "gh-bob" to both.
     for (const std::string& other : prefixes) {
-      if (!other.starts_with(issuer.user_prefix) && !issuer.user_prefix.starts_with(other)) continue;
+      if (!other.starts_with(issuer.user_prefix) && !issuer.user_prefix.starts_with(other))
+        continue;
       fail(ErrorKind::Invalid, "oidc: user_prefix: \"" + other + "\" and \"" + issuer.user_prefix +
                                    "\": one issuer could name the other's users");
     }

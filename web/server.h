@@ -47,7 +47,7 @@ struct ServerOptions {
   std::string external_url;  // as clients see us; "" takes it from each request's Host
   unsigned threads = 0;      // 0: one per CPU
   XetMode xet = XetMode::Large;
-  bool insecure = false;     // allow an address that is not loopback without a token, to read all
+  bool insecure = false;  // allow an address that is not loopback without a token, to read all
   GuardOptions guards;
   TlsOptions tls;                     // without a certificate: none
   std::filesystem::path socket_path;  // Unix socket, mode 0600, its clients are trusted; "": none

@@ -106,7 +106,8 @@ class Database {
     std::uint64_t rows = 0;  // all that the file has
   };
 
-  // Reads every file of rows anew from the disk and checks each block. Slow; others go on meanwhile.
+  // Reads every file of rows anew from the disk and checks each block. Slow; others go on
+  // meanwhile.
   std::vector<DamagedTable> find_damaged_tables() const;
 
  private:

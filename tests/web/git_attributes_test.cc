@@ -66,8 +66,8 @@ TEST_CASE("web/git_attributes: the last line that speaks of the filter wins") {
 }
 
 TEST_CASE("web/git_attributes: a path's own line is about that path alone") {
-  for (const char* path : {"a", "d/a b", "x*[y].bin", "q\"uote", "b\\ack", "naïve", "#d/big.txt",
-                           "!d/big.txt"}) {
+  for (const char* path :
+       {"a", "d/a b", "x*[y].bin", "q\"uote", "b\\ack", "naïve", "#d/big.txt", "!d/big.txt"}) {
     CAPTURE(std::string(path));
     const GitAttributes attributes(GitAttributes::lfs_line(path));
     CHECK(attributes.is_lfs(path));
