@@ -23,15 +23,9 @@ using tests::Ask;
 using tests::body_of;
 using tests::Guarded;
 using tests::json_of;
+using tests::kHeader;
+using tests::lines;
 using tests::Writing;
-
-constexpr std::string_view kHeader = R"({"key":"header","value":{"summary":"Change"}})";
-
-std::string lines(std::initializer_list<std::string_view> all) {
-  std::string text;
-  for (const std::string_view line : all) text.append(line).append("\n");
-  return text;
-}
 
 std::string message_of(const Response& response) {
   return std::string(response.header("X-Error-Message"));

@@ -11,15 +11,9 @@ namespace {
 using tests::Ask;
 using tests::body_of;
 using tests::json_of;
+using tests::kHeader;
+using tests::lines;
 using tests::Writing;
-
-constexpr std::string_view kHeader = R"({"key":"header","value":{"summary":"Change"}})";
-
-std::string lines(std::initializer_list<std::string_view> all) {
-  std::string text;
-  for (const std::string_view line : all) text.append(line).append("\n");
-  return text;
-}
 
 }  // namespace
 

@@ -1,13 +1,24 @@
 // The sample store with everything that writing needs, asked as by the operator.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "tests/web/asking.h"
 #include "web/limits.h"
 #include "web/uploads.h"
 
 namespace holdfast::tests {
+
+// The first line of a commit, and lines as its body.
+inline constexpr std::string_view kHeader = R"({"key":"header","value":{"summary":"Change"}})";
+
+inline std::string lines(std::initializer_list<std::string_view> all) {
+  std::string text;
+  for (const std::string_view line : all) text.append(line).append("\n");
+  return text;
+}
 
 struct Writing : Asking {
   Writing() { services.uploads = &uploads; }
