@@ -303,6 +303,7 @@ void CardImport::mirror_ordinary() {
 }
 
 void CardImport::publish() {
+  session_.start_evidence(false);  // what was asked for these is no evidence of those to come
   std::vector<Arrived> arrived = std::exchange(arrived_, {});
   arrived_bytes_ = 0;
   if (arrived.empty()) return;

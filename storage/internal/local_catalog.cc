@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -265,6 +266,10 @@ void LocalCatalog::publish_all(std::span<const Publication> publications) {
     check_publication(parts_, publication);
     add_publication(batch, parts_, publication);
   }
+  // Once each: a change looks for the one before in what is written, not in the batch.
+  std::set<RepoId> changed;
+  for (const Publication& publication : publications) changed.insert(publication.repository.id);
+  for (const RepoId& repo : changed) note_change(batch, parts_, repo);
   parts_.database.write(batch);
   ++parts_.generation;
 }

@@ -90,8 +90,13 @@ class LocalXetIndex final : public xet::Index {
     database_.write_lazily(batch);
   }
 
-  // The log is one: what was written before is durable with it.
+  // The log is one: what was written before is durable with it. An object that was collected
+  // meanwhile took its xorbs' rows along: an index without them would stand for good.
   void put_file(const File& file) override {
+    for (std::size_t i = 0; i < file.xorbs.size(); ++i) {
+      if (!database_.contains(Family::Xet, keys::xet_xorb(file.object, i)))
+        fail(ErrorKind::NotFound, "object " + to_hex(file.object) + ": removed while indexed");
+    }
     Batch batch(database_);
     batch.put(Family::Xet, keys::xet_file(raw(file.hash)), file_row(file));
     batch.put(Family::Xet, keys::xet_object(file.object), RowWriter().raw(raw(file.hash)).take());

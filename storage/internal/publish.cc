@@ -8,7 +8,6 @@
 #include "storage/base/error.h"
 #include "storage/internal/blob_rows.h"
 #include "storage/internal/catalog_rows.h"
-#include "storage/internal/changes.h"
 #include "storage/internal/keys.h"
 #include "storage/limits.h"
 
@@ -192,7 +191,6 @@ void add_publication(Batch& batch, const CatalogParts& parts, const Publication&
   for (const auto& [key, value] : publication.facts)
     batch.put(Family::Fact, keys::of_revision(repo, commit, key), to_text(value));
   for (const std::string& key : publication.leases) parts.leases.drop(batch, key);
-  note_change(batch, parts, repo);
   add_audit(batch, parts,
             {{"event", "publish"}, {"repo", to_text(repo)}, {"commit", to_hex(commit)}});
 }

@@ -24,12 +24,14 @@ struct Feed {
 
   Catalog& catalog() { return store->catalog(); }
 
+  static Publication publication(const std::string& name, std::string_view commit) {
+    return {.repository = {.id = parse_repo_id(name), .origin = "local", .default_branch = "main"},
+            .revision = {.commit = oid(commit), .git_commit = oid(commit), .tree = oid("tree")},
+            .refs = {{"refs/heads/main", oid(commit)}}};
+  }
+
   void publish(const std::string& name, std::string_view commit = "c") {
-    const Publication made{
-        .repository = {.id = parse_repo_id(name), .origin = "local", .default_branch = "main"},
-        .revision = {.commit = oid(commit), .git_commit = oid(commit), .tree = oid("tree")},
-        .refs = {{"refs/heads/main", oid(commit)}}};
-    catalog().publish(made);
+    catalog().publish(publication(name, commit));
   }
 
   // Names of what changed since; moves the place.
@@ -72,6 +74,13 @@ TEST_CASE_FIXTURE(Feed, "storage/change_feed: every change of a repository is to
   // From the start each stands once, where it changed last.
   after = 0;
   CHECK(changes() == "b/2 a/1 c/3 ");
+}
+
+TEST_CASE_FIXTURE(Feed, "storage/change_feed: revisions that come together are one change") {
+  publish("a/1");
+  const std::vector<Publication> both = {publication("a/1", "d"), publication("a/1", "e")};
+  catalog().publish_all(both);
+  CHECK(changes() == "a/1 ");
 }
 
 TEST_CASE_FIXTURE(Feed, "storage/change_feed: it comes in pieces, and outlives the process") {
