@@ -39,6 +39,10 @@ struct InFlight {
 // Slabs in flight, for each thread: more only fall out of the cache before the lanes come to them.
 constexpr std::size_t kSlabsAheadMax = 8;
 
+// Slabs of which the disk is told before their turn: 8 MiB. Each tensor begins elsewhere in the
+// file, where the kernel's own reading ahead starts anew.
+constexpr std::size_t kSlabsAnnounced = 16;
+
 // What happens to encoded slabs: in slab order, one at a time. Hashing; for each output writing the
 // file; at last retiring the slab, when all others have seen it. A hash cannot be cut, so lanes are
 // what several threads can share of the work on one slab.
@@ -53,7 +57,8 @@ struct Lane {
 struct Step {
   std::optional<std::size_t> lane;  // nothing: read and encode
   std::size_t slab = 0;
-  std::uint64_t memory = 0;  // of a slab to encode
+  std::uint64_t memory = 0;   // of a slab to encode
+  std::size_t announced = 0;  // slabs to announce with it: from here on, as far as it goes
   // Shared by the workers whose lanes have the slab; each lane has its own part of it.
   std::shared_ptr<InFlight> in_flight;
 };
@@ -66,6 +71,7 @@ struct Queued {
 // Shared by the workers; everything is reached through Sync.
 struct State {
   std::size_t next = 0;         // slab to read and encode
+  std::size_t announced = 0;    // slabs before this one were
   std::uint64_t in_flight = 0;  // bytes
   std::map<std::size_t, Queued> slabs;
   std::vector<Lane> lanes;
@@ -138,6 +144,7 @@ class Pipeline {
     const auto first = std::ranges::lower_bound(slabs_, finished.size(), {}, &Slab::tensor);
     auto state = state_.lock();
     state->next = static_cast<std::size_t>(first - slabs_.begin());
+    state->announced = state->next;
     state->lanes.assign(lane_work_.size(), Lane{.next = state->next});
   }
 
@@ -211,6 +218,7 @@ class Pipeline {
           lane_work_[*step->lane](slabs_[step->slab], *step->in_flight);
           leave_lane(*step);
         } else {
+          announce(step->announced, announced_end(step->slab));
           enter_lanes(step->slab, process(slabs_[step->slab], step->memory));
         }
       }
@@ -241,6 +249,7 @@ class Pipeline {
     } else {
       state->in_flight += step->memory;
       ++state->next;
+      step->announced = std::exchange(state->announced, announced_end(step->slab));
     }
     return step;
   }
@@ -272,9 +281,22 @@ class Pipeline {
     return Step{.slab = state.next, .memory = memory};
   }
 
+  std::size_t announced_end(std::size_t slab) const {
+    return std::min(slab + 1 + kSlabsAnnounced, slabs_.size());
+  }
+
+  Source source() { return {.checkpoint = checkpoint_, .files = files_, .pool = pool_}; }
+
+  void announce(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const PlannedTensor& tensor = tensors_[slabs_[i].tensor];
+      if (!tensor.draft.parts.empty()) will_read(view_of(slabs_[i], tensor), source());
+    }
+  }
+
   InFlight process(const Slab& slab, std::uint64_t memory) {
     InFlight result{.memory = memory};
-    const Source source{.checkpoint = checkpoint_, .files = files_, .pool = pool_};
+    const Source source = this->source();
     result.values = read_slab(slab, tensors_[slab.tensor], source);
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       result.encoded.push_back(

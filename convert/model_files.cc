@@ -43,6 +43,11 @@ class DirectoryFile final : public ModelFile {
     read_at(fd_.get(), offset, out, path_);
   }
 
+  void will_read(storage::ByteRange range) const override {
+    ::posix_fadvise(fd_.get(), static_cast<off_t>(range.offset), static_cast<off_t>(range.length),
+                    POSIX_FADV_WILLNEED);
+  }
+
  private:
   fs::path path_;
   UniqueFd fd_;

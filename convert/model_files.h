@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/blob_store.h"
+
 namespace holdfast::convert {
 
 // One file opened for reading; any range, from any thread.
@@ -24,6 +26,10 @@ class ModelFile {
 
   // Error(Corrupt) naming the file when the range passes its end.
   virtual void read(std::uint64_t offset, std::span<std::byte> out) const = 0;
+
+  // Says that this range, which must lie inside the file, is read soon: a disk may begin. Returns
+  // at once and changes nothing else.
+  virtual void will_read(storage::ByteRange /*range*/) const {}
 };
 
 // The files of one model. Thread-safe for reading. Errors: NotFound, Corrupt, LimitExceeded, Io.

@@ -103,7 +103,9 @@ class FileOutput final : public Output {
     hashing->ahead.insert_or_assign(written.offset, written.length);
   }
 
+  // The disk writes what is left while it is hashed.
   Digest seal() override {
+    ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
     const std::uint64_t hashed = hashing_.lock()->end;
     for_each_block({hashed, size_ - hashed},
                    [&](std::span<const std::byte> block) { hasher_.update(block); });

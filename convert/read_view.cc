@@ -16,11 +16,18 @@ using quantize::SourceType;
 constexpr std::uint64_t kMxSourceBytes = 16;  // of a block without its scale
 constexpr std::uint64_t kMxBlockBytes = 17;   // as ggml stores it: scale first
 
+// Where the view's run lies in its file.
+storage::ByteRange place_of(const TensorView& view, std::uint64_t bytes_each,
+                            const SourceTensor& tensor) {
+  const ElementRun run = run_of(view);
+  return {.offset = tensor.offset + run.first * bytes_each, .length = run.count * bytes_each};
+}
+
 Bytes read_elements(const TensorView& view, std::uint64_t bytes_each, const Source& source) {
   const SourceTensor& tensor = source.checkpoint.tensors[view.source];
-  const ElementRun run = run_of(view);
-  Bytes bytes = source.pool.take(run.count * bytes_each);
-  source.files[tensor.file]->read(tensor.offset + run.first * bytes_each, bytes);
+  const storage::ByteRange place = place_of(view, bytes_each, tensor);
+  Bytes bytes = source.pool.take(place.length);
+  source.files[tensor.file]->read(place.offset, bytes);
   return bytes;
 }
 
@@ -183,6 +190,12 @@ ViewValues read_view(const TensorView& view, const Source& source) {
       break;
   }
   return read_plain(view, source);
+}
+
+void will_read(const TensorView& view, const Source& source) {
+  const SourceTensor& tensor = source.checkpoint.tensors[view.source];
+  const auto place = place_of(view, element_bytes(view, source.checkpoint), tensor);
+  source.files[tensor.file]->will_read(place);
 }
 
 std::uint64_t read_memory_bytes(const TensorView& view, const Checkpoint& checkpoint) {

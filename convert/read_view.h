@@ -39,6 +39,9 @@ struct Source {
 
 ViewValues read_view(const TensorView& view, const Source& source);
 
+// Says that a view is read soon; of its scales nothing, which are small.
+void will_read(const TensorView& view, const Source& source);
+
 // Memory that read_view takes at its peak.
 std::uint64_t read_memory_bytes(const TensorView& view, const Checkpoint& checkpoint);
 

@@ -1,6 +1,9 @@
 #include "convert/revision_files.h"
 
 #include <algorithm>
+#include <variant>
+
+#include <fcntl.h>
 
 #include "storage/base/error.h"
 
@@ -24,6 +27,15 @@ class StoredFile final : public ModelFile {
                                    std::to_string(offset + out.size()) + " are wanted");
     }
     reader_->read(offset, out);
+  }
+
+  void will_read(storage::ByteRange range) const override {
+    for (const storage::Extent& extent : reader_->extents(range)) {
+      const auto* file = std::get_if<storage::FileExtent>(&extent);
+      if (file == nullptr) continue;
+      ::posix_fadvise(file->fd, static_cast<off_t>(file->offset), static_cast<off_t>(file->length),
+                      POSIX_FADV_WILLNEED);
+    }
   }
 
  private:
