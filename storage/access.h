@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -121,6 +122,9 @@ class AccessBook {
   virtual std::vector<AccessRequest> requests(const RepoId& repo) const = 0;  // by who
   // Adds or replaces.
   virtual void put_request(const AccessRequest& request) = 0;
+  // Puts these, all for `repo`, in the place of those there are: another repository that gets the
+  // name is another one to ask for.
+  virtual void replace_requests(const RepoId& repo, std::span<const AccessRequest> requests) = 0;
 };
 
 // A new token's text: "hf_" and 40 letters and digits from the system's random numbers, the form

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -26,6 +27,12 @@ std::string key(std::string_view prefix, std::string_view name) {
 
 std::string request_key(const RepoId& repo, std::string_view who) {
   return key(kRequests, to_text(repo)) + '\0' + std::string(who);
+}
+
+void check_answers(const AccessRequest& request) {
+  if (request.answers.size() <= kAnswersBytesMax) return;
+  fail(ErrorKind::LimitExceeded,
+       "answers: expected at most " + std::to_string(kAnswersBytesMax) + " bytes");
 }
 
 void check_patterns(const std::vector<std::string>& patterns) {
@@ -230,13 +237,31 @@ class LocalAccess final : public AccessBook {
   }
 
   void put_request(const AccessRequest& request) override {
-    if (request.answers.size() > kAnswersBytesMax)
-      fail(ErrorKind::LimitExceeded,
-           "answers: expected at most " + std::to_string(kAnswersBytesMax) + " bytes");
+    check_answers(request);
     const std::lock_guard changing(changing_);
     write(request_key(request.repo, request.who), encode_request(request));
     const std::unique_lock writing(mutex_);
     requests_.insert_or_assign(RequestName{request.repo, request.who}, request);
+  }
+
+  void replace_requests(const RepoId& repo, std::span<const AccessRequest> requests) override {
+    const std::lock_guard changing(changing_);
+    const std::vector<AccessRequest> before = this->requests(repo);
+    if (before.empty() && requests.empty()) return;
+    Batch batch(database_);
+    for (const AccessRequest& request : before) {
+      batch.erase(Family::Token, request_key(repo, request.who));
+    }
+    for (const AccessRequest& request : requests) {
+      check_answers(request);
+      batch.put(Family::Token, request_key(repo, request.who), encode_request(request));
+    }
+    database_.write(batch);
+    const std::unique_lock writing(mutex_);
+    for (const AccessRequest& request : before) requests_.erase(RequestName{repo, request.who});
+    for (const AccessRequest& request : requests) {
+      requests_.insert_or_assign(RequestName{repo, request.who}, request);
+    }
   }
 
  private:

@@ -117,6 +117,31 @@ TEST_CASE_FIXTURE(Fixture, "storage/access: everything survives a restart") {
   CHECK(book().requests(kDataset).empty());
 }
 
+TEST_CASE_FIXTURE(Fixture, "storage/access: all requests for a repository are replaced at once") {
+  for (const char* who : {"ann", "bob", "eve"}) book().put_request({.repo = kRepo, .who = who});
+  book().put_request({.repo = kDataset, .who = "ann"});
+  const std::vector<AccessRequest> wanted{
+      {.repo = kRepo, .who = "bob", .standing = Standing::Accepted}, {.repo = kRepo, .who = "dan"}};
+  book().replace_requests(kRepo, wanted);
+  for (int round = 0; round < 2; ++round) {
+    const auto now = book().requests(kRepo);
+    REQUIRE(now.size() == 2);
+    CHECK(now[0].who == "bob");
+    CHECK(now[0].standing == Standing::Accepted);
+    CHECK(now[1].who == "dan");
+    CHECK_FALSE(book().find_request(kRepo, "eve").has_value());
+    CHECK(book().requests(kDataset).size() == 1);
+    reopen();
+  }
+  const std::vector<AccessRequest> too_long{
+      {.repo = kRepo, .who = "eve", .answers = std::string(kAnswersBytesMax + 1, 'x')}};
+  CHECK(kind_of([&] { book().replace_requests(kRepo, too_long); }) == ErrorKind::LimitExceeded);
+  CHECK(book().requests(kRepo).size() == 2);
+  book().replace_requests(kRepo, {});
+  reopen();
+  CHECK(book().requests(kRepo).empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "storage/access: no file of the store holds a token's text") {
   const std::string text = make_token_text();
   Token given = token("laptop");
