@@ -42,10 +42,7 @@ class Draft {
     std::ranges::sort(touched_);
     const auto again = std::ranges::unique(touched_);
     touched_.erase(again.begin(), again.end());
-    for (const std::string& path : touched_) {
-      count_steps(path);
-      settle(path);
-    }
+    for (const std::string& path : touched_) settle(path);
     if (!added_lines_.empty()) store_attributes();
     check_tree();
     std::vector<FileRecord> files;
@@ -131,20 +128,12 @@ class Draft {
     return storage::read_object(store_.blobs(), *found->second.object, kAttributesMax);
   }
 
-  // What the patterns cost has an end, however many there are and whatever they are put to.
-  void count_steps(const std::string& path) {
-    steps_ += attributes_->steps(path);
-    if (steps_ > kPatternStepsMax) {
-      refuse(413, "", "too many files for the patterns of .gitattributes: send fewer at once");
-    }
-  }
-
   // Whether a file that was put goes through LFS, and what that makes of its record.
   void settle(const std::string& path) {
     const auto found = files_.find(path);
     if (found == files_.end() || path == kAttributes || !found->second.object) return;
     FileRecord& file = found->second;
-    const bool covered = attributes_->is_lfs(path);
+    const bool covered = attributes_->is_lfs(path, steps_);
     // Git takes a pointer to an empty file for a damaged one.
     file.lfs = file.size_bytes > 0 && file.mode != kSymlinkMode &&
                (file.lfs || covered || file.size_bytes > kRegularFileMax);
@@ -195,7 +184,7 @@ class Draft {
   std::vector<std::string> touched_;  // paths that were put
   std::optional<GitAttributes> attributes_;
   std::string added_lines_;  // of .gitattributes
-  std::uint64_t steps_ = 0;  // of matching its patterns
+  PatternSteps steps_{kPatternStepsMax};
 };
 
 std::optional<storage::RevisionRecord> find_tip(const storage::Catalog& catalog,

@@ -3,10 +3,14 @@
 // not understand says nothing, nor does one whose pattern is longer than kPatternMax.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "web/git_pattern.h"
 
 namespace holdfast::web {
 
@@ -14,12 +18,8 @@ class GitAttributes {
  public:
   explicit GitAttributes(std::string_view text);
 
-  // Whether the last line that fits the path and speaks of "filter" says "lfs".
-  bool is_lfs(std::string_view path) const;
-
-  // About what is_lfs() of this path costs, in steps of a few nanoseconds: whoever asks for many
-  // paths of a stranger's patterns adds them up.
-  std::uint64_t steps(std::string_view path) const noexcept;
+  // Whether the last line that fits the path and speaks of "filter" says "lfs". LimitExceeded.
+  bool is_lfs(std::string_view path, PatternSteps& steps) const;
 
   // The line that makes one path an LFS file, with its newline.
   static std::string lfs_line(std::string_view path);
@@ -29,19 +29,21 @@ class GitAttributes {
   static std::string defaults();
 
  private:
-  struct Rule {
-    std::string pattern;
-    bool whole_path = false;  // the pattern has a slash, so it is about all of the path
+  struct Says {
+    std::size_t line = 0;  // counted from 1
     bool lfs = false;
   };
 
-  std::vector<Rule> rules_;
-  std::uint64_t slow_bytes_ = 0;  // of patterns that are more than a name or an ending
-};
+  struct Rule {
+    GitPattern pattern;
+    bool whole_path = false;  // the pattern has a slash, so it is about all of the path
+    Says says;
+  };
 
-// git's wildmatch with WM_PATHNAME: '*' and '?' stop at '/', "**" between slashes does not,
-// "[a-z]" and "[!a]" are sets, a backslash takes the next character as it is. Takes time in
-// proportion to pattern times text.
-bool wildmatch(std::string_view pattern, std::string_view text);
+  using Plain = std::map<std::string, Says, std::less<>>;  // patterns that are a name alone
+
+  Plain paths_, names_;
+  std::vector<Rule> rules_;  // the others, in the lines' order
+};
 
 }  // namespace holdfast::web

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <ranges>
-#include <utility>
+#include <string>
 
-#include "web/git_attributes.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -31,41 +30,34 @@ GitIgnore::GitIgnore(std::string_view text) {
     std::string_view line = trimmed(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.starts_with('#')) continue;
-    Rule rule;
-    rule.ignored = !take(line, '!');
-    if (line.ends_with('/')) {
-      rule.directories_only = true;
-      line.remove_suffix(1);
-    }
-    rule.whole_path = line.find('/') != std::string_view::npos;
+    const bool ignored = !take(line, '!');
+    const bool directories_only = line.ends_with('/');
+    if (directories_only) line.remove_suffix(1);
+    const bool whole_path = line.find('/') != std::string_view::npos;
     take(line, '/');
     if (line.empty() || line.size() > kPatternMax) continue;
-    rule.pattern = line;
-    pattern_bytes_ += line.size();
-    rules_.push_back(std::move(rule));
+    rules_.push_back({.pattern = GitPattern(std::string(line)),
+                      .whole_path = whole_path,
+                      .directories_only = directories_only,
+                      .ignored = ignored});
   }
 }
 
-bool GitIgnore::leaves_out(std::string_view path, bool is_directory) const {
+bool GitIgnore::leaves_out(std::string_view path, bool is_directory, PatternSteps& steps) const {
   const std::string_view name = path.substr(path.rfind('/') + 1);
   const auto latest_first = rules_ | std::views::reverse;
   const auto last = std::ranges::find_if(latest_first, [&](const Rule& rule) {
     return (is_directory || !rule.directories_only) &&
-           wildmatch(rule.pattern, rule.whole_path ? path : name);
+           rule.pattern.fits(rule.whole_path ? path : name, steps);
   });
   return last != latest_first.end() && last->ignored;
 }
 
-bool GitIgnore::ignores(std::string_view path) const {
+bool GitIgnore::ignores(std::string_view path, PatternSteps& steps) const {
   for (auto slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) {
-    if (leaves_out(path.substr(0, slash), true)) return true;
+    if (leaves_out(path.substr(0, slash), true, steps)) return true;
   }
-  return leaves_out(path, false);
-}
-
-std::uint64_t GitIgnore::steps(std::string_view path) const noexcept {
-  const auto levels = static_cast<std::uint64_t>(std::ranges::count(path, '/')) + 1;
-  return pattern_bytes_ * (path.size() + 1) * levels;
+  return leaves_out(path, false, steps);
 }
 
 }  // namespace holdfast::web

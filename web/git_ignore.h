@@ -3,10 +3,10 @@
 // nothing.
 #pragma once
 
-#include <cstdint>
-#include <string>
 #include <string_view>
 #include <vector>
+
+#include "web/git_pattern.h"
 
 namespace holdfast::web {
 
@@ -15,24 +15,20 @@ class GitIgnore {
   explicit GitIgnore(std::string_view text);
 
   // Whether the file or a directory that it lies in is left out. What lies in a directory that is
-  // left out cannot be taken in again.
-  bool ignores(std::string_view path) const;
-
-  // About what that costs, as GitAttributes::steps().
-  std::uint64_t steps(std::string_view path) const noexcept;
+  // left out cannot be taken in again. LimitExceeded.
+  bool ignores(std::string_view path, PatternSteps& steps) const;
 
  private:
   struct Rule {
-    std::string pattern;
+    GitPattern pattern;
     bool whole_path = false;        // it has a slash before its end: it is about all of the path
     bool directories_only = false;  // it ends in one
     bool ignored = true;            // else taken in again
   };
 
-  bool leaves_out(std::string_view path, bool is_directory) const;
+  bool leaves_out(std::string_view path, bool is_directory, PatternSteps& steps) const;
 
   std::vector<Rule> rules_;
-  std::uint64_t pattern_bytes_ = 0;
 };
 
 }  // namespace holdfast::web

@@ -77,10 +77,10 @@ std::string stored_text(const Call& call, const RevisionAt& at, std::string_view
   return storage::read_object(call.services.store.blobs(), *file->object, kAttributesMax);
 }
 
-bool goes_through_lfs(const Candidate& file, const GitAttributes& attributes) {
+bool goes_through_lfs(const Candidate& file, const GitAttributes& attributes, PatternSteps& steps) {
   // Git reads the one itself, and takes a pointer to nothing for a damaged one.
   if (file.path == ".gitattributes" || file.size_bytes == 0) return false;
-  return file.size_bytes > kRegularFileMax || attributes.is_lfs(file.path) ||
+  return file.size_bytes > kRegularFileMax || attributes.is_lfs(file.path, steps) ||
          !is_text_sample(file.sample);
 }
 
@@ -96,15 +96,12 @@ Response preupload(const Call& call) {
   const GitAttributes attributes(text_of(asked.attributes, ".gitattributes"));
   const GitIgnore ignore(text_of(asked.ignore, ".gitignore"));
   Json::Array files;
-  std::uint64_t steps = 0;
+  PatternSteps steps(kPatternStepsMax);
   for (const Candidate& file : asked.files) {
-    steps += attributes.steps(file.path) + ignore.steps(file.path);
-    if (steps > kPatternStepsMax) {
-      refuse(413, "", "request body: too many files for these patterns");
-    }
+    const bool lfs = goes_through_lfs(file, attributes, steps);
     Json::Object entry{{"path", file.path},
-                       {"uploadMode", goes_through_lfs(file, attributes) ? "lfs" : "regular"},
-                       {"shouldIgnore", ignore.ignores(file.path)}};
+                       {"uploadMode", lfs ? "lfs" : "regular"},
+                       {"shouldIgnore", ignore.ignores(file.path, steps)}};
     const auto known = call.services.store.catalog().find_file(at.id, at.commit, file.path);
     if (known && known->object) entry.set("oid", known->etag());
     files.emplace_back(std::move(entry));

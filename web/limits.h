@@ -9,8 +9,18 @@ namespace holdfast::web {
 
 // A request's start line and header fields together.
 inline constexpr std::size_t kHeaderBytesMax = std::size_t{32} * 1024;
+inline constexpr std::size_t kHeaderFieldsMax = 256;
 inline constexpr std::size_t kBodyBytesMax = std::size_t{4} * 1024 * 1024;
+// Of one body: beyond it what is kept counts against the next bound, that of all requests under way
+// together; what nobody wants is read on to its end only as far, so that the connection goes on.
+inline constexpr std::size_t kSmallBodyBytes = std::size_t{64} * 1024;
+inline constexpr std::size_t kBodiesBytesMax = std::size_t{512} * 1024 * 1024;
+
 inline constexpr std::size_t kConnectionsMax = 16'384;
+// One client (address_group() in access.h) gets such a part of them, or so many if that is more.
+inline constexpr std::size_t kConnectionsShare = 8;
+inline constexpr std::size_t kConnectionsOfOneMin = 64;
+inline constexpr std::chrono::seconds kRefusedLogPause{10};  // between two lines about refused ones
 
 inline constexpr std::chrono::seconds kHeaderTimeout{15};  // first byte to last byte of a request
 inline constexpr std::chrono::seconds kBodyTimeout{120};   // for all of a request's body
@@ -77,7 +87,11 @@ inline constexpr std::chrono::seconds kKeySetPause{10};     // between two reads
 inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves, shallow commits: of each
 inline constexpr std::uint64_t kGitRequestBytesMax = std::uint64_t{16} * 1024 * 1024;  // inflated
 inline constexpr std::uint64_t kGitSpoolBytesMax = std::uint64_t{16} << 30U;           // one pack
-inline constexpr std::size_t kLfsBatchMax = 1000;  // objects in one batch; git-lfs asks for 100
+inline constexpr std::uint64_t kGitSpoolsBytesMax = std::uint64_t{32} << 30U;  // all of them
+inline constexpr std::size_t kGitPacksAtOnce = 2;          // being made; half of the pool's threads
+inline constexpr std::chrono::minutes kGitPackWaitMax{5};  // until one is begun
+inline constexpr std::size_t kLfsBatchMax = 1000;      // objects in one batch; git-lfs asks for 100
+inline constexpr std::size_t kLfsRowsMax = 1'000'000;  // files looked through for a list of objects
 
 // Writing. Files above the first limit, and those that are no text, live outside git; so do larger
 // ones that a client sends inside a commit.
@@ -95,8 +109,8 @@ inline constexpr std::size_t kRepoPathMax = 4096;  // bytes of a file's path, an
 inline constexpr std::size_t kRepoPathDepthMax = 64;
 inline constexpr std::size_t kPreuploadMax = 2000;  // files in one request; clients ask for 256
 inline constexpr std::uint64_t kAttributesMax = std::uint64_t{1} * 1024 * 1024;  // .gitattributes
-inline constexpr std::size_t kPatternMax = 512;                   // bytes of one pattern in it
-inline constexpr std::uint64_t kPatternStepsMax = 2'000'000'000;  // of one request
+inline constexpr std::size_t kPatternMax = 512;                // bytes of one pattern in it
+inline constexpr std::uint64_t kPatternStepsMax = 20'000'000;  // of one request, a few ns each
 // git push: refs, their lines, the pack, one commit, tree or tag; commits, and files of all of
 // them.
 inline constexpr std::size_t kPushCommandsMax = 1000;
