@@ -117,7 +117,7 @@ Caller Access::identify(const Request& request) {
   // Tokens of Xet are for its own routes, which look at them.
   if (text.starts_with(kXetTokenPrefix) || text == kNobodysToken) return caller;
   if (!text.empty()) return identify(request, text);
-  const std::string_view value = session_in(request.header("Cookie"));
+  const std::string_view value = session_in(request.header("Cookie"), sessions_.cookie_name());
   const auto session = value.empty() ? std::nullopt : sessions_.verify(value, clock_.now());
   if (session && recognize(caller, session->token)) caller.session = value;
   return caller;
@@ -130,6 +130,12 @@ Caller Access::identify(const Request& request, const std::string& text) {
   if (recognize(caller, text) || recognize(caller, secret)) return caller;
   caller.wrong_token = true;
   caller.wait = wrong_tokens_.add(address_group(request.client), secret, clock_.now());
+  return caller;
+}
+
+Caller Access::caller_with(const Digest& secret) {
+  Caller caller;
+  recognize(caller, secret);
   return caller;
 }
 
@@ -179,13 +185,15 @@ Right Access::right_on(const Caller& caller, const RepoId& repo) const {
 
 Right Access::right_on_server(const Caller& caller) const {
   if (caller.trusted) return Right::Admin;
-  if (caller.token == nullptr) {
-    const bool all = options_.local && options_.anonymous_read && !book_.any_private();
-    return all ? Right::Read : Right::None;
-  }
-  if (!caller.token->repos.empty()) return Right::None;
-  if (caller.user == nullptr) return caller.token->scope;
-  return std::min(caller.token->scope, caller.user->role);
+  // What everybody has, nobody loses by saying who he is.
+  const Right open = options_.local && shows_all() ? Right::Read : Right::None;
+  if (caller.token == nullptr || !caller.token->repos.empty()) return open;
+  const Right scope = caller.token->scope;
+  return std::max(open, caller.user == nullptr ? scope : std::min(scope, caller.user->role));
+}
+
+bool Access::acts_on(const Caller& caller, const RepoId& repo) const {
+  return caller.trusted || (caller.token != nullptr && covers(*caller.token, repo));
 }
 
 bool Access::may_browse(const Caller& caller) const {
@@ -208,7 +216,7 @@ Gate Access::gate_of(const RepoId& repo, std::string_view upstream) const {
 
 bool Access::passes(const Caller& caller, const RepoId& repo, std::string_view upstream) const {
   if (gate_of(repo, upstream) == Gate::Open || caller.trusted) return true;
-  if (caller.token == nullptr || !covers(*caller.token, repo)) return false;
+  if (!acts_on(caller, repo)) return false;
   // Those who fill a repository need not ask for it, even with a token that only reads.
   const Right held = caller.user == nullptr ? caller.token->scope : right_of(*caller.user, repo);
   if (held >= Right::Write) return true;

@@ -96,11 +96,16 @@ class Access {
   Caller identify(const Request& request);
   // As what he would be known who brought this token: to sign in.
   Caller identify(const Request& request, const std::string& token);
+  // As what he is known now who brought the token with this SHA-256 before; nobody when it is no
+  // longer anybody's.
+  Caller caller_with(const Digest& secret);
 
   // What the caller holds on a repository: reading what is not private counts.
   storage::Right right_on(const Caller& caller, const storage::RepoId& repo) const;
   // And on the server: on all repositories, those to come included, and on what shows them all.
   storage::Right right_on_server(const Caller& caller) const;
+  // Whether he may do anything in his own name on a repository: his token is not for others alone.
+  bool acts_on(const Caller& caller, const storage::RepoId& repo) const;
   // Whether there is anything to be read for him.
   bool may_browse(const Caller& caller) const;
   // Whether nothing is hidden from anybody: no list need be looked through.

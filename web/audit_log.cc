@@ -46,6 +46,7 @@ constexpr std::array kActions{
     Action{"ask-access", "access.ask", AuditLevel::Changes},
     Action{"access-decision", "access.decide", AuditLevel::Changes},
     Action{"enqueue", "job.enqueue", AuditLevel::Changes},
+    Action{"webhook", "job.enqueue", AuditLevel::Changes},
     Action{"job-cancel", "job.cancel", AuditLevel::Changes},
     Action{"job-retry", "job.retry", AuditLevel::Changes},
     Action{"repo-create", "repository.create", AuditLevel::Changes},
@@ -65,7 +66,7 @@ constexpr std::array kActions{
 
 // "denied" is what rights decided, "failed" anything else that went wrong.
 std::string_view outcome_of(const Response& response) noexcept {
-  if (response.status < 400) return "ok";
+  if (response.status < 400) return response.subject.starts_with(kAllRefused) ? "failed" : "ok";
   const bool denied = response.status == 401 || response.status == 403 || response.status == 429 ||
                       response.subject == kHidden;
   return denied ? "denied" : "failed";
@@ -75,6 +76,12 @@ std::string_view outcome_of(const Response& response) noexcept {
 // attempt at anything.
 bool is_challenge(const Request& request, const Response& response) noexcept {
   return response.status == 401 && request.header("Authorization").empty();
+}
+
+// Whether the id is the client's own word, and another request may have it, too.
+bool is_given_id(const Request& request) noexcept {
+  return !request.trusted && !request.forwarded && !request.id.empty() &&
+         request.header("X-Request-Id") == request.id;
 }
 
 // A line must end up whole in the file, and its text as JSON whatever a client sent.
@@ -97,6 +104,7 @@ std::string line_of(const Request& request, const Response& response, std::strin
       {"version", 1},
       {"time", to_text(now)},
       {"request", request.id},
+      {"request_given", is_given_id(request)},
       {"action", action},
       {"outcome", outcome_of(response)},
       {"status", response.status},
@@ -119,7 +127,20 @@ std::string line_of(const Request& request, const Response& response, std::strin
 }  // namespace
 
 AuditLog::AuditLog(std::filesystem::path path, AuditLevel level, const Clock& clock)
-    : path_(std::move(path)), level_(level), clock_(clock), file_(open_log(path_)) {}
+    : path_(std::move(path)), level_(level), clock_(clock), file_(File{.fd = open_log(path_)}) {}
+
+// A disk that fills up takes a part of a line: the next one that it takes does not go on with it.
+void AuditLog::write_line(File& file, const std::string& line, const std::string& path) {
+  const std::string text = file.is_cut ? "\n" + line : line;
+  const ssize_t written = ::write(file.fd.get(), text.data(), text.size());
+  if (written == static_cast<ssize_t>(text.size())) {
+    file.is_cut = false;
+    return;
+  }
+  const int error = written < 0 ? errno : ENOSPC;
+  if (written > 0) file.is_cut = true;
+  fail_errno("write", path, error);
+}
 
 void AuditLog::add(const Request& request, const Response& response) noexcept {
   const auto* row = std::ranges::find(kActions, response.route, &Action::route);
@@ -132,17 +153,14 @@ void AuditLog::add(const Request& request, const Response& response) noexcept {
         line_of(request, response, known ? row->action : response.route, clock_.now());
     // The lock is held across the write on purpose: lines then stand in the order of their times.
     auto file = file_.lock();
-    const ssize_t written = ::write(file->get(), line.data(), line.size());
-    if (written != static_cast<ssize_t>(line.size())) {
-      fail_errno("write", path_.string(), written < 0 ? errno : ENOSPC);
-    }
+    write_line(*file, line, path_.string());
   } catch (const std::exception& error) {
-    log()->error("audit_failed id={} error=\"{}\"", request.id, error.what());
+    log()->error("audit_failed id={} error={:?}", request.id, std::string_view(error.what()));
   }
 }
 
 void AuditLog::reopen() {
-  UniqueFd fresh = open_log(path_);
+  File fresh{.fd = open_log(path_)};
   *file_.lock() = std::move(fresh);
 }
 

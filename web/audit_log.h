@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "storage/base/clock.h"
 #include "storage/base/file.h"
@@ -32,10 +33,17 @@ class AuditLog {
   void reopen();
 
  private:
+  struct File {
+    UniqueFd fd;
+    bool is_cut = false;  // its last line is half of one
+  };
+
+  static void write_line(File& file, const std::string& line, const std::string& path);
+
   std::filesystem::path path_;
   AuditLevel level_;
   const Clock& clock_;
-  Sync<UniqueFd> file_;
+  Sync<File> file_;
 };
 
 }  // namespace holdfast::web

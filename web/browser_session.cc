@@ -12,7 +12,8 @@
 namespace holdfast::web {
 namespace {
 
-constexpr std::string_view kName = "holdfast_session";
+constexpr std::string_view kCookie = "holdfast_session_";
+constexpr std::size_t kCookieDigits = 8;
 constexpr std::string_view kVersion = "1";
 constexpr std::size_t kHexDigits = 64;  // of a Digest
 constexpr unsigned kKeyMode = 0600;
@@ -31,10 +32,15 @@ std::string text_of(const BrowserSessions::Session& session) {
          std::to_string(seconds_of(session.ends_at));
 }
 
-// The two uses of the key never sign one text.
+// The uses of the key never sign one text.
 std::string session_text(std::string_view text) { return "session " + std::string(text); }
 
 std::string form_text(std::string_view value) { return "form " + std::string(value); }
+
+std::string cookie_name_of(const SessionKey& key) {
+  return std::string(kCookie) +
+         to_hex(keyed_hash(bytes_of(key), "cookie name")).substr(0, kCookieDigits);
+}
 
 std::string_view cut(std::string_view& text, char at) noexcept {
   const auto end = std::min(text.find(at), text.size());
@@ -74,6 +80,9 @@ SessionKey load_session_key(const std::filesystem::path& directory) {
   return *key;
 }
 
+BrowserSessions::BrowserSessions(const SessionKey& key)
+    : key_(key), cookie_name_(cookie_name_of(key)) {}
+
 std::string BrowserSessions::sign(const Session& session) const {
   const std::string text = text_of(session);
   return text + "." + to_hex(keyed_hash(bytes_of(key_), session_text(text)));
@@ -103,18 +112,18 @@ bool BrowserSessions::is_form_key(std::string_view value, std::string_view given
   return digest && is_same(*digest, keyed_hash(bytes_of(key_), form_text(value)));
 }
 
-std::string_view session_in(std::string_view cookies) noexcept {
+std::string_view session_in(std::string_view cookies, std::string_view name) noexcept {
   while (!cookies.empty()) {
     std::string_view pair = cut(cookies, ';');
     while (pair.starts_with(' ')) pair.remove_prefix(1);
-    if (cut(pair, '=') == kName) return pair;
+    if (cut(pair, '=') == name) return pair;
   }
   return {};
 }
 
 std::string set_cookie(const SessionCookie& cookie) {
   const bool ends = cookie.value.empty();
-  std::string line = std::string(kName) + "=" + cookie.value + "; Path=" + cookie.path +
+  std::string line = cookie.name + "=" + cookie.value + "; Path=" + cookie.path +
                      "; Max-Age=" + std::to_string(ends ? 0 : cookie.lifetime.count()) +
                      "; HttpOnly; SameSite=Lax";
   return cookie.secure ? line + "; Secure" : line;

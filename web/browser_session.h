@@ -32,7 +32,11 @@ SessionKey load_session_key(const std::filesystem::path& directory);
 
 class BrowserSessions {
  public:
-  explicit BrowserSessions(const SessionKey& key) : key_(key) {}
+  explicit BrowserSessions(const SessionKey& key);
+
+  // Different for each key: cookies know no ports, and the hubs of one host are not to take, or to
+  // replace, one another's.
+  const std::string& cookie_name() const noexcept { return cookie_name_; }
 
   struct Session {
     Digest token;  // SHA-256 of its text
@@ -51,12 +55,14 @@ class BrowserSessions {
 
  private:
   SessionKey key_;
+  std::string cookie_name_;
 };
 
-// The session's value in a Cookie header, "" when there is none. Pure.
-std::string_view session_in(std::string_view cookies) noexcept;
+// The value of the session's cookie in a Cookie header, "" when there is none. Pure.
+std::string_view session_in(std::string_view cookies, std::string_view name) noexcept;
 
 struct SessionCookie {
+  std::string name = {};
   std::string value;                // "": ends what the browser has
   std::chrono::seconds lifetime{};  // from now
   std::string path = "/";

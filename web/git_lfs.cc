@@ -81,13 +81,9 @@ Response lfs_batch(const Call& call) {
       objects.push_back(download_entry(call, repository.id, object));
     }
   }
-  Response response = json_response(Json::Object{{"transfer", multipart ? "multipart" : "basic"},
-                                                 {"hash_algo", "sha256"},
-                                                 {"objects", std::move(objects)}});
-  for (auto& [name, value] : response.headers) {
-    if (name == "Content-Type") value = kLfsMediaType;
-  }
-  return response;
+  return lfs_response(Json::Object{{"transfer", multipart ? "multipart" : "basic"},
+                                   {"hash_algo", "sha256"},
+                                   {"objects", std::move(objects)}});
 }
 
 Response lfs_object(const Call& call) {

@@ -9,6 +9,7 @@
 #include "web/git_push.h"
 #include "web/internal/answers.h"
 #include "web/internal/commit.h"
+#include "web/internal/gate.h"
 #include "web/internal/git_repository.h"
 #include "web/internal/log.h"
 #include "web/internal/pushed_commits.h"
@@ -61,11 +62,11 @@ class PushReceiver final : public Receiver {
       report = pkt("unpack " + std::string(error.what()) + "\n");
       for (const auto& command : request_->commands)
         report += pkt("ng " + command.ref + " no pack\n");
-      return push_response("result", report + std::string(kPktFlush));
+      return answer(report + std::string(kPktFlush));
     }
     PushedCommits commits(services_, repository_, pack_ ? &*pack_ : nullptr);
     for (const PushCommand& command : request_->commands) report += run(commits, command);
-    return push_response("result", request_->reports ? report + std::string(kPktFlush) : "");
+    return answer(request_->reports ? report + std::string(kPktFlush) : "");
   }
 
  private:
@@ -85,17 +86,35 @@ class PushReceiver final : public Receiver {
     head_.clear();
   }
 
+  // The audit trail names the refs that changed, or all that were to, if none did.
+  Response answer(std::string report) const {
+    Response response = push_response("result", std::move(report));
+    response.subject = join(changed_);
+    if (!changed_.empty()) return response;
+    std::vector<std::string> wanted;
+    for (const PushCommand& command : request_->commands) wanted.push_back(command.ref);
+    response.subject = std::string(kAllRefused) + join(wanted);
+    return response;
+  }
+
+  static std::string join(const std::vector<std::string>& refs) {
+    std::string text;
+    for (const std::string& ref : refs) text.append(text.empty() ? "" : ", ").append(ref);
+    return text;
+  }
+
   // One line of the report.
   std::string run(PushedCommits& commits, const PushCommand& command) {
     try {
       change(commits, command);
+      changed_.push_back(command.ref);
       return pkt("ok " + command.ref + "\n");
     } catch (const Error& error) {
       // Not thrown: refs before this one may have changed, and the report is where git looks.
       std::string reason = error.what();
       if (status_of(error.kind()) >= 500 && error.kind() != ErrorKind::Corrupt) {
-        log()->error("push_failed repo={} ref={} error=\"{}\"", to_text(repository_.id),
-                     command.ref, reason);
+        log()->error("push_failed repo={} ref={} error={:?}", to_text(repository_.id), command.ref,
+                     reason);
         reason = "the server could not do it; its log says why";
       }
       std::ranges::replace(reason, '\n', ' ');
@@ -108,6 +127,10 @@ class PushReceiver final : public Receiver {
     auto& catalog = services_.store.catalog();
     const storage::Ref expected{.name = command.ref, .commit = command.from};
     const storage::Ref wanted{.name = command.ref, .commit = command.to};
+    // Before its commits are read, which count towards the limits of the whole push.
+    if (catalog.resolve(repository_.id, command.ref).value_or(GitOid{}) != command.from) {
+      fail(ErrorKind::Conflict, "is elsewhere by now: fetch first");
+    }
     const Time now = services_.clock->now();
     std::vector<storage::Publication> publications;
     if (command.to != GitOid{}) publications = commits.take(command.to, now);
@@ -148,6 +171,7 @@ class PushReceiver final : public Receiver {
   storage::RepositoryRecord repository_;
   std::string head_;  // commands, then the pack's header, while they are not complete
   std::optional<PushRequest> request_;
+  std::vector<std::string> changed_;  // refs
   std::optional<storage::git::PackReader> pack_;
 };
 

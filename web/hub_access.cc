@@ -78,7 +78,7 @@ std::string answers_of(const Call& call) {
   return to_text(Json(std::move(fields)));
 }
 
-std::string text_of(const Json& body, std::string_view key) {
+std::string filled_text(const Json& body, std::string_view key) {
   std::string text = text_member(body, key);
   if (text.empty()) refuse(400, "", "request body: " + std::string(key) + ": expected a text");
   return text;
@@ -98,7 +98,7 @@ Response decide(const Call& call, const std::string& who, Standing standing, boo
 Response who_am_i(const Call& call) {
   const Caller& caller = caller_of(call.request);
   if (caller.token == nullptr) {
-    return error_response(401, "", "Invalid credentials in Authorization header");
+    ask_to_sign_in("", "Invalid credentials in Authorization header");
   }
   const storage::Token& token = *caller.token;
   const std::string name = caller.user == nullptr ? token.name : caller.user->name;
@@ -129,10 +129,11 @@ Response auth_check(const Call& call) {
 Response ask_access(const Call& call) {
   const auto repository = find_gated(call);
   const Caller& caller = caller_of(call.request);
-  if (!caller.signed_in()) {
-    Response response = error_response(401, "GatedRepo", "Sign in with a token to ask for access");
-    response.set("WWW-Authenticate", R"(Basic realm="Holdfast", charset="UTF-8")");
-    return response;
+  if (!caller.signed_in()) ask_to_sign_in("GatedRepo", "Sign in with a token to ask for access");
+  // An agreement is the user's, for all of his tokens: one that is for other repositories gives
+  // none.
+  if (!call.services.access->acts_on(caller, repository.id)) {
+    refuse(403, "GatedRepo", "This token is not for " + repository.id.full_name());
   }
   AccessBook& book = access_book(call);
   auto request = book.find_request(repository.id, caller.who());
@@ -167,14 +168,14 @@ Response list_access_requests(const Call& call) {
 
 Response decide_access_request(const Call& call) {
   return read_body(call, [&](const Json& body) {
-    const auto standing = storage::parse_standing(text_of(body, "status"));
+    const auto standing = storage::parse_standing(filled_text(body, "status"));
     if (!standing) refuse(400, "", "status: expected pending, accepted or rejected");
-    return decide(call, text_of(body, "user"), *standing, false);
+    return decide(call, filled_text(body, "user"), *standing, false);
   });
 }
 
 Response grant_access(const Call& call) {
-  const auto who = read_body(call, [](const Json& body) { return text_of(body, "user"); });
+  const auto who = read_body(call, [](const Json& body) { return filled_text(body, "user"); });
   return decide(call, who, Standing::Accepted, true);
 }
 

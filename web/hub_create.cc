@@ -122,7 +122,8 @@ void make_repository(const Call& call, const NewRepository& fresh) {
                         .author = author_of(call)};
   for (const auto& [path, content] : fresh.files) request.edits.push_back(small.add(path, content));
   small.flush();
-  with_rules(call, fresh.id, rules_of(call, fresh), [&] { commit_edits(services, request); });
+  with_rules(call, fresh.id, {.rules = rules_of(call, fresh), .requests = {}},
+             [&] { commit_edits(services, request); });
   if (services.names != nullptr) services.names->add(fresh.id);
 }
 

@@ -9,6 +9,8 @@
 namespace holdfast::web {
 namespace {
 
+constexpr std::string_view kNoPage = "default-src 'none'; sandbox";
+
 // The last part of the path as RFC 6266 wants it: the plain form for old clients, with what would
 // end or escape the quotes replaced, and the encoded form for everyone else.
 std::string content_disposition(std::string_view path, bool attachment) {
@@ -33,18 +35,22 @@ FileVersion file_version(const Call& call, const RevisionAt& at, const std::stri
   // A part says which file's it is, as upstream's storage does; what else there is to know stands
   // on the answer with the whole: half the bytes of a head are a tenth of a small range's cost.
   std::string& lines = version.part_headers;
-  add_header_line(lines, "Content-Type", media_type(call.match.path));
+  const std::string_view type = media_type(call.match.path);
+  add_header_line(lines, "Content-Type", type);
   add_header_line(lines, "ETag", version.etag);
   add_header_line(lines, "X-Repo-Commit", version.commit);
   add_header_line(lines, "Accept-Ranges", "bytes");
   add_header_line(lines, "Cache-Control", cache_control(version));
+  // A stored file is never a page of ours: no script, no form, no frame, whatever its type. Bytes
+  // of no type are no page anyhow, and most parts are of such.
+  const bool is_shown = type != "application/octet-stream";
+  if (is_shown) add_header_line(lines, "Content-Security-Policy", kNoPage);
   version.headers = lines;
+  if (!is_shown) add_header_line(version.headers, "Content-Security-Policy", kNoPage);
   add_header_line(version.headers, "X-Linked-ETag", version.etag);
   add_header_line(version.headers, "X-Linked-Size", std::to_string(size_bytes));
   add_header_line(version.headers, "Content-Disposition",
                   content_disposition(call.match.path, call.query.flag("download")));
-  // A stored file is never a page of ours: no script, no form, no frame, whatever its type.
-  add_header_line(version.headers, "Content-Security-Policy", "default-src 'none'; sandbox");
   return version;
 }
 

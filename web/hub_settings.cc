@@ -1,7 +1,7 @@
 // A repository's settings and name (hub-protocol 3.1), the objects that it keeps, and the hub's
 // look at a card before it is committed.
-#include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include "web/front_matter.h"
@@ -76,9 +76,8 @@ void rename(const Call& call, const Move& move) {
   if (other && *other != move.from) refuse_taken(may_see(call, *other) ? *other : move.to);
   Quotas::Hold held;
   if (services.quotas != nullptr) held = services.quotas->admit_move(move.from, move.to);
-  const storage::AccessBook* book = services.store.access();
-  const auto rules = book == nullptr ? storage::RepositoryRules{} : book->rules(move.from);
-  with_rules(call, move.to, rules, [&] { services.store.catalog().rename(move.from, move.to); });
+  with_rules(call, move.to, rules_of_name(call, move.from, move.to),
+             [&] { services.store.catalog().rename(move.from, move.to); });
   if (services.names != nullptr) services.names->add(move.to);
 }
 
@@ -87,25 +86,44 @@ std::size_t cursor_of(const Call& call) {
   return text == nullptr ? 0 : static_cast<std::size_t>(std::strtoull(text->c_str(), nullptr, 10));
 }
 
-// Each LFS object of any revision once, as the newest revision with it has it.
-Json::Array list_lfs_objects(const storage::Catalog& catalog, const storage::RepoId& repo) {
+// A page of LFS objects: the first `skipped` are left out, and there may be more behind it.
+struct LfsPage {
+  std::size_t skipped = 0;
+  std::size_t rows_max = 0;
+  Json::Array rows;
+  bool more = false;
+};
+
+// Each LFS object of any revision once, as the newest revision with it has it. Looks no further
+// than to the page's end, and through kLfsRowsMax files at most.
+LfsPage list_lfs_objects(const storage::Catalog& catalog, const storage::RepoId& repo,
+                         LfsPage page) {
   std::map<GitOid, std::string> names;
   for (const auto& ref : catalog.refs(repo)) names.emplace(ref.commit, ref.name);
   std::unordered_set<Digest> seen;
-  Json::Array list;
+  std::set<GitOid> trees;
+  std::size_t looked_at = 0;
   for (const auto& revision : catalog.revisions(repo)) {
+    if (looked_at >= kLfsRowsMax) break;
+    if (!trees.insert(revision.tree).second) continue;  // the same files under another message
     const auto name = names.find(revision.commit);
-    for (const auto& file : catalog.files(repo, revision.commit, "")) {
+    const auto files = catalog.files(repo, revision.commit, "");
+    looked_at += files.size();
+    for (const auto& file : files) {
       if (!file.lfs || !file.object || !seen.insert(*file.object).second) continue;
-      list.emplace_back(Json::Object{{"fileOid", to_hex(*file.object)},
-                                     {"oid", to_hex(*file.object)},
-                                     {"filename", file.path},
-                                     {"size", file.size_bytes},
-                                     {"pushedAt", to_text(revision.stored_at)},
-                                     {"ref", name == names.end() ? Json() : Json(name->second)}});
+      if (seen.size() <= page.skipped) continue;
+      page.more = page.rows.size() == page.rows_max;
+      if (page.more) return page;
+      page.rows.emplace_back(
+          Json::Object{{"fileOid", to_hex(*file.object)},
+                       {"oid", to_hex(*file.object)},
+                       {"filename", file.path},
+                       {"size", file.size_bytes},
+                       {"pushedAt", to_text(revision.stored_at)},
+                       {"ref", name == names.end() ? Json() : Json(name->second)}});
     }
   }
-  return list;
+  return page;
 }
 
 }  // namespace
@@ -136,12 +154,12 @@ Response move_repository(const Call& call) {
 
 Response list_lfs_files(const Call& call) {
   const auto repository = find_repository(call);
-  const Json::Array all = list_lfs_objects(call.services.store.catalog(), repository.id);
-  const std::size_t begin = std::min(cursor_of(call), all.size());
-  const std::size_t end = std::min(begin + page_limit(call, kListPage), all.size());
-  Response response = json_response(Json::Array(all.begin() + static_cast<std::ptrdiff_t>(begin),
-                                                all.begin() + static_cast<std::ptrdiff_t>(end)));
-  if (end < all.size()) response.set("Link", next_link(call, "cursor", std::to_string(end)));
+  LfsPage page = list_lfs_objects(
+      call.services.store.catalog(), repository.id,
+      {.skipped = cursor_of(call), .rows_max = page_limit(call, kListPage), .rows = {}});
+  const std::string next = std::to_string(page.skipped + page.rows.size());
+  Response response = json_response(std::move(page.rows));
+  if (page.more) response.set("Link", next_link(call, "cursor", next));
   return response;
 }
 

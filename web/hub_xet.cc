@@ -8,6 +8,7 @@
 #include "storage/xet/xorb.h"
 #include "web/access.h"
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/xet_terms.h"
 #include "web/limits.h"
 #include "web/range.h"
@@ -33,10 +34,27 @@ std::string cas_url(const Call& call) { return base_url(call) + "/-/xet"; }
 
 Time expiry_of(const Call& call) { return call.services.clock->now() + kXetTokenPeriod; }
 
+// Whose the token of this call will be.
+std::optional<Digest> bearer_of(const Call& call) {
+  const Caller& caller = caller_of(call.request);
+  if (call.request.trusted || caller.trusted || caller.identity != nullptr) return std::nullopt;
+  return caller.token == nullptr ? Digest{} : caller.token->secret;
+}
+
+// Whether who got the token could get it now.
+bool may_still_have(const Call& call, const XetGrant& grant) {
+  Access* access = call.services.access;
+  if (access == nullptr || !grant.bearer) return true;
+  const Caller caller = *grant.bearer == Digest{} ? Caller{} : access->caller_with(*grant.bearer);
+  const auto repository = call.services.store.catalog().find_repository(grant.repo);
+  return repository && access->right_on(caller, grant.repo) >= storage::Right::Read &&
+         access->passes(caller, grant.repo, repository->gated);
+}
+
 XetGrant grant_of(const Call& call) {
   const auto token = after_scheme(call.request.header("Authorization"), "Bearer");
   const auto grant = token ? xet_of(call).verify(*token, call.services.clock->now()) : std::nullopt;
-  if (!grant)
+  if (!grant || !may_still_have(call, *grant))
     refuse(401, "", "This needs a token that xet-read-token gave, and that is not too old");
   return *grant;
 }
@@ -137,7 +155,8 @@ Response describe(const Call& call, const Dialect& dialect) {
 Response xet_read_token(const Call& call) {
   const Xet& xet = xet_of(call);
   const RevisionAt at = find_revision(call);
-  const XetGrant grant{.repo = at.id, .commit = at.commit, .expires_at = expiry_of(call)};
+  const XetGrant grant{
+      .repo = at.id, .commit = at.commit, .expires_at = expiry_of(call), .bearer = bearer_of(call)};
   const std::string token = xet.sign(grant), url = cas_url(call);
   const auto seconds =
       std::chrono::floor<std::chrono::seconds>(grant.expires_at.time_since_epoch()).count();

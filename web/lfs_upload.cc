@@ -22,14 +22,6 @@
 namespace holdfast::web {
 namespace {
 
-Response lfs_response(const Json& value) {
-  Response response = json_response(value);
-  for (auto& [name, text] : response.headers) {
-    if (name == "Content-Type") text = kLfsMediaType;
-  }
-  return response;
-}
-
 Uploads& uploads_of(const Call& call) {
   if (call.services.uploads == nullptr) refuse(501, "", "large files are not taken in here");
   return *call.services.uploads;
@@ -68,14 +60,13 @@ UploadGrant grant_of(const Call& call) {
   const auto repo = named_repository(call);
   const auto digest = parse_digest(call.match.path);
   const auto target = split_target(call.request.target);
-  const auto grant =
-      repo && digest && target
-          ? uploads_of(call).verify(target->query, *repo, *digest, call.services.clock->now())
-          : std::nullopt;
+  auto grant = repo && digest && target ? uploads_of(call).verify(target->query, *repo, *digest,
+                                                                  call.services.clock->now())
+                                        : std::nullopt;
   // Before anything tells whether there is such a repository: nobody has been asked who he is.
   if (!grant)
     refuse(403, "", "this upload URL is not, or no longer, valid: ask the batch API again");
-  find_git_repository(call);
+  grant->repo_made_at = find_git_repository(call).created_at;
   return *grant;
 }
 
@@ -130,7 +121,7 @@ class WholeObject final : public Receiver {
     // Two clients may send the same object: each has a lease of its own.
     static std::atomic<std::uint64_t> counter{0};
     writer_ = call.services.store.blobs().create(
-        {.lease_key = upload_leases(grant_.repo, grant_.object) +
+        {.lease_key = upload_leases(grant_.repo, grant_.repo_made_at, grant_.object) +
                       std::to_string(call.services.clock->now().time_since_epoch().count()) + "/" +
                       std::to_string(counter.fetch_add(1)),
          .size_bytes = grant.size_bytes});
@@ -165,7 +156,7 @@ class WholeObject final : public Receiver {
   bool done_ = false;
 };
 
-// One part; bytes that an earlier try brought are not written again.
+// One part; bytes that an earlier try brought, or brings till now, are not written again.
 class Part final : public Receiver {
  public:
   Part(const Call& call, const UploadGrant& grant)
@@ -173,14 +164,16 @@ class Part final : public Receiver {
         part_(grant.part),
         length_(range_.length),
         held_(admit(call, grant)),
-        share_(uploads_of(call).join(call.services.store.blobs(), grant)),
-        missing_(share_->writer().missing()) {
+        share_(uploads_of(call).join(call.services.store.blobs(), grant)) {
+    const auto turn = share_->turn();
+    missing_ = share_->writer().missing();
     held_.keep(grant.expires_at);  // what comes stays, for the next try
   }
 
   void put(std::span<const std::byte> bytes) override {
     const std::uint64_t begin = range_.offset + length_.take(bytes.size());
     const std::uint64_t end = begin + bytes.size();
+    const auto turn = share_->turn();
     for (const storage::ByteRange& gap : missing_) {
       const std::uint64_t from = std::max(begin, gap.offset);
       const std::uint64_t to = std::min(end, gap.offset + gap.length);
@@ -250,8 +243,19 @@ std::optional<std::uint64_t> find_reusable(const Services& services, const stora
                                            const Digest& object) {
   const auto size = services.store.blobs().find(object);
   if (!size || services.access == nullptr || services.access->is_unguarded()) return size;
-  const bool came = services.store.blobs().is_leased(upload_leases(repo, object), object);
+  const auto record = services.store.catalog().find_repository(repo);
+  if (!record) return std::nullopt;
+  const bool came =
+      services.store.blobs().is_leased(upload_leases(repo, record->created_at, object), object);
   return came || services.store.catalog().find_use(repo, object) ? size : std::nullopt;
+}
+
+Response lfs_response(const Json& value) {
+  Response response = json_response(value);
+  for (auto& [name, text] : response.headers) {
+    if (name == "Content-Type") text = kLfsMediaType;
+  }
+  return response;
 }
 
 Json lfs_error(int code, std::string_view message) {

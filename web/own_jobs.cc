@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "web/internal/answers.h"
+#include "web/internal/jobs.h"
 #include "web/internal/request_json.h"
 #include "web/limits.h"
 
@@ -34,12 +35,6 @@ Json job_json(const Call& call, const storage::Job& job) {
                       {"updated_at", to_text(job.updated_at)}};
 }
 
-storage::Job find_job(const Call& call) {
-  auto job = call.services.store.jobs().find(call.match.id);
-  if (!job) refuse(404, "", "No job " + std::to_string(call.match.id));
-  return *std::move(job);
-}
-
 bool is_final(storage::JobState state) noexcept {
   return state != storage::JobState::Queued && state != storage::JobState::Running;
 }
@@ -66,7 +61,38 @@ const std::string& text_field(const Json& json, std::string_view key) {
   return value->as_string();
 }
 
+// As the audit trail names it.
+std::string name_of(const storage::Job& job) {
+  const std::string repo = repository_of(job);
+  return "job " + std::to_string(job.id) + " " + job.kind + (repo.empty() ? "" : " " + repo);
+}
+
+// The job that the URL names, changed; an answer that shows how it now is.
+Response change_job(const Call& call, void (storage::JobQueue::*change)(storage::JobId)) {
+  const storage::Job job = find_job(call);
+  return about(name_of(job), [&] {
+    (call.services.store.jobs().*change)(job.id);
+    return json_response(job_json(call, find_job(call)));
+  });
+}
+
 }  // namespace
+
+storage::Job find_job(const Call& call) {
+  auto job = call.services.store.jobs().find(call.match.id);
+  if (!job) refuse(404, "", "No job " + std::to_string(call.match.id));
+  return *std::move(job);
+}
+
+std::string repository_of(const storage::Job& job) {
+  for (const std::string_view key : {"repo", "source"}) {
+    const Json* value = job.parameters.find(key);
+    if (value != nullptr && value->is_string() && !value->as_string().starts_with('/')) {
+      return value->as_string();
+    }
+  }
+  return {};
+}
 
 Response list_jobs(const Call& call) {
   Json::Array list;
@@ -86,7 +112,9 @@ Response enqueue_job(const Call& call) {
   }
   const auto id = call.services.store.jobs().enqueue(
       kind, key, parameters == nullptr ? Json::Object{} : parameters->as_object());
-  return json_response(Json::Object{{"id", id}}, 201);
+  Response response = json_response(Json::Object{{"id", id}}, 201);
+  if (const auto job = call.services.store.jobs().find(id)) response.subject = name_of(*job);
+  return response;
 }
 
 Response show_job(const Call& call) {
@@ -104,16 +132,8 @@ Response job_log(const Call& call) {
   return json_response(Json::Object{{"id", job.id}, {"lines", std::move(lines)}});
 }
 
-Response cancel_job(const Call& call) {
-  const storage::Job job = find_job(call);
-  call.services.store.jobs().cancel(job.id);
-  return json_response(job_json(call, find_job(call)));
-}
+Response cancel_job(const Call& call) { return change_job(call, &storage::JobQueue::cancel); }
 
-Response retry_job(const Call& call) {
-  const storage::Job job = find_job(call);
-  call.services.store.jobs().retry(job.id);
-  return json_response(job_json(call, find_job(call)));
-}
+Response retry_job(const Call& call) { return change_job(call, &storage::JobQueue::retry); }
 
 }  // namespace holdfast::web

@@ -7,6 +7,7 @@
 
 #include "storage/base/digest.h"
 #include "web/internal/answers.h"
+#include "web/internal/keyed_hash.h"
 #include "web/internal/page.h"
 #include "web/internal/request_json.h"
 
@@ -19,14 +20,8 @@ Json::Object mirrors_of(const Call& call) {
 }
 
 // Takes as long for a wrong secret as for the right one, whatever their lengths.
-bool is_secret(std::string_view given, std::string_view secret) noexcept {
-  const Digest a = sha256(as_bytes(given));
-  const Digest b = sha256(as_bytes(secret));
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < a.bytes.size(); ++i) {
-    difference |= static_cast<unsigned>(a.bytes[i] ^ b.bytes[i]);
-  }
-  return difference == 0;
+bool is_secret(std::string_view given, std::string_view secret) {
+  return is_same(sha256(as_bytes(given)), sha256(as_bytes(secret)));
 }
 
 struct RepoType {
@@ -191,7 +186,9 @@ Response receive_webhook(const Call& call) {
   const auto repo = read_body(call, hinted_repository);
   if (!repo) return json_response(Json::Object{{"queued", false}}, 202);
   const storage::JobId id = enqueue_hint(call.services.store.jobs(), storage::to_text(*repo));
-  return json_response(Json::Object{{"queued", true}, {"job", id}}, 202);
+  Response response = json_response(Json::Object{{"queued", true}, {"job", id}}, 202);
+  response.subject = "job " + std::to_string(id) + " " + storage::to_text(*repo);
+  return response;
 }
 
 }  // namespace holdfast::web

@@ -6,6 +6,7 @@
 #include "web/internal/answers.h"
 #include "web/internal/forms.h"
 #include "web/internal/gate.h"
+#include "web/internal/jobs.h"
 #include "web/internal/page.h"
 #include "web/limits.h"
 
@@ -42,22 +43,11 @@ Html job_progress(const Job& job) {
   return html;
 }
 
-// The repository that a job is about; keys and paths are the operator's alone.
-std::string job_subject(const Job& job) {
-  for (const std::string_view key : {"repo", "source"}) {
-    const Json* value = job.parameters.find(key);
-    if (value != nullptr && value->is_string() && !value->as_string().starts_with('/')) {
-      return value->as_string();
-    }
-  }
-  return {};
-}
-
 Html job_row(const Call& call, const Job& job) {
   Html row;
   return row.add(R"(<tr><td class="num"><a href=")", base_path(call.services), job_place(job.id),
                  "\">", job.id, "</a></td><td>", job.kind, "</td><td class=\"key\">",
-                 job_subject(job), "</td><td>", state_chip(job), "</td><td class=\"progress\">",
+                 repository_of(job), "</td><td>", state_chip(job), "</td><td class=\"progress\">",
                  job_progress(job), "</td><td class=\"when\">", time_html(job.updated_at),
                  "</td></tr>\n");
 }
@@ -136,12 +126,6 @@ Html no_jobs(bool any) {
       "mirroring or converting a model, is listed here.</p></section>\n");
 }
 
-Job find_job(const Call& call) {
-  auto job = call.services.store.jobs().find(call.match.id);
-  if (!job) refuse(404, "", "No job " + std::to_string(call.match.id));
-  return *std::move(job);
-}
-
 // The buttons that this caller has for a job in this state.
 Html actions(const Call& call, const Job& job) {
   Html html;
@@ -174,11 +158,17 @@ Html log_tail(const Call& call, const Job& job) {
 Html job_facts(const Job& job) {
   Html html;
   html.add("<dl class=\"line\"><div><dt>State</dt><dd>", state_chip(job), "</dd></div>");
-  if (const std::string subject = job_subject(job); !subject.empty())
+  if (const std::string subject = repository_of(job); !subject.empty())
     html.add("<div><dt>Of</dt><dd>", subject, "</dd></div>");
   return html.add("<div><dt>Asked for</dt><dd>", time_html(job.created_at),
                   "</dd></div><div><dt>Changed</dt><dd>", time_html(job.updated_at),
                   "</dd></div></dl>\n");
+}
+
+Response back_to_job(const Call& call, const Response& changed) {
+  Response response = see_other(call, job_place(call.match.id));
+  response.subject = changed.subject;
+  return response;
 }
 
 }  // namespace
@@ -212,14 +202,8 @@ Response job_page(const Call& call) {
   return response;
 }
 
-Response cancel_job_by_form(const Call& call) {
-  cancel_job(call);
-  return see_other(call, job_place(call.match.id));
-}
+Response cancel_job_by_form(const Call& call) { return back_to_job(call, cancel_job(call)); }
 
-Response retry_job_by_form(const Call& call) {
-  retry_job(call);
-  return see_other(call, job_place(call.match.id));
-}
+Response retry_job_by_form(const Call& call) { return back_to_job(call, retry_job(call)); }
 
 }  // namespace holdfast::web

@@ -27,6 +27,7 @@ std::string trimmed(std::string_view text) {
 
 Response with_cookie(const Call& call, Response response, SessionCookie cookie) {
   const std::string base = base_path(call.services);
+  cookie.name = access_of(call).sessions().cookie_name();
   cookie.path = base.empty() ? "/" : base;
   cookie.secure = base_url(call).starts_with("https://");
   response.set("Set-Cookie", set_cookie(cookie));
@@ -107,7 +108,7 @@ Response sign_in(const Call& call) {
 }
 
 Response sign_out(const Call& call) {
-  Response response = with_cookie(call, see_other(call, "/"), {.value = ""});
+  Response response = with_cookie(call, see_other(call, "/"), {});
   response.subject = caller_of(call.request).who();
   return response;
 }

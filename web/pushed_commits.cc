@@ -52,11 +52,12 @@ void check_entry(const storage::git::TreeEntry& entry, const std::string& path) 
 }  // namespace
 
 PushedCommits::PushedCommits(const Services& services, const storage::RepositoryRecord& repository,
-                             const storage::git::PackReader* pack)
+                             const storage::git::PackReader* pack, PushLimits limits)
     : services_(services),
       store_(services.store),
       repository_(repository),
       pack_(pack),
+      limits_(limits),
       small_(store_.blobs()),
       revisions_(store_.catalog().revisions(repository.id)) {
   if (pack_ != nullptr) {
@@ -154,7 +155,7 @@ void PushedCommits::read_tree(const GitOid& oid, const std::string& prefix,
 // Of trees too: a few of them inside one another can stand for more than there are atoms.
 void PushedCommits::count_row(std::size_t name_bytes) {
   names_bytes_ += name_bytes;
-  if (++rows_ <= kPushRowsMax && names_bytes_ <= kPushNamesMax) return;
+  if (++rows_ <= limits_.rows_max && names_bytes_ <= limits_.names_bytes_max) return;
   fail(ErrorKind::LimitExceeded, "too many files in the new commits together: push fewer at once");
 }
 

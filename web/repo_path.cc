@@ -36,9 +36,23 @@ std::string seen_name(std::string_view part) {
   return name;
 }
 
+// What NTFS may call ".gitmodules" where names are short: "gitmod~1" to "gitmod~4" or, when those
+// are taken, the beginning of "gi7eba" and a number, eight letters together (git's path.c,
+// is_ntfs_dot_generic).
+bool is_short_modules(std::string_view name) noexcept {
+  constexpr std::string_view kHashed = "gi7eba";
+  constexpr std::size_t kShort = 8;
+  const auto tilde = name.find('~');
+  if (name.size() != kShort || tilde == name.npos || tilde + 1 == kShort) return false;
+  const std::string_view start = name.substr(0, tilde), number = name.substr(tilde + 1);
+  if (start == "gitmod") return number.front() >= '1' && number.front() <= '4';
+  return kHashed.starts_with(start) && number.front() != '0' &&
+         number.find_first_not_of("0123456789") == number.npos;
+}
+
 bool is_gits_own(std::string_view part) {
   const std::string name = seen_name(part);
-  return name == ".git" || name == "git~1" || name == ".gitmodules" || name == "gitmod~1";
+  return name == ".git" || name == "git~1" || name == ".gitmodules" || is_short_modules(name);
 }
 
 }  // namespace

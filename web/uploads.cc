@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <set>
 #include <span>
 #include <utility>
 
@@ -46,23 +45,33 @@ std::optional<std::uint64_t> number(const Parameters& query, std::string_view na
 }
 
 std::string lease_key(const UploadGrant& grant) {
-  return upload_leases(grant.repo, grant.object) + std::to_string(grant.size_bytes);
+  return upload_leases(grant.repo, grant.repo_made_at, grant.object) +
+         std::to_string(grant.size_bytes);
 }
+
+// Who sends a part: the last who began to.
+struct Senders {
+  std::uint64_t last = 0;
+  bool writing = false;
+};
+
+using SharedSenders = std::shared_ptr<Sync<Senders>>;  // by all senders of one part
 
 // The writer of one object, shared by those who send its parts.
 struct Open {
   std::shared_ptr<storage::BlobWriter> writer;
   std::size_t users = 0;
-  std::set<std::uint64_t> parts;  // under way
-  bool busy = false;              // being opened or closed: wait
+  std::map<std::uint64_t, SharedSenders> parts;  // that somebody sends or has sent
+  bool busy = false;                             // being opened or closed: wait
 };
 
 using OpenWriters = Sync<std::map<std::string, Open>>;
 
 }  // namespace
 
-std::string upload_leases(const storage::RepoId& repo, const Digest& object) {
-  return "upload/" + storage::to_text(repo) + "/" + to_hex(object) + "/";
+std::string upload_leases(const storage::RepoId& repo, Time made_at, const Digest& object) {
+  return "upload/" + storage::to_text(repo) + "/" +
+         std::to_string(made_at.time_since_epoch().count()) + "/" + to_hex(object) + "/";
 }
 
 std::uint64_t UploadGrant::part_count() const noexcept {
@@ -89,6 +98,29 @@ struct Uploads::State {
 };
 
 namespace {
+
+class PartTurn final : public Uploads::Share::Turn {
+ public:
+  PartTurn(SharedSenders senders, std::uint64_t me, std::uint64_t part)
+      : senders_(std::move(senders)) {
+    auto now = senders_->lock();
+    now.wait([](const Senders& all) { return !all.writing; });
+    if (now->last != me)
+      fail(ErrorKind::Unavailable, "part " + std::to_string(part) + " is being sent anew");
+    now->writing = true;
+  }
+
+  PartTurn(const PartTurn&) = delete;
+  PartTurn& operator=(const PartTurn&) = delete;
+
+  ~PartTurn() override {
+    senders_->lock()->writing = false;
+    senders_->notify_all();
+  }
+
+ private:
+  SharedSenders senders_;
+};
 
 class WriterShare final : public Uploads::Share {
  public:
@@ -117,7 +149,6 @@ class WriterShare final : public Uploads::Share {
     {
       auto writers = open_.lock();
       Open& mine = (*writers)[key_];
-      mine.parts.erase(part_);
       // Not the last one, who closes it: no other may hold it then.
       if (mine.users > 1) writer_.reset();
       if (--mine.users > 0) return;
@@ -130,14 +161,18 @@ class WriterShare final : public Uploads::Share {
 
   storage::BlobWriter& writer() override { return *writer_; }
 
+  std::unique_ptr<Turn> turn() override { return std::make_unique<PartTurn>(senders_, me_, part_); }
+
  private:
   // Whether the writer is open already; else this is the one to open it.
   bool enter() {
     auto writers = open_.lock();
     writers.wait([&](auto& all) { return !all.contains(key_) || !all[key_].busy; });
     Open& mine = (*writers)[key_];
-    if (part_ != 0 && !mine.parts.insert(part_).second)
-      fail(ErrorKind::Unavailable, "part " + std::to_string(part_) + " is being sent already");
+    SharedSenders& senders = mine.parts[part_];
+    if (senders == nullptr) senders = std::make_shared<Sync<Senders>>();
+    senders_ = senders;
+    me_ = ++senders_->lock()->last;
     ++mine.users;
     writer_ = mine.writer;
     mine.busy = writer_ == nullptr;
@@ -152,6 +187,8 @@ class WriterShare final : public Uploads::Share {
   OpenWriters& open_;
   std::string key_;
   std::uint64_t part_;
+  SharedSenders senders_;
+  std::uint64_t me_ = 0;                         // the number among them
   std::shared_ptr<storage::BlobWriter> writer_;  // shared with the other parts under way
 };
 

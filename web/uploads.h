@@ -7,7 +7,7 @@
 // restart. That all of an object came for a repository its lease says, for as long as it lasts. All
 // members are thread-safe.
 //
-// Errors: as the blob store says; Unavailable for a part that is being sent already.
+// Errors: as the blob store says; Unavailable for a part that somebody else has begun to send.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,7 @@ struct UploadGrant {
   std::uint64_t part_bytes = 0;  // of every part but the last; 0: the object in one piece
   std::uint64_t part = 0;        // from 1 on; 0: the whole, or the end of all parts
   Time expires_at;
+  Time repo_made_at{};  // no part of the URL: whoever takes it looks it up
 
   bool operator==(const UploadGrant&) const = default;
 
@@ -38,9 +39,10 @@ struct UploadGrant {
   storage::ByteRange range() const noexcept;
 };
 
-// Keys of leases under which objects come for a repository start with this: "upload/REPO/OID/". An
-// object that such a lease keeps has come whole.
-std::string upload_leases(const storage::RepoId& repo, const Digest& object);
+// Keys of leases under which objects come for a repository start with this:
+// "upload/REPO/MADE_AT/OID/". An object that such a lease keeps has come whole. The time is that of
+// the repository's making: what came for one that is gone is nothing to another of its name.
+std::string upload_leases(const storage::RepoId& repo, Time made_at, const Digest& object);
 
 class Uploads {
  public:
@@ -63,6 +65,16 @@ class Uploads {
    public:
     virtual ~Share() = default;
     virtual storage::BlobWriter& writer() = 0;
+
+    // Bytes of the part are read and written while this lives, and by nobody else.
+    class Turn {
+     public:
+      virtual ~Turn() = default;
+    };
+
+    // Waits for a write under way. Whoever sends a part anew takes it over, since the connection of
+    // its first sender may be dead without a word: for him, Unavailable from then on.
+    virtual std::unique_ptr<Turn> turn() = 0;
   };
 
   // `blobs` is borrowed while the share lives.

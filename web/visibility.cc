@@ -40,16 +40,28 @@ void set_visibility(const Call& call, const storage::RepoId& repo, std::optional
   if (!(rules == book->rules(repo))) book->put_rules(repo, rules);
 }
 
-void with_rules(const Call& call, const storage::RepoId& repo,
-                const storage::RepositoryRules& rules, const std::function<void()>& step) {
+NameRules rules_of_name(const Call& call, const storage::RepoId& from, const storage::RepoId& to) {
+  const storage::AccessBook* book = call.services.store.access();
+  if (book == nullptr) return {};
+  NameRules found{.rules = book->rules(from), .requests = book->requests(from)};
+  for (storage::AccessRequest& request : found.requests) request.repo = to;
+  return found;
+}
+
+void with_rules(const Call& call, const storage::RepoId& repo, const NameRules& rules,
+                const std::function<void()>& step) {
   storage::AccessBook* book = call.services.store.access();
-  const auto before = book == nullptr ? rules : book->rules(repo);
-  if (rules == before) return step();
-  book->put_rules(repo, rules);
+  if (book == nullptr) return step();
+  const NameRules before = rules_of_name(call, repo, repo);
+  const auto put = [&](const NameRules& wanted, const NameRules& present) {
+    if (!(wanted.rules == present.rules)) book->put_rules(repo, wanted.rules);
+    book->replace_requests(repo, wanted.requests);
+  };
   try {
+    put(rules, before);
     step();
   } catch (...) {
-    book->put_rules(repo, before);
+    put(before, rules);
     throw;
   }
 }

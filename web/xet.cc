@@ -4,10 +4,12 @@
 #include <array>
 #include <charconv>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "storage/base/sync.h"
 #include "web/base64.h"
+#include "web/browser_session.h"
 #include "web/internal/keyed_hash.h"
 #include "web/limits.h"
 #include "web/url.h"
@@ -46,6 +48,7 @@ std::optional<Time> parse_seconds(std::string_view text) noexcept {
 // One line each; no part of it can hold another line.
 std::string text_of(const XetGrant& grant) {
   return "token\n" + storage::to_text(grant.repo) + "\n" + to_hex(grant.commit) + "\n" +
+         (grant.bearer ? to_hex(*grant.bearer) : "-") + "\n" +
          std::to_string(seconds_of(grant.expires_at));
 }
 
@@ -71,24 +74,31 @@ std::optional<XetGrant> read_grant(std::string_view text) {
       storage::find_repo_id(dataset ? storage::RepoKind::Dataset : storage::RepoKind::Model,
                             name.substr(std::min(slash + 1, name.size())));
   const auto commit = parse_git_oid(take_until(text, '\n'));
+  const auto bearer = parse_digest(take_until(text, '\n'));
   const auto expires = parse_seconds(text);
   if (!repo || !commit || !expires) return std::nullopt;
-  return XetGrant{.repo = *repo, .commit = *commit, .expires_at = *expires};
+  return XetGrant{.repo = *repo, .commit = *commit, .expires_at = *expires, .bearer = bearer};
 }
 
 }  // namespace
 
 struct Xet::State {
-  State() { fill_random(key); }
+  // The secret may sign other things, too: they are not to be taken for one another.
+  explicit State(const Digest& secret)
+      : key(keyed_hash(std::as_bytes(std::span(secret.bytes)), "tokens of Xet")) {}
 
-  std::string sign(std::string_view text) const { return to_hex(keyed_hash(key, text)); }
+  Digest hash(std::string_view text) const {
+    return keyed_hash(std::as_bytes(std::span(key.bytes)), text);
+  }
+
+  std::string sign(std::string_view text) const { return to_hex(hash(text)); }
 
   bool verify(std::string_view text, std::string_view signature) const {
     const auto given = parse_digest(signature);
-    return given && is_same(*given, keyed_hash(key, text));
+    return given && is_same(*given, hash(text));
   }
 
-  std::array<std::byte, 32> key{};
+  Digest key;
   Sync<std::set<std::pair<storage::RepoId, GitOid>>> wishes;
 };
 
@@ -103,8 +113,10 @@ std::optional<std::uint64_t> xet_size_bytes_min(XetMode mode) noexcept {
   return row_of(mode).size_bytes_min;
 }
 
-Xet::Xet(std::uint64_t size_bytes_min)
-    : size_bytes_min_(size_bytes_min), state_(std::make_unique<State>()) {}
+Xet::Xet(std::uint64_t size_bytes_min) : Xet(size_bytes_min, random_session_key()) {}
+
+Xet::Xet(std::uint64_t size_bytes_min, const Digest& secret)
+    : size_bytes_min_(size_bytes_min), state_(std::make_unique<State>(secret)) {}
 
 Xet::~Xet() = default;
 

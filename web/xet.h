@@ -3,8 +3,9 @@
 // A client that may read a repository's files gets a token for one of its revisions, and for that
 // token the addresses of xorbs: parts of the stored objects with headers between them, made as they
 // are sent (storage/xet/xorb.h). A file's or a xorb's hash alone is no right to anything. Tokens
-// and addresses are texts that we signed: they hold for a while and only in this process, and
-// nothing is kept of them. A right that is taken away ends with them.
+// and addresses are texts that we signed: they hold for a while, after a restart too under a key
+// that outlives the server, and nothing is kept of them. A token says whose it is: with his right
+// it is good for no address any more; those that it gave before end by themselves.
 //
 // Thread-safe. Pure but for the key, and for what was asked before.
 #pragma once
@@ -41,6 +42,9 @@ struct XetGrant {
   storage::RepoId repo;
   GitOid commit;
   Time expires_at;  // whole seconds
+  // The SHA-256 of his token who asked for it, zeros for who had none; nothing for whom nobody can
+  // take a right from meanwhile (the operator, who is known to an identity provider).
+  std::optional<Digest> bearer = Digest{};
 
   bool operator==(const XetGrant&) const = default;
 };
@@ -56,7 +60,10 @@ struct XorbGrant {
 
 class Xet {
  public:
+  // With a key that is forgotten with it.
   explicit Xet(std::uint64_t size_bytes_min);
+  // Signs with what is derived from a secret.
+  Xet(std::uint64_t size_bytes_min, const Digest& secret);
   Xet(const Xet&) = delete;
   Xet& operator=(const Xet&) = delete;
   ~Xet();

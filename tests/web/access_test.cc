@@ -158,6 +158,30 @@ TEST_CASE(
   CHECK(local.asks_for_token());
 }
 
+TEST_CASE("web/access: whoever signs in keeps what everybody has") {
+  Book b;
+  b.book().put_user({.name = "ann"});
+  b.book().put_user({.name = "root", .role = Right::Admin});
+  const std::string ann = add_token(b.book(), {.name = "a", .user = "ann", .scope = Right::Admin});
+  const std::string narrow = add_token(b.book(), {.name = "n", .repos = {"org/*"}});
+  const std::string root =
+      add_token(b.book(), {.name = "r", .user = "root", .scope = Right::Admin});
+  Access local({.anonymous_read = true, .local = true}, b.book(), b.clock);
+  Access remote({.anonymous_read = true, .local = false}, b.book(), b.clock);
+  const auto on_server = [&](Access& access, const std::string& token) {
+    return name_of(access.right_on_server(b.caller(access, token)));
+  };
+  for (const std::string& token : {std::string(), ann, narrow}) {
+    CHECK(on_server(local, token) == "read");
+    CHECK(on_server(remote, token) == "none");
+  }
+  CHECK(on_server(local, root) == "admin");
+  b.book().put_rules(storage::parse_repo_id("org/secret"), {.is_private = true});
+  for (const std::string& token : {std::string(), ann, narrow})
+    CHECK(on_server(local, token) == "none");
+  CHECK(on_server(local, root) == "admin");
+}
+
 TEST_CASE("web/access: a token that has expired, or lost its user, is nobody's") {
   Book b;
   Access access({}, b.book(), b.clock);

@@ -1,13 +1,16 @@
 #include "web/audit_log.h"
 
 #include <algorithm>
+#include <csignal>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "tests/web/guarded.h"
+#include "web/internal/gate.h"
 
 namespace holdfast::web {
 namespace {
@@ -47,6 +50,29 @@ struct Trail : Guarded {
     }
     return all;
   }
+};
+
+// While it lives, no file of this process grows beyond so many bytes: what is left of a disk.
+class SizeLimit {
+ public:
+  explicit SizeLimit(std::uintmax_t bytes) : before_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &limit_);
+    rlimit now = limit_;
+    now.rlim_cur = bytes;
+    ::setrlimit(RLIMIT_FSIZE, &now);
+  }
+
+  SizeLimit(const SizeLimit&) = delete;
+  SizeLimit& operator=(const SizeLimit&) = delete;
+
+  ~SizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &limit_);
+    std::signal(SIGXFSZ, before_);
+  }
+
+ private:
+  rlimit limit_{};
+  void (*before_)(int);
 };
 
 std::string text_of(const Json& line, std::string_view key) {
@@ -140,6 +166,120 @@ TEST_CASE("web/audit_log: what a client names cannot end a line or fill the disk
   REQUIRE(lines.size() == 1);
   CHECK(text_of(lines.front(), "path").size() <= 600);
   CHECK(text_of(lines.front(), "outcome") == "failed");
+}
+
+TEST_CASE("web/audit_log: a line that a full disk cut in half spoils no other") {
+  const tests::ScratchDirectory directory;
+  const auto path = directory.path() / "audit.log";
+  AuditLog trail(path, AuditLevel::Changes);
+  const auto note = [&](const char* id) {
+    Response refused;
+    refused.status = 403;
+    refused.route = "users";
+    trail.add({.target = "/-/api/v1/users", .id = id}, refused);
+  };
+  note("before");
+  {
+    const SizeLimit full(std::filesystem::file_size(path) + 50);
+    note("cut");
+    note("lost");
+  }
+  note("after");
+  note("last");
+  std::string whole;
+  std::size_t broken = 0;
+  const std::string text = read_file(path);
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    try {
+      whole += text_of(parse_json(std::string_view(text).substr(at, end - at), "line"), "request");
+      whole += ' ';
+    } catch (const Error&) {
+      ++broken;
+    }
+    at = end + 1;
+  }
+  CHECK(whole == "before after last ");
+  CHECK(broken == 1);
+}
+
+TEST_CASE("web/audit_log: an id that a client chose is told from one that we gave") {
+  struct Case {
+    const char* name;
+    const char* header;
+    bool trusted, forwarded, given;
+  };
+
+  for (const Case& c : {Case{"ours", "", false, false, false},
+                        Case{"not the one that counts", "other", false, false, false},
+                        Case{"the client's", "id-1", false, false, true},
+                        Case{"the operator's", "id-1", true, false, false},
+                        Case{"of a proxy that we trust", "id-1", false, true, false}}) {
+    CAPTURE(std::string(c.name));
+    Trail hub;
+    AuditLog trail(hub.path, AuditLevel::Changes, hub.clock);
+    const std::vector<Header> headers{{"X-Request-Id", c.header}};
+    Response refused;
+    refused.status = 403;
+    trail.add({.headers = headers, .id = "id-1", .trusted = c.trusted, .forwarded = c.forwarded},
+              refused);
+    CHECK(text_of(hub.lines().front(), "request_given") == (c.given ? "true" : "false"));
+  }
+}
+
+TEST_CASE("web/audit_log: jobs, hints and pushes say what they were about") {
+  Trail hub;
+  hub.services.webhook_secret = "shared";
+  AuditLog trail(hub.path, AuditLevel::Changes, hub.clock);
+  const std::string root = hub.token("root", "", Right::Admin);
+  const auto note = [&](const std::string& token, const tests::Ask& what) {
+    return hub.ask_and_note(trail, token, what).status;
+  };
+  const auto& jobs = hub.sample.store->jobs();
+  CHECK(note("", {.method = "POST",
+                  .target = "/-/api/v1/jobs",
+                  .body = R"({"kind":"remove","key":"k","parameters":{"repo":"model/org/tiny"}})",
+                  .trusted = true}) == 201);
+  const std::string id = std::to_string(jobs.list(1).front().id);
+  for (const char* verb : {"cancel", "retry"}) {
+    const std::string target = "/-/api/v1/jobs/" + id + "/" + verb;
+    CHECK(note(root, {.method = "POST", .target = target}) == 200);
+  }
+  const std::string by_form = "/-/jobs/" + id + "/cancel";
+  CHECK(note(root, {.method = "POST", .target = by_form}) == 303);
+  // A path of this machine is no auditor's name for anything.
+  CHECK(note("", {.method = "POST",
+                  .target = "/-/api/v1/jobs",
+                  .body = R"({"kind":"import","key":"k","parameters":{"source":"/srv/bundle"}})",
+                  .trusted = true}) == 201);
+  const std::string import_id = std::to_string(jobs.list(1).front().id);
+  const auto hint = [&](const char* secret) {
+    return note("", {.method = "POST",
+                     .target = "/-/api/v1/webhooks/hub",
+                     .headers = {{"X-Webhook-Secret", secret}},
+                     .body = R"({"repo":{"type":"model","name":"org/tiny"}})"});
+  };
+  CHECK(hint("shared") == 202);
+  const std::string hint_id = std::to_string(jobs.list(1).front().id);
+  CHECK(hint("wrong") == 403);
+  std::string all;
+  for (const Json& line : hub.lines()) {
+    all += text_of(line, "action") + " " + text_of(line, "outcome") + " " +
+           text_of(line, "subject") + "\n";
+  }
+  const std::string job = "job " + id + " remove model/org/tiny\n";
+  CHECK(all == "job.enqueue ok " + job + "job.cancel ok " + job + "job.retry ok " + job +
+                   "job.cancel ok " + job + "job.enqueue ok job " + import_id + " import\n" +
+                   "job.enqueue ok job " + hint_id + " model/org/tiny\njob.enqueue denied \n");
+  // A push of which nothing came is none, though git gets its report.
+  Response push;
+  push.route = "git-receive-pack";
+  push.subject = std::string(kAllRefused) + "refs/heads/main";
+  trail.add({.method = "POST", .target = "/org/tiny/git-receive-pack", .id = "id-2"}, push);
+  CHECK(text_of(hub.lines().back(), "outcome") == "failed");
+  push.subject = "refs/heads/main";
+  trail.add({.method = "POST", .target = "/org/tiny/git-receive-pack", .id = "id-3"}, push);
+  CHECK(text_of(hub.lines().back(), "outcome") == "ok");
 }
 
 TEST_CASE("web/audit_log: after a rotation the path is opened anew") {

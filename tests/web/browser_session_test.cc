@@ -69,25 +69,37 @@ TEST_CASE("web/browser_session: the cookie is found among others") {
   };
 
   for (const auto& [header, value] : {
-           Case{"holdfast_session=v", "v"},
-           Case{"a=b; holdfast_session=1.2.3; c=d", "1.2.3"},
-           Case{"a=b;holdfast_session=v", "v"},
-           Case{"holdfast_session=", ""},
-           Case{"holdfast_session", ""},
-           Case{"xholdfast_session=v", ""},
-           Case{"a=holdfast_session=v", ""},
+           Case{"session=v", "v"},
+           Case{"a=b; session=1.2.3; c=d", "1.2.3"},
+           Case{"a=b;session=v", "v"},
+           Case{"session=", ""},
+           Case{"session", ""},
+           Case{"xsession=v", ""},
+           Case{"sessionx=v", ""},
+           Case{"a=session=v", ""},
            Case{"", ""},
        }) {
     CAPTURE(std::string(header));
-    CHECK(session_in(header) == value);
+    CHECK(session_in(header, "session") == value);
   }
 }
 
+TEST_CASE("web/browser_session: hubs of one host have cookies of their own, whatever their ports") {
+  const SessionKey key = random_session_key();
+  const BrowserSessions one(key), again(key), other(random_session_key());
+  CHECK(one.cookie_name() == again.cookie_name());
+  CHECK(one.cookie_name() != other.cookie_name());
+  CHECK(one.cookie_name().starts_with("holdfast_session_"));
+  // A browser that is signed in at both sends both to both.
+  const std::string header = other.cookie_name() + "=other; " + one.cookie_name() + "=one";
+  CHECK(session_in(header, one.cookie_name()) == "one");
+  CHECK(session_in(header, other.cookie_name()) == "other");
+}
+
 TEST_CASE("web/browser_session: no script reads the cookie, and TLS keeps it") {
-  CHECK(set_cookie({.value = "v", .lifetime = 60s, .path = "/hub", .secure = true}) ==
-        "holdfast_session=v; Path=/hub; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
-  CHECK(set_cookie({.value = ""}) ==
-        "holdfast_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+  CHECK(set_cookie({.name = "s", .value = "v", .lifetime = 60s, .path = "/hub", .secure = true}) ==
+        "s=v; Path=/hub; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+  CHECK(set_cookie({.name = "s", .value = ""}) == "s=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
 }
 
 TEST_CASE("web/browser_session: the store keeps its key, and nobody else reads it") {

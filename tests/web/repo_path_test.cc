@@ -22,6 +22,11 @@ TEST_CASE("web/repo_path: names that some git would trip over are refused") {
                                  "a\\.git\\x",
                                  ".g\u200cit/x",
                                  ".gitmodules",
+                                 "a/GITMOD~1",
+                                 "gitmod~4/x",
+                                 "gi7eba~1",
+                                 "GI7EB~12 ",
+                                 "~1234567",
                                  "a\nb",
                                  "a\x7f",
                                  std::string("a\0b", 3),
@@ -33,8 +38,9 @@ TEST_CASE("web/repo_path: names that some git would trip over are refused") {
   std::string deep = "a";
   for (int i = 0; i < 64; ++i) deep += "/a";
   CHECK(problem_of_path(deep) == "too deep");
-  for (const char* path : {"a", "a/b.c", ".gitattributes", ".gitignore", "a b/naïve", "git/x",
-                           ".github/workflows/x.yml", "...", "a:b"}) {
+  for (const char* path :
+       {"a", "a/b.c", ".gitattributes", ".gitignore", "a b/naïve", "git/x", "gitmod~5", "gi7eba~0",
+        "gi7ebb~1", "gi7eba~", "gi7eba~12", "~", ".github/workflows/x.yml", "...", "a:b"}) {
     CAPTURE(std::string(path));
     CHECK(problem_of_path(path).empty());
   }

@@ -67,6 +67,27 @@ TEST_CASE("web/server: pages of other origins may read every header that tells t
   CHECK_FALSE(missing.header("Access-Control-Expose-Headers").empty());
 }
 
+TEST_CASE("web/server: what is ours alone is for no page of another origin") {
+  const Running hub;
+  RawClient client = hub.client();
+  constexpr std::string_view kOrigin = "Origin: https://app.example.org\r\n";
+  for (const char* target :
+       {"/-/healthz", "/-/metrics", "/-/api/v1/jobs", "/-/api/v1/tokens", "/-/jobs", "/-/none"}) {
+    CAPTURE(std::string(target));
+    for (const char* method : {"GET", "OPTIONS"}) {
+      const auto got = client.ask(method, target, kOrigin);
+      CHECK(got.header("Access-Control-Allow-Origin").empty());
+      CHECK(got.header("Access-Control-Expose-Headers").empty());
+      CHECK(got.header("X-Content-Type-Options") == "nosniff");
+    }
+  }
+  for (const char* target : {"/-/xet/v1/reconstructions/x", "/api/models", "/", "/v2/"}) {
+    CAPTURE(std::string(target));
+    for (const char* method : {"GET", "OPTIONS"})
+      CHECK(client.ask(method, target, kOrigin).header("Access-Control-Allow-Origin") == "*");
+  }
+}
+
 TEST_CASE("web/server: a part says what it is, and no more than that") {
   const Running hub;
   RawClient client = hub.client();
@@ -169,7 +190,9 @@ TEST_CASE("web/server: what breaks the protocol is refused and the connection en
       {"control in header", "GET / HTTP/1.1\r\nA: b\001c\r\n\r\n", 400},
       {"long header", "GET / HTTP/1.1\r\nA: " + long_header + "\r\n\r\n", 431},
       {"long target", "GET /" + long_header + " HTTP/1.1\r\n\r\n", 431},
-      {"large body", "POST /-/api/v1/jobs HTTP/1.1\r\nHost: t\r\nContent-Length: 999999999\r\n\r\n",
+      {"large body",
+       "POST /api/models/org/tiny/paths-info/main HTTP/1.1\r\nHost: t\r\n"
+       "Content-Length: 999999999\r\n\r\n",
        413},
       {"two lengths",
        "POST /-/api/v1/jobs HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},

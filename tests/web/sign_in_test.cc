@@ -116,7 +116,7 @@ TEST_CASE("web/sign_in: a session ends with its token, its user, its time and it
   hub.clock.advance(kBrowserSessionLife - 1h);
   CHECK(robot.get("/").status == 401);
   // Another key's: a restored store, say.
-  robot.cookie = "holdfast_session=" +
+  robot.cookie = hub.access.sessions().cookie_name() + "=" +
                  BrowserSessions(random_session_key())
                      .sign({.token = sha256(as_bytes("hf_x")), .ends_at = hub.clock.now() + 1h});
   CHECK(robot.get("/").status == 401);
@@ -228,7 +228,8 @@ TEST_CASE("web/sign_in: signing out ends what the browser has") {
   CHECK(browser.post("/-/logout", {}).status == 403);
   const Response out = browser.send("/-/logout", {});
   CHECK(out.status == 303);
-  CHECK(out.header("Set-Cookie").starts_with("holdfast_session=; Path=/; Max-Age=0"));
+  CHECK(out.header("Set-Cookie")
+            .starts_with(hub.access.sessions().cookie_name() + "=; Path=/; Max-Age=0"));
   CHECK(out.subject == "token:ci");
 }
 

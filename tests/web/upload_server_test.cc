@@ -162,7 +162,7 @@ TEST_CASE("web/lfs_upload: parts come in any order, again and side by side") {
   CHECK(early.status == 400);
   REQUIRE(one.send(first.substr(half)));
   CHECK(one.next().status == 200);
-  // The broken one may still be on its way out.
+  // Who begins last has the part: that is the broken one, as long as its head is not read.
   int status = 503;
   for (int tries = 0; tries < 1000 && status == 503; ++tries) {
     one.send(with_length("PUT", site.part("00002"), body(2)));

@@ -51,6 +51,8 @@ TEST_CASE("web/xet: a token says what was signed, until it is too old") {
   XetGrant grant = sample_grant();
   for (const char* const repo : {"dataset/org/data", "model/org/tiny", "model/gpt2"}) {
     grant.repo = storage::parse_repo_id(repo);
+    grant.bearer =
+        grant.bearer == Digest{} ? std::optional(sha256(as_bytes("hf_x"))) : std::nullopt;
     const std::string token = xet.sign(grant);
     CHECK(token.starts_with(kXetTokenPrefix));
     CHECK(token.size() <= kXetTokenMax);
@@ -94,6 +96,13 @@ TEST_CASE("web/xet: an address of a xorb is good for it alone, until it is too o
   // What was signed for one purpose is no good for the other.
   CHECK_FALSE(xet.verify(address, kNow));
   CHECK_FALSE(verify(xet, xet.sign(sample_grant()), kNow));
+}
+
+TEST_CASE("web/xet: what was signed under a secret is good wherever the secret is") {
+  const Digest secret = sha256(as_bytes("kept")), foreign = sha256(as_bytes("another's"));
+  const std::string token = Xet(1, secret).sign(sample_grant());
+  CHECK(Xet(1, secret).verify(token, kNow) == sample_grant());
+  CHECK_FALSE(Xet(1, foreign).verify(token, kNow));
 }
 
 TEST_CASE("web/xet: a revision is wished for once") {

@@ -7,6 +7,15 @@
 #include "web/internal/log.h"
 
 namespace holdfast::web {
+namespace {
+
+// What is ours alone (jobs, tokens, users, metrics) no page of another site reads, not even where
+// nobody needs a token. Xet's addresses are the hub's: clients in browsers follow them.
+bool is_for_any_page(std::string_view target) noexcept {
+  return !target.starts_with("/-/") || target.starts_with("/-/xet/");
+}
+
+}  // namespace
 
 void Delivery::start(const Request& request, Response& response, const HeadOptions& options) {
   const auto* slice = std::get_if<ObjectSlice>(&response.body);
@@ -17,8 +26,8 @@ void Delivery::start(const Request& request, Response& response, const HeadOptio
     try {
       extents = take_ready(*slice->reader, slice->range);
     } catch (const std::exception& error) {
-      log()->error(R"(read_failed id={} target="{}" error="{}")", request.id, request.target,
-                   error.what());
+      log()->error("read_failed id={} target={:?} error={:?}", request.id, request.target,
+                   std::string_view(error.what()));
       arriving_ = {};
       Response refused = error_response(500, "", "The stored file cannot be read");
       refused.set("X-Request-Id", std::string(request.id));
@@ -27,7 +36,8 @@ void Delivery::start(const Request& request, Response& response, const HeadOptio
     }
   }
   HeadOptions known = options;
-  known.cross_origin = !request.header("Origin").empty();
+  known.any_origin = is_for_any_page(request.target);
+  known.cross_origin = known.any_origin && !request.header("Origin").empty();
   append_head(outgoing_.start(), response, known);
   if (!has_body) return;
   const auto* text = std::get_if<std::string>(&response.body);
@@ -53,8 +63,8 @@ bool Delivery::take_more(const Request& request, const Response& response) {
     outgoing_.add_extents(take_ready(*reader, arriving_));
     return true;
   } catch (const std::exception& error) {
-    log()->warn(R"(arrival_failed id={} target="{}" error="{}")", request.id, request.target,
-                error.what());
+    log()->warn("arrival_failed id={} target={:?} error={:?}", request.id, request.target,
+                std::string_view(error.what()));
     return false;
   }
 }

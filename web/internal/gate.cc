@@ -21,7 +21,7 @@ constexpr std::array kNeeds{
     RouteNeed{"paths-info", Need::Repository},
     RouteNeed{"refs", Need::Repository},
     RouteNeed{"commits", Need::Repository},
-    RouteNeed{"compare", Need::Repository},
+    RouteNeed{"compare", Need::Files},
     RouteNeed{"treesize", Need::Repository},
     RouteNeed{"whoami", Need::Nothing},
     RouteNeed{"agent-harnesses", Need::Nothing},
@@ -36,7 +36,7 @@ constexpr std::array kNeeds{
     RouteNeed{"access-requests", Need::Manage},
     RouteNeed{"access-decision", Need::Manage},
     RouteNeed{"ask-access", Need::Repository},
-    RouteNeed{"repo-create", Need::Browse},  // check_may_write(): the body names it
+    RouteNeed{"repo-create", Need::Browse},  // check_may_create(): the body names it
     RouteNeed{"repo-delete", Need::Browse},  // check_may_write(): the body names it
     RouteNeed{"preupload", Need::Change},
     RouteNeed{"commit", Need::Change},
@@ -51,7 +51,7 @@ constexpr std::array kNeeds{
     RouteNeed{"squash", Need::Change},
     RouteNeed{"settings", Need::Change},  // and check_may_decide()
     RouteNeed{"lfs-files", Need::Repository},
-    RouteNeed{"repo-move", Need::Browse},  // as repo-create
+    RouteNeed{"repo-move", Need::Browse},  // check_may_decide(), check_may_create()
     RouteNeed{"validate-yaml", Need::Browse},
 
     RouteNeed{"healthz", Need::Nothing},
@@ -115,16 +115,10 @@ constexpr std::array kNeeds{
 constexpr std::string_view kAbsent = "Repository not found";
 constexpr std::string_view kWrongToken = "Invalid credentials in Authorization header";
 
-// 401 with the challenge that makes git, registries and browsers ask their user; the hub's own
-// clients look at the code.
 Response challenge(std::string_view code, std::string_view message) {
   Response response = error_response(401, code, message);
   response.set("WWW-Authenticate", R"(Basic realm="Holdfast", charset="UTF-8")");
   return response;
-}
-
-[[noreturn]] void refuse_unknown(std::string_view code, std::string_view message) {
-  throw Refusal(ErrorKind::Denied, std::string(message), challenge(code, message));
 }
 
 Right right_on(const Call& call, const RepoId& repo) {
@@ -171,7 +165,7 @@ void check_files(const Call& call) {
   if (access->passes(caller, repo, record->gated)) return;
   const std::string name = repo.full_name();
   if (!caller.signed_in()) {
-    refuse_unknown("GatedRepo", "Access to " + name +
+    ask_to_sign_in("GatedRepo", "Access to " + name +
                                     " is restricted: sign in with a token, and ask for access");
   }
   const auto request = access->book().find_request(repo, caller.who());
@@ -295,12 +289,16 @@ bool holds(const Call& call, const RepoId& repo, Right right) {
   return right_on(call, repo) >= right;
 }
 
+void ask_to_sign_in(std::string_view code, std::string_view message) {
+  throw Refusal(ErrorKind::Denied, std::string(message), challenge(code, message));
+}
+
 void refuse_weak(const Call& call, std::string_view message) {
   const Caller& caller = caller_of(call.request);
-  if (caller.wrong_token) refuse_unknown("", kWrongToken);
+  if (caller.wrong_token) ask_to_sign_in("", kWrongToken);
   const Access* access = call.services.access;
   if (!caller.signed_in() && access != nullptr && access->asks_for_token()) {
-    refuse_unknown("", "Authentication required");
+    ask_to_sign_in("", "Authentication required");
   }
   refuse(403, "", message);
 }

@@ -59,6 +59,10 @@ bool may_have_files(const Request& request, const Services& services, const stor
 
 bool holds(const Call& call, const storage::RepoId& repo, storage::Right right);
 
+// 401, with the challenge that makes git, registries and browsers ask their user; the hub's own
+// clients look at the code.
+[[noreturn]] void ask_to_sign_in(std::string_view code, std::string_view message);
+
 // To who holds too little: 401 where he may sign in and has not, else 403 with the message.
 [[noreturn]] void refuse_weak(const Call& call, std::string_view message);
 
@@ -81,6 +85,10 @@ std::string_view gate_text(const Call& call, const storage::RepositoryRecord& re
 
 // The subject of an answer that hides a repository, for the audit trail.
 inline constexpr std::string_view kHidden = "hidden";
+
+// How the subject of an answer begins that did nothing of what was asked, whatever its status says:
+// of a push git reads the report alone.
+inline constexpr std::string_view kAllRefused = "refused ";
 
 // Says that the repository is not there, to those who may not see it as to those who could: 401 for
 // who could sign in and has not, 404 for everyone else (hub-protocol 6.2).

@@ -26,6 +26,9 @@ struct LfsObject {
 std::optional<std::uint64_t> find_reusable(const Services& services, const storage::RepoId& repo,
                                            const Digest& object);
 
+// json_response() in git-lfs' own media type.
+Response lfs_response(const Json& value);
+
 Json lfs_error(int code, std::string_view message);
 
 // "https://hub.example.org/owner/name.git/info/lfs/" and `rest`.

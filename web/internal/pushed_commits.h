@@ -15,14 +15,21 @@
 #include "storage/git/pack_reader.h"
 #include "storage/store.h"
 #include "web/internal/commit.h"
+#include "web/limits.h"
 
 namespace holdfast::web {
+
+// Of all commits of one push together.
+struct PushLimits {
+  std::size_t rows_max = kPushRowsMax;          // files and directories
+  std::size_t names_bytes_max = kPushNamesMax;  // of their paths, and of trees
+};
 
 class PushedCommits {
  public:
   // `pack` is nullptr where a push brings no objects.
   PushedCommits(const Services& services, const storage::RepositoryRecord& repository,
-                const storage::git::PackReader* pack);
+                const storage::git::PackReader* pack, PushLimits limits = {});
 
   // The revisions that `tip` needs and the repository does not have, oldest first, without refs;
   // their small files are stored. Empty when `tip` is here already.
@@ -48,6 +55,7 @@ class PushedCommits {
   storage::Store& store_;
   const storage::RepositoryRecord& repository_;
   const storage::git::PackReader* pack_;
+  PushLimits limits_;
   SmallFiles small_;
   std::set<GitOid> in_pack_;
   std::vector<storage::RevisionRecord> revisions_;  // those of the repository, newest first

@@ -20,6 +20,7 @@ struct Reason {
 constexpr std::array kReasons{
     Reason{200, "OK"},
     Reason{201, "Created"},
+    Reason{202, "Accepted"},
     Reason{204, "No Content"},
     Reason{206, "Partial Content"},
     Reason{303, "See Other"},
@@ -31,23 +32,29 @@ constexpr std::array kReasons{
     Reason{404, "Not Found"},
     Reason{405, "Method Not Allowed"},
     Reason{409, "Conflict"},
+    Reason{412, "Precondition Failed"},
     Reason{413, "Content Too Large"},
+    Reason{415, "Unsupported Media Type"},
     Reason{416, "Range Not Satisfiable"},
+    Reason{422, "Unprocessable Content"},
+    Reason{429, "Too Many Requests"},
     Reason{431, "Request Header Fields Too Large"},
     Reason{500, "Internal Server Error"},
     Reason{501, "Not Implemented"},
+    Reason{502, "Bad Gateway"},
     Reason{503, "Service Unavailable"},
     Reason{504, "Gateway Timeout"},
     Reason{505, "HTTP Version Not Supported"},
     Reason{507, "Insufficient Storage"},
 };
 
-// Stands on every answer: what browsers may read across origins (hub-protocol 1.4), and that they
-// take our word for the type.
+// Stands on every answer: browsers take our word for the type.
 constexpr std::string_view kEveryAnswer =
     "X-Content-Type-Options: nosniff\r\n"
-    "Access-Control-Allow-Origin: *\r\n"
     "Vary: Origin\r\n";
+
+// What browsers may read across origins (hub-protocol 1.4).
+constexpr std::string_view kAnyOrigin = "Access-Control-Allow-Origin: *\r\n";
 
 // On answers to pages of another origin. It is a third of a small answer's head: clients that are
 // no browsers would only skip it.
@@ -77,6 +84,7 @@ void append_head(std::string& out, const Response& response, const HeadOptions& 
   append_number(out.append("HTTP/1.1 "), static_cast<std::uint64_t>(response.status));
   out.append(" ").append(reason_of(response.status)).append("\r\nServer: holdfast\r\nDate: ");
   out.append(options.date).append("\r\n").append(kEveryAnswer);
+  if (options.any_origin) out.append(kAnyOrigin);
   if (options.cross_origin) out.append(kCrossOrigin);
   for (const auto& [name, value] : response.headers) {
     out.append(name).append(": ").append(value).append("\r\n");

@@ -12,7 +12,8 @@ namespace holdfast::web {
 struct HeadOptions {
   bool keep_alive = true;
   std::string_view date;      // IMF-fixdate
-  bool cross_origin = false;  // a page of another origin asks, and reads only what we name
+  bool any_origin = true;     // pages of other origins may read it
+  bool cross_origin = false;  // one asks, and reads only the headers that we name
 };
 
 // Appends to `out`. Content-Length always stands there, but for statuses that have no body.

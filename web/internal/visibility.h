@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "storage/access.h"
 #include "storage/base/json.h"
@@ -22,10 +23,19 @@ void check_may_decide(const Call& call, const storage::RepoId& repo);
 void set_visibility(const Call& call, const storage::RepoId& repo, std::optional<bool> is_private,
                     std::optional<storage::Gate> gate);
 
+// What stands for a name from the moment on at which a repository gets it.
+struct NameRules {
+  storage::RepositoryRules rules;
+  std::vector<storage::AccessRequest> requests;  // for it; none that another of the name was asked
+};
+
+// The rules and requests of one name as those of another.
+NameRules rules_of_name(const Call& call, const storage::RepoId& from, const storage::RepoId& to);
+
 // Runs `step`, which makes this repository, with its rules in force beforehand, so that nobody sees
-// for a moment what he may not. When it throws, the rules are what they were: those of a name
-// outlive a repository, and a request that failed changes nothing.
-void with_rules(const Call& call, const storage::RepoId& repo,
-                const storage::RepositoryRules& rules, const std::function<void()>& step);
+// for a moment what he may not. When it throws, they are what they were: rules outlive a
+// repository, and a request that failed changes nothing.
+void with_rules(const Call& call, const storage::RepoId& repo, const NameRules& rules,
+                const std::function<void()>& step);
 
 }  // namespace holdfast::web
