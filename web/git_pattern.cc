@@ -10,6 +10,7 @@ namespace holdfast::web {
 namespace {
 
 constexpr std::string_view kSpecial = "*?[\\";
+constexpr std::uint64_t kNameSteps = 2;  // a name is no loop, but its text lies elsewhere
 
 // What stands at one place of a pattern, and where the pattern goes on.
 struct Unit {
@@ -112,7 +113,7 @@ void PatternSteps::fail_spent() {
        "too many files for the patterns of .gitattributes and .gitignore: send fewer at once");
 }
 
-GitPattern::GitPattern(std::string text) : text_(std::move(text)), kind_(Kind::Other) {
+GitPattern::GitPattern(std::string text) : text_(std::move(text)) {
   if (text_.find_first_of(kSpecial) == text_.npos) {
     kind_ = Kind::Plain;
   } else if (text_.starts_with('*') && text_.find_first_of("*?[\\/", 1) == text_.npos) {
@@ -122,7 +123,7 @@ GitPattern::GitPattern(std::string text) : text_(std::move(text)), kind_(Kind::O
 
 bool GitPattern::fits(std::string_view path, PatternSteps& steps) const {
   if (kind_ == Kind::Other) return fits_other(text_, path, steps);
-  steps.take(1);
+  steps.take(kNameSteps);
   if (kind_ == Kind::Plain) return path == text_;
   const std::string_view ending = std::string_view(text_).substr(1);
   return path.ends_with(ending) &&

@@ -47,7 +47,7 @@ class GitPattern {
   enum class Kind { Plain, Ending, Other };
 
   std::string text_;
-  Kind kind_;
+  Kind kind_ = Kind::Other;
 };
 
 }  // namespace holdfast::web

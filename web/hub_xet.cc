@@ -130,9 +130,9 @@ Response describe(const Call& call, const Dialect& dialect) {
   const Time expires_at = expiry_of(call);
   Json::Array terms;
   for (const Term& term : found.terms) {
-    terms.push_back(Json::Object{{"hash", to_text(file.xorbs[term.part.xorb].hash)},
-                                 {"unpacked_length", term.size_bytes},
-                                 {"range", chunks_json(term.part)}});
+    terms.emplace_back(Json::Object{{"hash", to_text(file.xorbs[term.part.xorb].hash)},
+                                    {"unpacked_length", term.size_bytes},
+                                    {"range", chunks_json(term.part)}});
   }
   Json::Object fetches;
   for (const auto& [hash, parts] : found.parts) {

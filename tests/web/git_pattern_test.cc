@@ -7,6 +7,8 @@
 namespace holdfast::web {
 namespace {
 
+using tests::kind_of;
+
 bool fits(std::string_view pattern, std::string_view text) {
   PatternSteps steps(1'000'000);
   return GitPattern(std::string(pattern)).fits(text, steps);
@@ -114,12 +116,17 @@ TEST_CASE("web/git_pattern: a hostile pattern costs no more than it may") {
   std::string deep;
   for (int i = 0; i < 60; ++i) deep += "a/";
   PatternSteps few(1000);
-  CHECK(tests::kind_of([&] { GitPattern("**/*a*/*a*/*a*b").fits(deep + text, few); }) ==
+  CHECK(kind_of([&] { GitPattern("**/*a*/*a*/*a*b").fits(deep + text, few); }) ==
         ErrorKind::LimitExceeded);
   CHECK(few.left() < 512);
-  PatternSteps one(1);
-  CHECK(GitPattern("*.bin").fits("a.bin", one));
-  CHECK(tests::kind_of([&] { GitPattern("a").fits("a", one); }) == ErrorKind::LimitExceeded);
+  // What is matched counts as what is tried again.
+  PatternSteps ten(10);
+  CHECK(GitPattern("??????????").fits("aaaaaaaaaa", ten));
+  CHECK(ten.left() == 0);
+  CHECK(kind_of([&] { GitPattern("?").fits("a", ten); }) == ErrorKind::LimitExceeded);
+  CHECK(kind_of([&] { GitPattern("a").fits("a", ten); }) == ErrorKind::LimitExceeded);
+  PatternSteps set(10);
+  CHECK(kind_of([&] { GitPattern("[abcdefghij]").fits("a", set); }) == ErrorKind::LimitExceeded);
 }
 
 }  // namespace holdfast::web
