@@ -8,10 +8,11 @@ namespace holdfast::mirror {
 namespace {
 
 // In the order of the enumerators.
-constexpr std::array<std::string_view, 14> kNames = {
-    "sync-done",          "sync-skipped",   "hole-opened",     "hole-closed",     "failed-over",
-    "ref-rewritten",      "ref-deleted",    "ref-restored",    "repository-gone", "repository-back",
-    "repository-renamed", "gating-changed", "license-changed", "revision-expired"};
+constexpr std::array<std::string_view, 15> kNames = {
+    "sync-done",      "sync-skipped",    "hole-opened",     "hole-closed",
+    "failed-over",    "ref-rewritten",   "ref-deleted",     "ref-dropped",
+    "ref-restored",   "repository-gone", "repository-back", "repository-renamed",
+    "gating-changed", "license-changed", "revision-expired"};
 
 class NoEvents final : public EventSink {
  public:

@@ -17,13 +17,16 @@
 namespace holdfast::mirror {
 
 enum class EventKind {
-  SyncDone,           // {revision, commit, bytes_fetched}: a new revision is visible
+  // {revision, commit, bytes_fetched}: a new revision is visible; of a catalog of cards beyond its
+  // first thousand {repositories, bytes_fetched}: so many are, and the repository is the pattern
+  SyncDone,
   SyncSkipped,        // {revision, commit, reason}: outside what the configuration allows
   HoleOpened,         // {commit, path, reason}: could not be mirrored, will be retried
   HoleClosed,         // {commit, path}: it is here now, or nobody wants it any more
   FailedOver,         // {from, to, reason}: the next upstream was asked
   RefRewritten,       // {ref, before, after}: upstream's new commit does not follow from the old
   RefDeleted,         // {ref, before}: gone upstream, kept here
+  RefDropped,         // {ref, before, for}: gone upstream, and in the way of the ref `for`
   RefRestored,        // {ref, after}: it is there again
   RepositoryGone,     // {reason}: deleted upstream, or hidden from our token; kept here
   RepositoryBack,     // {}

@@ -95,8 +95,7 @@ class HubUpstream final : public Upstream {
   void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink,
              const std::stop_token& stop) override;
 
-  std::optional<SmallFile> small_file(const storage::RepoId& repo, const GitOid& commit,
-                                      const std::string& path) override;
+  std::optional<SmallFile> small_file(const BranchTip& tip, const std::string& path) override;
 
   Json::Object evidence() const override { return trail_.to_json(); }
 
@@ -125,9 +124,9 @@ class HubUpstream final : public Upstream {
               std::string(tail));
   }
 
-  Url file_url(const RemoteFile& file) const {
+  Url file_url(const RemoteFile& file, const std::string& revision) const {
     return at((file.repo.kind == storage::RepoKind::Dataset ? "/datasets/" : "/") +
-              file.repo.full_name() + "/resolve/" + to_hex(file.commit) + "/" +
+              file.repo.full_name() + "/resolve/" + encode_segment(revision) + "/" +
               encode_path(file.path));
   }
 
@@ -392,7 +391,7 @@ std::optional<Url> HubUpstream::location(const RemoteFile& file) {
 // One round of attempts; false when a remembered link had expired and must be asked for again.
 bool HubUpstream::fetch_once(const RemoteFile& file, FileBody& body, Asking& asking) {
   const std::optional<Url> known = location(file);
-  const Url url = known.value_or(file_url(file));
+  const Url url = known.value_or(file_url(file, to_hex(file.commit)));
   bool expired = false;
   // A remembered link leads past the hub, which does not count it.
   const auto bucket = known ? std::nullopt : std::optional(Bucket::Resolvers);
@@ -461,22 +460,22 @@ void HubUpstream::fetch(const RemoteFile& file, storage::ByteRange range, const 
   }
 }
 
-std::optional<SmallFile> HubUpstream::small_file(const storage::RepoId& repo, const GitOid& commit,
-                                                 const std::string& path) {
-  const RemoteFile file{.repo = repo, .commit = commit, .path = path};
+std::optional<SmallFile> HubUpstream::small_file(const BranchTip& tip, const std::string& path) {
+  const RemoteFile file{.repo = tip.repo, .commit = tip.commit, .path = path};
   Asking asking = new_asking();
   HttpResponse response;
   TextBody body;
   try {
     response = with_retries(Bucket::Resolvers, asking, [&](Permit& permit) {
-      return permit.get(client_, {.url = file_url(file), .body_max = kSmallFileMax}, body,
-                        options_.stop);
+      return permit.get(client_, {.url = file_url(file, tip.branch), .body_max = kSmallFileMax},
+                        body, options_.stop);
     });
   } catch (const UpstreamRefusal& refusal) {
     if (refusal.code() == "EntryNotFound") return std::nullopt;
     throw;
   }
-  check_commit(file, response);
+  if (!check_commit(file, response))
+    fail(ErrorKind::Corrupt, path + ": expected upstream to name its commit, found none");
   Trail trail(origin(options_.http.endpoint));
   trail.add_file(path, response);
   return SmallFile{

@@ -35,7 +35,9 @@ inline constexpr std::size_t kCommitPagesMax = 20;  // read to see whether histo
 inline constexpr std::uint64_t kSmallFileMax = 4ULL << 20;  // larger cards are mirrored as any file
 inline constexpr std::size_t kCardsPerWrite = 500;          // made visible together
 inline constexpr std::uint64_t kCardBytesPerWrite = 16ULL << 20;
-inline constexpr std::size_t kCardsAhead = 4000;          // listed and not asked for yet
+inline constexpr std::size_t kCardsAhead = 4000;  // listed and not asked for yet
+inline constexpr std::size_t kCardsTold = 1000;   // events of a run, one by one; the rest together
+inline constexpr std::size_t kCardNamesTold = 100;        // of holes, and of what is left out
 inline constexpr std::size_t kUnlistedHolesAsked = 1000;  // again, in a run that lists news alone
 
 // git: what comes beside the files themselves.

@@ -300,7 +300,7 @@ Json::Object RuleMirror::run_cards(std::optional<Time> since) {
     tally->current += cards.current;
     tally->holes += cards.holes;
     tally->bytes_fetched += cards.bytes_fetched;
-    for (Json& failed : cards.failed) tally->news.emplace_back(failed.as_object("failed"));
+    for (Json& told : cards.told) tally->news.emplace_back(told.as_object("told"));
   }
   Json::Object out = result(cards.listed, cards.changed);
   out.set("cards", Json::Object{{"published", cards.published},

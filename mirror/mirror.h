@@ -75,9 +75,10 @@ Json::Object mirror_repository(const MirrorRequest& request, const storage::Repo
 // millions: one request for each card that is new, none for what upstream lists as it is held, and
 // hundreds become visible in one write. Of a revision that came so the card alone is known: a sync
 // that selects more lists it anew. Then the result has {cards: {published, left_out, to_fetch}}
-// too, `repositories` has no more than the holes and what was mirrored as any repository, and there
-// is no SyncDone. Holes that upstream's list of changes does not name are tried again in full runs,
-// and a thousand of them in others.
+// too, and `repositories` has no more than what was mirrored as any repository, and the first
+// hundred holes and of what was left out. Arrivals are told one by one up to a thousand of a run,
+// those beyond that are new by the write. Holes that upstream's list of changes does not name are
+// tried again in full runs, and a thousand of them in others.
 Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since,
                          storage::Store& store, storage::JobContext& context);
 

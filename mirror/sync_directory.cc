@@ -15,6 +15,7 @@
 #include "storage/base/file.h"
 #include "storage/git/objects.h"
 #include "storage/git/repository_reader.h"
+#include "storage/scans.h"
 
 namespace holdfast::mirror {
 namespace {
@@ -213,8 +214,7 @@ void FolderRun::publish(const storage::git::Snapshot& snapshot, Time time) {
   publication.refs.push_back({.name = "refs/heads/main", .commit = snapshot.commit});
   publication.leases = leases_;
   store_.catalog().publish(publication);
-  const std::string repo = to_text(request_.repo), commit = to_hex(snapshot.commit);
-  store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
+  storage::request_scan(store_, request_.repo, snapshot.commit);
 }
 
 Json::Object FolderRun::result(const GitOid& commit, bool current) const {

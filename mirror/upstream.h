@@ -98,6 +98,13 @@ struct SmallFile {
   Json::Object evidence;           // of this request alone, as Upstream::evidence()
 };
 
+// A branch, and the commit that it should name.
+struct BranchTip {
+  storage::RepoId repo;
+  std::string branch;
+  GitOid commit;
+};
+
 struct RemoteFile {
   storage::RepoId repo;
   GitOid commit;
@@ -137,10 +144,10 @@ class Upstream {
   virtual void fetch(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink,
                      const std::stop_token& stop) = 0;
 
-  // A file of which no listing has told the size, in one request. Nothing where the commit has no
-  // such file; LimitExceeded above kSmallFileMax, Corrupt when another commit answers.
-  virtual std::optional<SmallFile> small_file(const storage::RepoId& repo, const GitOid& commit,
-                                              const std::string& path) = 0;
+  // A file of which no listing has told the size, in one request by the branch's name. Nothing
+  // where there is no such file; LimitExceeded above kSmallFileMax, Corrupt unless upstream says
+  // that what it gives is of that very commit.
+  virtual std::optional<SmallFile> small_file(const BranchTip& tip, const std::string& path) = 0;
 
   // What was asked and answered since start_evidence(): requests, headers that mattered, raw
   // listings. No secrets.

@@ -11,12 +11,12 @@
 #include "mirror/limits.h"
 #include "mirror/url.h"
 #include "storage/base/error.h"
+#include "storage/scans.h"
 
 namespace holdfast::mirror {
 namespace {
 
 constexpr std::chrono::milliseconds kShowEvery{200};
-constexpr std::size_t kFailuresTold = 100;
 
 std::uint64_t hash_of(const storage::RepoId& repo) {
   return std::hash<std::string>()(to_text(repo));
@@ -25,16 +25,28 @@ std::uint64_t hash_of(const storage::RepoId& repo) {
 // Errors of what upstream says about one file; its listing may say it better.
 bool is_about_answer(ErrorKind kind) noexcept {
   return kind == ErrorKind::Corrupt || kind == ErrorKind::LimitExceeded ||
-         kind == ErrorKind::Unsupported;
+         kind == ErrorKind::Unsupported || kind == ErrorKind::NotFound;
 }
 
-// As RepositoryMirror tells it.
-Json::Object failure_result(const storage::RepoId& repo, const Failure& failure) {
-  return {{"repo", to_text(repo)},    {"revisions", Json::Array()},
-          {"skipped", Json::Array()}, {"holes", Json::Array{Json(to_json(failure))}},
-          {"gone", Json()},           {"down", Json()},
-          {"expired", Json::Array()}, {"bytes_fetched", 0U},
-          {"bytes_to_fetch", 0U},     {"requests", 1U}};
+// As RepositoryMirror tells it: a hole or what was left out, by `key`.
+Json::Object result_of(const storage::RepoId& repo, std::string_view key, Json::Object row) {
+  Json::Object out{{"repo", to_text(repo)},    {"revisions", Json::Array()},
+                   {"skipped", Json::Array()}, {"holes", Json::Array()},
+                   {"gone", Json()},           {"down", Json()},
+                   {"expired", Json::Array()}, {"bytes_fetched", 0U},
+                   {"bytes_to_fetch", 0U},     {"requests", 1U}};
+  out.set(std::string(key), Json::Array{Json(std::move(row))});
+  return out;
+}
+
+std::string ref_of(const CardTask& task) { return "refs/heads/" + task.default_branch; }
+
+RemoteRevision info_of(const ListedRepository& row) {
+  return {.commit = *row.commit,
+          .time = {},
+          .name = row.repo.full_name(),
+          .gated = row.gated,
+          .info = row.info};
 }
 
 // What a worker was stopped by, and what no other repository would fare better with.
@@ -109,8 +121,7 @@ void CardImport::read_list() {
     try {
       return session_.upstream().repositories(query, take);
     } catch (const Error& error) {
-      const bool is_refused = error.kind() == ErrorKind::NotFound ||
-                              error.kind() == ErrorKind::Denied || is_about_answer(error.kind());
+      const bool is_refused = error.kind() == ErrorKind::Denied || is_about_answer(error.kind());
       if (!is_refused || first_page_ + pages_.size() > 0) throw;
       context_.log("the list is read anew: " + std::string(error.what()));
       resumed_ = false;
@@ -144,8 +155,7 @@ void CardImport::take_row(ListedRepository row, std::size_t page) {
       ++tally_.current;
       return;
     case Way::LeftOut:
-      ++tally_.left_out;
-      return;
+      return leave_out(task, why_unwanted(task.row, 0));
     case Way::Ordinary:
       ++pages_[page - first_page_].open;
       return be_ordinary(task);
@@ -175,7 +185,7 @@ CardImport::Way CardImport::way_of(const ListedRepository& row, CardTask& task) 
       return Way::Ordinary;
     }
   }
-  return is_unwanted(row) ? Way::LeftOut : Way::Card;
+  return why_unwanted(row, 0).empty() ? Way::Card : Way::LeftOut;
 }
 
 // As upstream lists it, with a card that can be read.
@@ -187,16 +197,40 @@ bool CardImport::is_held(const ListedRepository& row) const {
   return card->object && store_.blobs().find(*card->object);
 }
 
-bool CardImport::is_unwanted(const ListedRepository& row) const {
-  if (request_.rule.licenses.empty()) return false;
+// What the rule says against it, as far as the card's size is known by now.
+std::string CardImport::why_unwanted(const ListedRepository& row, std::uint64_t card_bytes) const {
+  const MirrorRule& rule = request_.rule;
+  if (rule.licenses.empty() && rule.size_bytes_max == 0) return "";
+  const SyncRequest request{
+      .repo = row.repo,
+      .limits = {.size_bytes_max = rule.size_bytes_max, .licenses = rule.licenses},
+      .force = request_.force};
   try {
-    check_license(
-        {.repo = row.repo, .limits = {.licenses = request_.rule.licenses}, .force = request_.force},
-        *row.commit, row.info);
-    return false;
-  } catch (const LeftOut&) {
-    return true;
+    check_license(request, *row.commit, row.info);
+    check_size(request, *row.commit, card_bytes);
+    return "";
+  } catch (const LeftOut& left_out) {
+    return left_out.what();
   }
+}
+
+// By name, as far as a job can show them. Of what is held, upstream's change is an event.
+void CardImport::leave_out(const CardTask& task, const std::string& reason) {
+  const ListedRepository& row = task.row;
+  ++tally_.left_out;
+  if (left_out_told_ < kCardNamesTold) {
+    ++left_out_told_;
+    context_.log("left out: " + reason);
+    tally_.told.emplace_back(result_of(
+        row.repo, "skipped",
+        {{"revision", ref_of(task)}, {"commit", to_hex(*row.commit)}, {"reason", reason}}));
+  }
+  if (!task.before || request_.dry_run) return;
+  UpstreamWatch watch(store_.catalog(), row.repo, *request_.events);
+  watch.listen_to(request_.upstreams, options_.upstream);
+  watch.saw_info(info_of(row));
+  watch.skipped(ref_of(task), *row.commit, reason);
+  watch.save();
 }
 
 // Runs in a worker.
@@ -206,9 +240,8 @@ CardOutcome CardImport::fetch(CardTask task) {
   try {
     fetch_card(out);
   } catch (const Error& error) {
-    const bool is_gone = error.kind() == ErrorKind::NotFound && out.task.before;
     out.publication.reset();
-    if (is_about_answer(error.kind()) || is_gone) {
+    if (is_about_answer(error.kind())) {
       out.ordinary = true;
     } else {
       out.failure = error;
@@ -217,19 +250,23 @@ CardOutcome CardImport::fetch(CardTask task) {
   return out;
 }
 
+// Asked for by its branch, which proves that this is the branch that the list means: where upstream
+// has another default, or none of that name, its refs have to tell.
 void CardImport::fetch_card(CardOutcome& out) {
   const ListedRepository& row = out.task.row;
   Upstream& upstream = session_.upstream();
   std::optional<SmallFile> answer;
-  if (row.has_card.value_or(true)) {
-    answer = upstream.small_file(row.repo, *row.commit, std::string(kCardPath));
+  const bool has_card = row.has_card.value_or(true);
+  if (has_card) {
+    answer = upstream.small_file(
+        {.repo = row.repo, .branch = out.task.default_branch, .commit = *row.commit},
+        std::string(kCardPath));
   }
   const auto file = answer ? prove_card(*answer) : std::nullopt;
   // What upstream lists and does not have, or what nothing proves.
-  out.ordinary = answer ? !file : row.has_card == true;
-  const std::uint64_t bytes_max = request_.rule.size_bytes_max;
-  out.left_out = file && bytes_max > 0 && file->size_bytes > bytes_max && !request_.force;
-  if (out.ordinary || out.left_out) return;
+  out.ordinary = has_card && !file;
+  if (file) out.left_out = why_unwanted(row, file->size_bytes);
+  if (out.ordinary || !out.left_out.empty()) return;
   if (out.task.before) {
     out.rewritten = upstream.follows(row.repo, *row.commit, *out.task.before) == false;
   }
@@ -256,8 +293,8 @@ void CardImport::settle(CardOutcome outcome) {
   if (outcome.failure) return settle_failure(outcome.task, *outcome.failure);
   unavailable_in_a_row_ = 0;
   if (outcome.ordinary) return be_ordinary(outcome.task);
-  if (outcome.left_out) {
-    ++tally_.left_out;
+  if (!outcome.left_out.empty()) {
+    leave_out(outcome.task, outcome.left_out);
     return pass(outcome.task.page);
   }
   Arrived arrived{.outcome = std::move(outcome), .watch = nullptr};
@@ -280,9 +317,10 @@ void CardImport::settle_failure(const CardTask& task, const Error& error) {
   watch.save();
   ++tally_.holes;
   pass(task.page);
-  if (tally_.failed.size() < kFailuresTold) {
+  if (holes_told_ < kCardNamesTold) {
+    ++holes_told_;
     context_.log("hole: " + to_text(task.row.repo) + ": " + failure.reason);
-    tally_.failed.emplace_back(failure_result(task.row.repo, failure));
+    tally_.told.emplace_back(result_of(task.row.repo, "holes", to_json(failure)));
   }
   if (unavailable_in_a_row_ < kUnavailableInARowMax) return;
   is_down_ = true;
@@ -327,6 +365,7 @@ void CardImport::publish() {
       be_ordinary(arrived[i].outcome.task);
     }
   }
+  tell_rest();
 }
 
 // Together; where another sync was here first, one by one. Which of them are visible now.
@@ -352,27 +391,47 @@ std::vector<bool> CardImport::write(std::span<const storage::Publication> public
 void CardImport::tell(Arrived& arrived) {
   const CardTask& task = arrived.outcome.task;
   const ListedRepository& row = task.row;
+  const std::size_t bytes = arrived.outcome.card.size();
   ++tally_.published;
-  tally_.bytes_fetched += arrived.outcome.card.size();
+  tally_.bytes_fetched += bytes;
   pass(task.page);
-  if (!request_.card_facts) {
-    const std::string repo = to_text(row.repo), commit = to_hex(*row.commit);
-    store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
-  }
-  if (!arrived.watch) return;
+  if (!request_.card_facts) storage::request_scan(store_, row.repo, *row.commit);
+  Json::Object details{
+      {"revision", ref_of(task)}, {"commit", to_hex(*row.commit)}, {"bytes_fetched", bytes}};
+  if (arrived.watch) return tell_watch(arrived, std::move(details));
+  if (tally_.published <= kCardsTold) return tell_sink(row.repo, std::move(details));
+  ++untold_;
+  untold_bytes_ += bytes;
+}
+
+void CardImport::tell_watch(Arrived& arrived, Json::Object details) {
+  const CardTask& task = arrived.outcome.task;
   UpstreamWatch& watch = *arrived.watch;
   watch.listen_to(request_.upstreams, options_.upstream);
-  watch.saw_info({.commit = *row.commit,
-                  .time = {},
-                  .name = row.repo.full_name(),
-                  .gated = row.gated,
-                  .info = row.info});
-  const storage::Ref ref{.name = "refs/heads/" + task.default_branch, .commit = *row.commit};
+  watch.saw_info(info_of(task.row));
+  const storage::Ref ref{.name = ref_of(task), .commit = *task.row.commit};
   const bool rewritten = arrived.outcome.rewritten || watch.was_left(ref.name, ref.commit);
   watch.ref_moved(ref, task.before, rewritten);
+  watch.emit(EventKind::SyncDone, std::move(details));
   settle_holes(store_.catalog(), watch, {}, true);
   expire_beyond(store_.catalog(), watch, request_.rule.keep, {});
   watch.save();
+}
+
+void CardImport::tell_sink(const storage::RepoId& repo, Json::Object details) const {
+  request_.events->emit({.kind = EventKind::SyncDone,
+                         .repo = repo,
+                         .details = std::move(details),
+                         .time = std::chrono::system_clock::now()});
+}
+
+// A million events would cost hooks more than the cards cost us.
+void CardImport::tell_rest() {
+  if (untold_ == 0) return;
+  const RepoPattern pattern = parse_repo_pattern(request_.rule.repo);
+  tell_sink({.kind = pattern.kind, .owner = pattern.owner, .name = pattern.name},
+            {{"repositories", std::exchange(untold_, 0U)},
+             {"bytes_fetched", std::exchange(untold_bytes_, 0U)}});
 }
 
 void CardImport::pass(std::size_t page) { --pages_[page - first_page_].open; }

@@ -42,7 +42,7 @@ class CardImport {
     std::uint64_t listed = 0, current = 0, published = 0, left_out = 0, to_fetch = 0;
     std::uint64_t holes = 0, bytes_fetched = 0;
     std::optional<Time> changed;
-    Json::Array failed;     // the first holes, as results of mirror_repository()
+    Json::Array told;       // first holes and what was left out, as results of mirror_repository()
     bool complete = false;  // the list was read from its start to its end
   };
 
@@ -77,7 +77,8 @@ class CardImport {
   void take_row(ListedRepository row, std::size_t page);
   Way way_of(const ListedRepository& row, CardTask& task) const;
   bool is_held(const ListedRepository& row) const;
-  bool is_unwanted(const ListedRepository& row) const;
+  std::string why_unwanted(const ListedRepository& row, std::uint64_t card_bytes) const;
+  void leave_out(const CardTask& task, const std::string& reason);
   CardOutcome fetch(CardTask task);
   void fetch_card(CardOutcome& out);
   void drain(std::size_t pending_max);
@@ -88,6 +89,9 @@ class CardImport {
   void publish();
   std::vector<bool> write(std::span<const storage::Publication> publications);
   void tell(Arrived& arrived);
+  void tell_watch(Arrived& arrived, Json::Object details);
+  void tell_sink(const storage::RepoId& repo, Json::Object details) const;
+  void tell_rest();
   void pass(std::size_t page);
   void move_cursor();
   void report();
@@ -101,7 +105,9 @@ class CardImport {
   RowFilter filter_;
   std::unique_ptr<CardPool> pool_;
   Tally tally_;
-  std::unordered_set<std::uint64_t> seen_;  // hashes: a name each would cost too much memory
+  std::size_t holes_told_ = 0, left_out_told_ = 0;
+  std::uint64_t untold_ = 0, untold_bytes_ = 0;  // arrived with this write, not told one by one
+  std::unordered_set<std::uint64_t> seen_;       // hashes: a name each would cost too much memory
   std::set<storage::RepoId> with_holes_;
   std::vector<Arrived> arrived_;
   std::uint64_t arrived_bytes_ = 0;

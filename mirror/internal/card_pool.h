@@ -32,7 +32,7 @@ struct CardOutcome {
   std::optional<storage::Publication> publication;
   std::string card;        // what the publication's file holds
   bool rewritten = false;  // upstream's commit does not follow from the one before
-  bool left_out = false;   // larger than the rule allows
+  std::string left_out;    // why the rule does, or ""
   bool ordinary = false;   // cannot be settled by one file: to be mirrored as any repository
   std::optional<Error> failure = {};
 };

@@ -13,6 +13,7 @@
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/git/repository_reader.h"
+#include "storage/scans.h"
 
 namespace holdfast::mirror {
 namespace {
@@ -282,8 +283,7 @@ void CloneRun::publish() {
                                                       {"git_objects", "fetched"}}};
   publication.leases = leases_;
   store_.catalog().publish(publication);
-  const std::string repo = to_text(request_.repo), commit = to_hex(choice_.commit);
-  store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
+  storage::request_scan(store_, request_.repo, choice_.commit);
 }
 
 Json::Object CloneRun::result(bool current) const {

@@ -18,7 +18,8 @@ namespace {
 
 }  // namespace
 
-void check_commit(const RemoteFile& file, const HttpResponse& head) {
+bool check_commit(const RemoteFile& file, const HttpResponse& head) {
+  bool named = false;
   const auto check = [&](const Headers& headers) {
     const auto commit = headers.find("x-repo-commit");
     if (commit && *commit != to_hex(file.commit)) {
@@ -26,9 +27,11 @@ void check_commit(const RemoteFile& file, const HttpResponse& head) {
              "asked for commit " + to_hex(file.commit) + ", upstream answers with " +
                  std::string(commit->substr(0, 60)));
     }
+    named = named || commit;
   };
   for (const HttpHop& hop : head.redirects) check(hop.headers);
   check(head.headers);
+  return named;
 }
 
 FileBody::FileBody(const RemoteFile& file, storage::ByteRange range, const ByteSink& sink)

@@ -8,8 +8,8 @@
 
 namespace holdfast::mirror {
 
-// A hub that names the commit must name the file's: Corrupt otherwise.
-void check_commit(const RemoteFile& file, const HttpResponse& head);
+// A hub that names the commit must name the file's: Corrupt otherwise. Whether it names it.
+bool check_commit(const RemoteFile& file, const HttpResponse& head);
 
 struct TextBody final : BodySink {
   std::string text;

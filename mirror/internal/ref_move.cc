@@ -53,7 +53,37 @@ bool RefMove::is_rewritten(std::span<const GitOid> parents) {
   return parts_.session.upstream().follows(parts_.request.repo, choice.commit, *before_) == false;
 }
 
-// Another sync was faster; it may have asked upstream before us, or after.
+// Git keeps refs as files: none can be a directory of another. What stands in the way here goes
+// where upstream deleted it, with its name alone: its commits stay.
+void RefMove::make_way(std::span<const storage::Ref> upstream) {
+  const storage::RepoId& repo = parts_.request.repo;
+  const std::string& name = parts_.choice.ref->name;
+  storage::Catalog& catalog = parts_.session.store().catalog();
+  std::vector<storage::Ref> in_way, gone;
+  for (const storage::Ref& ref : catalog.refs(repo)) {
+    if (!name.starts_with(ref.name + "/") && !ref.name.starts_with(name + "/")) continue;
+    const bool listed =
+        std::ranges::find(upstream, ref.name, &storage::Ref::name) != upstream.end();
+    if (listed || !parts_.watch.is_left_over(ref)) {
+      fail(ErrorKind::Conflict, to_text(repo) + ": ref \"" + name + "\": \"" + ref.name +
+                                    "\" is in its way here, and " +
+                                    (listed ? "upstream lists both, as git cannot have them"
+                                            : "is not known to be deleted upstream"));
+    }
+    in_way.push_back(ref);
+    gone.push_back({.name = ref.name, .commit = {}});
+  }
+  if (in_way.empty()) return;
+  catalog.change_refs(repo, in_way, gone);
+  for (const storage::Ref& ref : in_way) {
+    parts_.session.context().log(ref.name + " is gone upstream and makes way for " + name +
+                                 "; its commit " + to_hex(ref.commit) + " stays");
+    parts_.watch.ref_dropped(ref, name);
+  }
+  parts_.watch.save();
+}
+
+// Another sync was faster, and may have asked upstream before us, or after; or a ref is in the way.
 void RefMove::look_again() {
   RevisionChoice& choice = parts_.choice;
   const std::string name = choice.ref->name;
@@ -62,7 +92,10 @@ void RefMove::look_again() {
   const auto refs =
       parts_.session.upstream().refs(parts_.request.repo, name.starts_with("refs/pr/"));
   const bool is_ours = std::ranges::find(refs, *choice.ref) != refs.end();
-  if (is_ours && !(parts_.fallback && before_ && is_behind())) return;
+  if (is_ours && !(parts_.fallback && before_ && is_behind())) {
+    if (!before_) make_way(refs);
+    return;
+  }
   choice.ref.reset();
   parts_.session.context().log("another sync moved " + name + " meanwhile: it stays at " +
                                (before_ ? to_hex(*before_) : "nothing"));

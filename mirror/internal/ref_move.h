@@ -34,8 +34,10 @@ class RefMove {
   using Write = std::function<void(std::span<const storage::Ref> expects,
                                    std::span<const storage::Ref> refs)>;
   // Calls `write`, and again where another sync has moved the ref meanwhile and upstream says that
-  // it should be ours all the same; where upstream does not, without the ref. The watch is told.
-  // `parents` of the chosen commit, as far as they are known.
+  // it should be ours all the same; where upstream does not, without the ref. What upstream deleted
+  // and git allows no new ref beside ("dev", "dev/x") is dropped first; Conflict where it is not
+  // known to be deleted. The watch is told. `parents` of the chosen commit, as far as they are
+  // known.
   void write(std::span<const GitOid> parents, const Write& write);
 
  private:
@@ -43,6 +45,7 @@ class RefMove {
   bool is_behind();
   bool is_rewritten(std::span<const GitOid> parents);
   void look_again();
+  void make_way(std::span<const storage::Ref> upstream);
 
   Parts parts_;
   std::optional<GitOid> before_;  // what the ref names here

@@ -17,6 +17,7 @@
 #include "mirror/url.h"
 #include "storage/base/error.h"
 #include "storage/git/objects.h"
+#include "storage/scans.h"
 
 namespace holdfast::mirror {
 namespace {
@@ -52,6 +53,7 @@ class SyncRun {
 
  private:
   std::vector<GitOid> parents() const;
+  std::optional<std::string> default_branch() const;
   bool is_current();
   bool can_upgrade();
   void ask_git();
@@ -101,8 +103,21 @@ std::vector<GitOid> SyncRun::parents() const {
   return storage::git::parse_commit(git_->objects.at(choice_.commit).bytes).parents;
 }
 
+// Upstream's, where that is what is synced.
+std::optional<std::string> SyncRun::default_branch() const {
+  constexpr std::string_view kBranches = "refs/heads/";
+  const auto& ref = choice_.ref;
+  if (!request_.revision.empty() || !ref || !ref->name.starts_with(kBranches)) return std::nullopt;
+  return ref->name.substr(kBranches.size());
+}
+
 bool SyncRun::is_current() {
   const storage::Catalog& catalog = store_.catalog();
+  const auto known = catalog.find_repository(request_.repo);
+  // Only a publication says that another branch is the default now.
+  if (known && default_branch().value_or(known->default_branch) != known->default_branch) {
+    return false;
+  }
   const auto revision = catalog.find_revision(request_.repo, choice_.commit);
   if (!revision) return false;
   // A card that came alone: of other files nothing is known here.
@@ -308,10 +323,7 @@ storage::RepositoryRecord SyncRun::repository() const {
           .value_or(storage::RepositoryRecord{
               .id = request_.repo, .default_branch = "main", .created_at = now});
   record.origin = origin(parse_url(request_.upstream.endpoint));
-  constexpr std::string_view kBranches = "refs/heads/";
-  if (request_.revision.empty() && choice_.ref && choice_.ref->name.starts_with(kBranches)) {
-    record.default_branch = choice_.ref->name.substr(kBranches.size());
-  }
+  record.default_branch = default_branch().value_or(record.default_branch);
   record.gated = revision_.gated;
   record.updated_at = now;
   record.upstream_info = revision_.info;
@@ -397,8 +409,7 @@ void SyncRun::publish() {
   watch_.emit(EventKind::SyncDone, {{"revision", choice_.ref ? choice_.ref->name : ""},
                                     {"commit", to_hex(choice_.commit)},
                                     {"bytes_fetched", downloaded_.fetched_bytes}});
-  const std::string repo = to_text(request_.repo), commit = to_hex(choice_.commit);
-  store_.jobs().enqueue("scan", repo + "@" + commit, {{"repo", repo}, {"commit", commit}});
+  storage::request_scan(store_, request_.repo, choice_.commit);
   watch_.save();  // whatever becomes of the other revisions
 }
 
@@ -452,10 +463,13 @@ RevisionChoice ask_choice(const SyncRequest& request, SyncSession& session,
   RevisionChoice choice{.commit = session.upstream().revision(request.repo, word).commit,
                         .ref = {}};
   if (!word.empty()) return choice;
-  const auto branch = std::ranges::find_if(refs, [&](const storage::Ref& ref) {
-    return ref.commit == choice.commit && ref.name.starts_with("refs/heads/");
-  });
-  if (branch != refs.end()) choice.ref = *branch;
+  // Of several that name it, the one that was the default before.
+  const auto known = session.store().catalog().find_repository(request.repo);
+  for (const storage::Ref& ref : refs) {
+    if (ref.commit != choice.commit || !ref.name.starts_with("refs/heads/")) continue;
+    const bool was_default = known && ref.name == "refs/heads/" + known->default_branch;
+    if (!choice.ref || was_default) choice.ref = ref;
+  }
   return choice;
 }
 

@@ -219,9 +219,25 @@ void UpstreamWatch::ref_moved(const storage::Ref& ref, const std::optional<GitOi
       commits.insert(commits.begin(), ref.commit);
     });
   }
+  // One that had been dropped here: it was not among the held refs that saw_refs() compared.
+  if (heeded_ && memory_.refs_gone.contains(ref.name)) {
+    change([name = ref.name](Memory& memory) { memory.refs_gone.erase(name); });
+    emit(EventKind::RefRestored, {{"ref", ref.name}, {"after", to_hex(ref.commit)}});
+  }
   if (!rewritten || !before) return;
   emit(EventKind::RefRewritten,
        {{"ref", ref.name}, {"before", to_hex(*before)}, {"after", to_hex(ref.commit)}});
+}
+
+bool UpstreamWatch::is_left_over(const storage::Ref& ref) const {
+  const auto known = memory_.history.find(ref.name);
+  return heeded_ && memory_.refs_gone.contains(ref.name) && known != memory_.history.end() &&
+         !known->second.empty() && known->second.front() == ref.commit;
+}
+
+void UpstreamWatch::ref_dropped(const storage::Ref& ref, const std::string& in_way_of) {
+  emit(EventKind::RefDropped,
+       {{"ref", ref.name}, {"before", to_hex(ref.commit)}, {"for", in_way_of}});
 }
 
 void UpstreamWatch::skipped(std::string_view revision, const GitOid& commit,

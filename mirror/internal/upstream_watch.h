@@ -49,6 +49,12 @@ class UpstreamWatch {
   // `ref` names `commit` here from now on. `rewritten`: it does not follow from what it named
   // before.
   void ref_moved(const storage::Ref& ref, const std::optional<GitOid>& before, bool rewritten);
+  // Whether `ref` is here because upstream had it, names what it named then, and upstream said that
+  // it has it no more.
+  bool is_left_over(const storage::Ref& ref) const;
+  // Such a ref went, for another could not be beside it. Its commits stay what `keep` makes of
+  // them.
+  void ref_dropped(const storage::Ref& ref, const std::string& in_way_of);
   // The rule leaves this revision out.
   void skipped(std::string_view revision, const GitOid& commit, const std::string& reason);
   void emit(EventKind kind, Json::Object details);

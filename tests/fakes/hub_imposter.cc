@@ -257,7 +257,7 @@ const HubImposter::Revision* HubImposter::find_revision(const World& world, cons
   const auto found = world.repositories.find(repo);
   if (found == world.repositories.end()) return nullptr;
   const Repository& repository = found->second;
-  const std::string name = revision.empty() ? "main" : std::string(revision);
+  const std::string name = revision.empty() ? default_branch(repository) : std::string(revision);
   if (const auto oid = parse_git_oid(name)) {
     commit = *oid;
   } else {
@@ -369,8 +369,9 @@ HubImposter::Answer HubImposter::answer_resolve(std::string_view path, const Wir
   const auto file = revision == nullptr ? std::map<std::string, Content>::const_iterator()
                                         : revision->contents.find(file_path);
   if (revision == nullptr || file == revision->contents.end()) {
+    const bool lacks_revision = revision == nullptr && world->repositories.contains(repo);
     return {.status = 404,
-            .headers = {{"X-Error-Code", "EntryNotFound"}},
+            .headers = {{"X-Error-Code", lacks_revision ? "RevisionNotFound" : "EntryNotFound"}},
             .text = "{\"error\":\"Entry not found\"}"};
   }
   const auto record = std::ranges::find(revision->files, file_path, &storage::FileRecord::path);

@@ -201,6 +201,8 @@ class HubImposter {
   Answer answer_tree(const std::string& repo, const Revision& revision, std::string_view path,
                      std::string_view query);
   Answer answer_list(std::string_view kind, std::string_view query);
+  // The full name of main, or else of the first branch.
+  static std::string default_branch(const Repository& repository);
   void add_card_fields(Json::Object& row, const Repository& repository);
   Answer answer_commits(const Repository& repository, const GitOid& commit) const;
   Answer answer_resolve(std::string_view path, const WireRequest& request);

@@ -38,6 +38,14 @@ void HubImposter::set_ref(const std::string& repo, const std::string& ref,
   }
 }
 
+std::string HubImposter::default_branch(const Repository& repository) {
+  const std::string main = "refs/heads/main";
+  if (repository.refs.contains(main)) return main;
+  const auto first = repository.refs.lower_bound("refs/heads/");
+  const bool is_branch = first != repository.refs.end() && first->first.starts_with("refs/heads/");
+  return is_branch ? first->first : main;
+}
+
 void HubImposter::remove_repository(const std::string& repo) {
   world_.lock()->repositories.erase(repo);
 }
@@ -45,9 +53,9 @@ void HubImposter::remove_repository(const std::string& repo) {
 // What the hub tells of a row's files and card when it is asked to (hub-protocol 4.1).
 void HubImposter::add_card_fields(Json::Object& row, const Repository& repository) {
   Json::Array files;
-  const auto main = repository.refs.find("refs/heads/main");
-  if (main != repository.refs.end()) {
-    for (const storage::FileRecord& file : repository.revisions.at(main->second).files) {
+  const auto tip = repository.refs.find(default_branch(repository));
+  if (tip != repository.refs.end()) {
+    for (const storage::FileRecord& file : repository.revisions.at(tip->second).files) {
       files.emplace_back(Json::Object{{"rfilename", file.path}});
     }
   }
@@ -79,8 +87,8 @@ HubImposter::Answer HubImposter::answer_list(std::string_view kind, std::string_
   for (std::size_t i = from; i < end; ++i) {
     const Repository& repository = *rows[i].second;
     Json::Object row{{"id", rows[i].first}, {"lastModified", to_text(repository.changed)}};
-    const auto main = repository.refs.find("refs/heads/main");
-    if (main != repository.refs.end()) row.set("sha", to_hex(main->second));
+    const auto tip = repository.refs.find(default_branch(repository));
+    if (tip != repository.refs.end()) row.set("sha", to_hex(tip->second));
     if (tells_cards) add_card_fields(row, repository);
     for (const auto& [field, value] : repository.info) row.set(field, value);
     page.emplace_back(std::move(row));

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "mirror/limits.h"
 #include "mirror/mirror.h"
 #include "storage/base/error.h"
 #include "tests/mirror/mirror_fixture.h"
@@ -17,6 +18,17 @@ const MirrorRule kCards{.repo = "org/*", .cards_only = true};
 
 std::uint64_t published(const Json::Object& result) {
   return result.find("cards")->find("published")->as_uint();
+}
+
+// The reasons of what a rule left out, as `sync` shows them.
+std::string left_out(const Json::Object& result) {
+  std::string out;
+  for (const Json& repository : result.find("repositories")->as_array()) {
+    for (const Json& skipped : repository.find("skipped")->as_array()) {
+      out += skipped.find("reason")->as_string() + "\n";
+    }
+  }
+  return out;
 }
 
 struct CardFixture : MirrorFixture {
@@ -241,7 +253,7 @@ TEST_CASE("mirror/cards: upstream's changes are events, and `keep` drops what is
   const GitOid first = fixture.add("org/m", "one");
   const MirrorRequest request = fixture.cards({.repo = "org/*", .cards_only = true, .keep = 1});
   fixture.run(request);
-  CHECK(fixture.events.take().empty());
+  fixture.events.take();
   const GitOid second = fixture.add("org/m", "two");
   fixture.hub.set_info("org/m", {{"gated", "manual"}});
   fixture.run(request);
@@ -302,13 +314,99 @@ TEST_CASE("mirror/cards: what lies here from elsewhere stays, and limits hold") 
       fixture.run(fixture.cards({.repo = "org/*", .licenses = {"mit"}, .cards_only = true}));
   CHECK(number_of(first, "holes") == 1);
   CHECK(first.find("cards")->find("left_out")->as_uint() == 1);
+  CHECK(left_out(first).find("org/closed: licence 'research'") != std::string::npos);
+  CHECK(std::ranges::any_of(fixture.context.lines, [](const std::string& line) {
+    return line.starts_with("left out: ") && line.find("org/closed") != std::string::npos;
+  }));
   CHECK(fixture.resolve("org/local") == local);
   CHECK_FALSE(fixture.resolve("org/closed"));
   CHECK(fixture.card_of("org/m") == "# one\n");
   const MirrorRequest small =
       fixture.cards({.repo = "org/*", .size_bytes_max = 7, .cards_only = true});
-  CHECK(fixture.run(small).find("cards")->find("left_out")->as_uint() == 1);
+  const Json::Object second = fixture.run(small);
+  CHECK(second.find("cards")->find("left_out")->as_uint() == 1);
+  CHECK(left_out(second).find("org/closed: 8 bytes are selected") != std::string::npos);
   CHECK_FALSE(fixture.resolve("org/closed"));
+}
+
+TEST_CASE("mirror/cards: what is held and left out from now on is an event, once") {
+  CardFixture fixture;
+  const GitOid first = fixture.add("org/m", "one");
+  const auto license = [&](const char* name) {
+    fixture.hub.set_info("org/m", {{"cardData", Json::Object{{"license", name}}}});
+  };
+  license("mit");
+  const MirrorRequest request =
+      fixture.cards({.repo = "org/*", .licenses = {"mit"}, .cards_only = true});
+  fixture.run(request);
+  fixture.events.take();
+  fixture.add("org/m", "two");
+  license("research");
+  for (int i = 0; i < 2; ++i) {
+    CHECK(left_out(fixture.run(request)).find("'research'") != std::string::npos);
+    CHECK(fixture.resolve("org/m") == first);
+    const auto events = fixture.events.take();
+    const std::size_t expected = i == 0 ? 2 : 0;
+    REQUIRE(events.size() == expected);
+    if (i > 0) break;
+    CHECK(events[0] == R"(license-changed model/org/m {"before":"mit","after":"research"})");
+    CHECK(events[1].starts_with("sync-skipped"));
+  }
+}
+
+TEST_CASE("mirror/cards: each arrival is told, beyond a thousand together") {
+  CardFixture fixture({.history = true});
+  constexpr std::size_t kMore = 7;
+  for (std::size_t i = 0; i < kCardsTold + kMore; ++i) {
+    fixture.hub.add_revision("org/m" + std::to_string(i),
+                             {{.path = "config.json", .content = fakes::content_of("{}")}});
+  }
+  fixture.run(fixture.cards());
+  auto events = fixture.events.take();
+  REQUIRE(events.size() == kCardsTold + 1);
+  CHECK(events.back() == R"(sync-done model/org/* {"repositories":7,"bytes_fetched":0})");
+  const GitOid changed = fixture.add("org/m3", "changed");
+  fixture.run(fixture.cards());
+  events = fixture.events.take();
+  REQUIRE(events.size() == 1);
+  CHECK(events[0] == "sync-done model/org/m3 {\"revision\":\"refs/heads/main\",\"commit\":\"" +
+                         to_hex(changed) + "\",\"bytes_fetched\":10}");
+  const auto fact =
+      fixture.store->catalog().find_fact({.owner = "org", .name = "m3"}, {}, "mirror");
+  REQUIRE(fact);
+  CHECK(to_text(*fact->find("events")).find("sync-done") != std::string::npos);
+}
+
+TEST_CASE("mirror/cards: the default branch is upstream's, whatever its name") {
+  CardFixture fixture;
+  const storage::RepoId repo{.owner = "org", .name = "m"};
+  const GitOid first = fixture.add("org/m", "one", "refs/heads/trunk");
+  CHECK(number_of(fixture.run(fixture.cards()), "holes") == 0);
+  const auto is_trunk = [&](const GitOid& commit) {
+    const auto refs = fixture.store->catalog().refs(repo);
+    return refs.size() == 1 && refs[0] == storage::Ref{"refs/heads/trunk", commit} &&
+           fixture.store->catalog().find_repository(repo)->default_branch == "trunk";
+  };
+  CHECK(is_trunk(first));
+  CHECK(fixture.store->catalog().find_file(repo, first, "README.md"));
+  // Once it is known, a card is one request again.
+  const GitOid second = fixture.add("org/m", "two", "refs/heads/trunk");
+  fixture.hub.reset_counters();
+  CHECK(published(fixture.run(fixture.cards())) == 1);
+  CHECK(fixture.hub.requests("/resolve/trunk/README.md") == 1);
+  CHECK(fixture.hub.requests("/org/m/refs") == 0);
+  CHECK(is_trunk(second));
+}
+
+TEST_CASE("mirror/cards: a branch that moved since it was listed is asked for anew") {
+  CardFixture fixture;
+  fixture.add("org/m", "one");
+  GitOid moved;
+  fixture.hub.script(
+      {.match = "/resolve/main/", .action = [&] { moved = fixture.add("org/m", "two"); }});
+  CHECK(number_of(fixture.run(fixture.cards()), "holes") == 0);
+  CHECK(fixture.resolve("org/m") == moved);
+  CHECK(fixture.card_of("org/m") == "# two\n");
 }
 
 TEST_CASE("mirror/cards: a dry run counts, and asks for the list alone") {

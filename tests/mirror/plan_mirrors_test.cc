@@ -191,8 +191,7 @@ class ShuffledUpstream final : public Upstream {
   void fetch(const RemoteFile&, storage::ByteRange, const ByteSink&,
              const std::stop_token&) override {}
 
-  std::optional<SmallFile> small_file(const storage::RepoId&, const GitOid&,
-                                      const std::string&) override {
+  std::optional<SmallFile> small_file(const BranchTip&, const std::string&) override {
     return std::nullopt;
   }
 

@@ -93,8 +93,7 @@ class ScriptedUpstream final : public Upstream {
     script_({.range = range, .sink = sink, .stop = stop});
   }
 
-  std::optional<SmallFile> small_file(const storage::RepoId&, const GitOid&,
-                                      const std::string&) override {
+  std::optional<SmallFile> small_file(const BranchTip&, const std::string&) override {
     return std::nullopt;
   }
 

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "mirror/governor.h"
+#include "mirror/mirror.h"
 #include "mirror/sync.h"
 #include "tests/mirror/sync_fixture.h"
 
@@ -69,6 +70,23 @@ TEST_CASE("mirror/rate_limit: an organisation stays within one account's quota")
     CHECK(site.store->catalog().list_repositories({.owner = "org"}).size() ==
           QuotaSite::kRepositories);
     // Several windows were needed, and none was overdrawn twice.
+    CHECK(site.hub.windows() > 3);
+    CHECK(site.hub.refused_in_window_max() <= 1);
+  }
+}
+
+TEST_CASE("mirror/rate_limit: so does a rule with its repositories side by side, or cards alone") {
+  for (const bool cards_only : {false, true}) {
+    CAPTURE(cards_only);
+    QuotaSite site(25, 12);
+    FakeContext context;
+    MirrorRequest request{.rule = {.repo = "org/*", .cards_only = cards_only}};
+    request.rules = {request.rule};
+    request.upstreams.push_back({.name = "hub", .endpoint = site.hub.endpoint()});
+    request.upstreams[0].tuning.pauser = &site.pauser;
+    CHECK(number_of(mirror_rule(request, {}, *site.store, context), "holes") == 0);
+    CHECK(site.store->catalog().list_repositories({.owner = "org"}).size() ==
+          QuotaSite::kRepositories);
     CHECK(site.hub.windows() > 3);
     CHECK(site.hub.refused_in_window_max() <= 1);
   }

@@ -1,0 +1,157 @@
+// Refs that git cannot keep beside each other ("dev" and "dev/x"), and a default branch that moves.
+#include "mirror/internal/ref_move.h"
+
+#include <doctest/doctest.h>
+
+#include "mirror/mirror.h"
+#include "storage/base/error.h"
+#include "tests/mirror/mirror_fixture.h"
+
+namespace holdfast::mirror {
+namespace {
+
+using fakes::Fault;
+
+const storage::RepoId kRepo{.owner = "org", .name = "m"};
+const MirrorRule kRule{.repo = "org/m", .revisions = {"*"}};
+
+struct Pair {
+  const char* name;
+  std::string old_ref, new_ref;
+};
+
+const Pair kPairs[] = {
+    {"a branch becomes a folder", "refs/heads/dev", "refs/heads/dev/x"},
+    {"a folder becomes a branch", "refs/heads/dev/x", "refs/heads/dev"},
+    {"of tags, two levels", "refs/tags/v1/rc/2", "refs/tags/v1"},
+};
+
+bool is_held(MirrorFixture& fixture, const GitOid& commit) {
+  return fixture.store->catalog().find_revision(kRepo, commit).has_value();
+}
+
+// A repository whose `old_ref` is mirrored. Returns what that names.
+GitOid mirror_old(MirrorFixture& fixture, const Pair& pair) {
+  fixture.add("org/m", "main");
+  const GitOid commit = fixture.add("org/m", "old", pair.old_ref);
+  fixture.run(kRule);
+  REQUIRE(fixture.resolve("org/m", pair.old_ref) == commit);
+  fixture.events.take();
+  return commit;
+}
+
+TEST_CASE(
+    "mirror/ref_move: a ref that upstream deleted makes way for one that cannot be beside it") {
+  for (const Pair& pair : kPairs) {
+    CAPTURE(pair.name);
+    MirrorFixture fixture;
+    const GitOid old_commit = mirror_old(fixture, pair);
+    fixture.hub.set_ref("org/m", pair.old_ref, std::nullopt);
+    const GitOid new_commit = fixture.add("org/m", "new", pair.new_ref);
+    CHECK(number_of(fixture.run(kRule), "holes") == 0);
+    CHECK(fixture.resolve("org/m", pair.new_ref) == new_commit);
+    CHECK_FALSE(fixture.resolve("org/m", pair.old_ref));
+    CHECK(is_held(fixture, old_commit));
+    CHECK(fixture.store->catalog().holes().empty());
+    const auto events = fixture.events.take();
+    REQUIRE(events.size() == 3);
+    CHECK(events[0].starts_with("ref-deleted"));
+    CHECK(events[1] == "ref-dropped model/org/m {\"ref\":\"" + pair.old_ref + "\",\"before\":\"" +
+                           to_hex(old_commit) + "\",\"for\":\"" + pair.new_ref + "\"}");
+    CHECK(events[2].starts_with("sync-done"));
+    fixture.run(kRule);
+    CHECK(fixture.events.take().empty());
+    // And back, to the commit that is here still.
+    fixture.hub.set_ref("org/m", pair.new_ref, std::nullopt);
+    fixture.hub.set_ref("org/m", pair.old_ref, old_commit);
+    fixture.hub.reset_counters();
+    CHECK(number_of(fixture.run(kRule), "holes") == 0);
+    CHECK(fixture.hub.file_bytes_sent() == 0);
+    CHECK(fixture.resolve("org/m", pair.old_ref) == old_commit);
+    CHECK_FALSE(fixture.resolve("org/m", pair.new_ref));
+    CHECK(fixture.events.take("ref-restored").size() == 1);
+  }
+}
+
+TEST_CASE("mirror/ref_move: what stands in the way and is not known to be deleted is a hole") {
+  struct Case {
+    const char* name;
+    bool upstream_has_it, ours_moved, from_fallback;
+  };
+
+  const Case cases[] = {{"an upstream that contradicts git", true, false, false},
+                        {"it was moved here, by somebody else", false, true, false},
+                        {"a fallback says so", false, false, true}};
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    MirrorFixture fixture;
+    GitOid old_commit = mirror_old(fixture, kPairs[0]);
+    fakes::HubImposter second;
+    second.add_revision("org/m", MirrorFixture::files_of("main"));
+    MirrorRequest request = fixture.request(kRule);
+    request.upstreams.push_back(fixture.upstream(second, "second"));
+    fakes::HubImposter& hub = c.from_fallback ? second : fixture.hub;
+    const GitOid wanted =
+        hub.add_revision("org/m", MirrorFixture::files_of("new"), "refs/heads/dev/x");
+    if (!c.upstream_has_it) fixture.hub.set_ref("org/m", "refs/heads/dev", std::nullopt);
+    if (c.from_fallback) fixture.hub.script({.fault = Fault::Busy, .match = "", .count = -1});
+    if (c.ours_moved) {
+      old_commit = *fixture.resolve("org/m");
+      const storage::Ref moved{.name = "refs/heads/dev", .commit = old_commit};
+      fixture.store->catalog().set_refs(kRepo, {&moved, 1});
+    }
+    CHECK(number_of(fixture.run(request), "holes") == 1);
+    CHECK(fixture.resolve("org/m", "refs/heads/dev") == old_commit);
+    CHECK_FALSE(fixture.resolve("org/m", "refs/heads/dev/x"));
+    const auto holes = fixture.store->catalog().holes();
+    REQUIRE(holes.size() == 1);
+    CHECK(holes[0].commit == wanted);
+    CHECK(holes[0].reason.find("in its way") != std::string::npos);
+    CHECK(fixture.events.take("ref-dropped").empty());
+    // Once there is one answer that git allows, the hole closes.
+    if (c.ours_moved) continue;
+    fixture.hub.clear_scripts();
+    fixture.hub.set_ref("org/m", "refs/heads/dev", std::nullopt);
+    const GitOid now = c.from_fallback ? fixture.add("org/m", "new", "refs/heads/dev/x") : wanted;
+    CHECK(number_of(fixture.run(request), "holes") == 0);
+    CHECK(fixture.resolve("org/m", "refs/heads/dev/x") == now);
+    CHECK(fixture.store->catalog().holes().empty());
+  }
+}
+
+TEST_CASE("mirror/ref_move: what a dropped ref named is kept as `keep` says") {
+  MirrorFixture fixture;
+  MirrorRule rule = kRule;
+  rule.keep = 1;
+  fixture.add("org/m", "main");
+  const GitOid first = fixture.add("org/m", "one", "refs/heads/dev");
+  fixture.run(rule);
+  const GitOid second = fixture.add("org/m", "two", "refs/heads/dev");
+  fixture.run(rule);
+  fixture.hub.set_ref("org/m", "refs/heads/dev", std::nullopt);
+  fixture.add("org/m", "three", "refs/heads/dev/x");
+  CHECK(number_of(fixture.run(rule), "holes") == 0);
+  CHECK_FALSE(is_held(fixture, first));
+  CHECK(is_held(fixture, second));
+}
+
+TEST_CASE("mirror/ref_move: a default branch with another name is the default here, too") {
+  MirrorFixture fixture;
+  const GitOid commit = fixture.add("org/m", "one");
+  fixture.run({.repo = "org/m"});
+  fixture.hub.set_ref("org/m", "refs/heads/trunk", commit);
+  fixture.hub.set_ref("org/m", "refs/heads/main", std::nullopt);
+  fixture.hub.reset_counters();
+  fixture.run({.repo = "org/m"});
+  CHECK(fixture.hub.file_bytes_sent() == 0);
+  const auto record = fixture.store->catalog().find_repository(kRepo);
+  REQUIRE(record);
+  CHECK(record->default_branch == "trunk");
+  CHECK(fixture.resolve("org/m", "trunk") == commit);
+  fixture.hub.reset_counters();
+  fixture.run({.repo = "org/m"});
+  CHECK(fixture.hub.requests("/tree/") == 0);
+}
+
+}  // namespace
+}  // namespace holdfast::mirror
