@@ -28,8 +28,9 @@ class ChangeFeed {
   virtual std::vector<Change> changes(std::uint64_t after, std::size_t limit) const = 0;
 };
 
-// The feed of a catalog, owned by it; nullptr where it keeps none. What was published before
-// catalogs kept feeds is added when this is first asked.
+// The feed of a catalog, owned by it; nullptr where it keeps none. What a holdfast published that
+// kept none, before or between those that do, is added when this is asked: then every repository
+// changed.
 const ChangeFeed* find_change_feed(Catalog& catalog);
 
 }  // namespace holdfast::storage

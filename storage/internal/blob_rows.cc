@@ -9,6 +9,7 @@ namespace holdfast::storage {
 namespace {
 
 constexpr std::string_view kNumbersKey = "numbers";
+constexpr std::string_view kMarkKey = "changes";  // a copy of the row of numbers
 constexpr std::uint64_t kNumbersReserved = 4096;
 
 }  // namespace
@@ -62,12 +63,29 @@ std::uint64_t Numbers::next() {
   if (block->next == block->end) {
     const auto row = database_.get(Family::Meta, kNumbersKey);
     const std::uint64_t start = row ? RowReader(*row, "numbers row").number() : 1;
+    const std::string reserved = RowWriter().number(start + kNumbersReserved).take();
     Batch batch(database_);
-    batch.put(Family::Meta, kNumbersKey, RowWriter().number(start + kNumbersReserved).take());
+    batch.put(Family::Meta, kNumbersKey, reserved);
+    if (database_.get(Family::Meta, kMarkKey) == row) batch.put(Family::Meta, kMarkKey, reserved);
     database_.write(batch);
     *block = {.next = start, .end = start + kNumbersReserved};
   }
   return block->next++;
+}
+
+bool Numbers::is_marked() const {
+  const auto block = block_.lock();
+  return database_.get(Family::Meta, kMarkKey) == database_.get(Family::Meta, kNumbersKey);
+}
+
+void Numbers::mark() {
+  // Held across the write on purpose: nobody may reserve between the look and the mark.
+  const auto block = block_.lock();
+  const auto row = database_.get(Family::Meta, kNumbersKey);
+  if (!row) return;
+  Batch batch(database_);
+  batch.put(Family::Meta, kMarkKey, *row);
+  database_.write(batch);
 }
 
 }  // namespace holdfast::storage

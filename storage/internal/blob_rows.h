@@ -37,11 +37,18 @@ void erase_object(Batch& batch, const Digest& digest, BlobPlace place);
 
 // Store-wide numbers that are never given twice, not even after a crash: blocks of them are
 // reserved on disk before the first is used.
+//
+// A mark moves along with what is reserved, as long as it stands there. A holdfast that knows of no
+// mark leaves it behind with the first number it takes, and everything that is published takes one.
 class Numbers {
  public:
   explicit Numbers(Database& database) : database_(database) {}
 
   std::uint64_t next();
+
+  // Whether all numbers, since the store was made or since mark(), were given by those who keep it.
+  bool is_marked() const;
+  void mark();
 
  private:
   struct Block {
@@ -50,7 +57,7 @@ class Numbers {
   };
 
   Database& database_;
-  Sync<Block> block_{};
+  mutable Sync<Block> block_{};
 };
 
 }  // namespace holdfast::storage

@@ -1,6 +1,6 @@
 #include "storage/internal/changes.h"
 
-#include <algorithm>
+#include <functional>
 #include <string>
 
 #include "storage/internal/keys.h"
@@ -8,8 +8,26 @@
 namespace holdfast::storage {
 namespace {
 
-constexpr std::string_view kNotedKey = "changes";  // of `meta`
 constexpr std::size_t kStep = 5000;
+
+// A change of each `wanted` repository that has a row with this prefix.
+void note_all(const CatalogParts& parts, const std::string& prefix,
+              const std::function<bool(std::string_view name)>& wanted) {
+  std::vector<std::string> names;
+  const auto visit = [&](std::string_view key, std::string_view) {
+    const std::string_view name = key.substr(prefix.size());
+    if (wanted(name)) names.emplace_back(name);
+    return names.size() < kStep;
+  };
+  for (std::string from = prefix;; from = prefix + names.back() + '\0') {
+    names.clear();
+    parts.database.scan(Family::Head, prefix, visit, from);
+    if (names.empty()) return;
+    Batch batch(parts.database);
+    for (const std::string& name : names) note_change(batch, parts, parse_repo_id(name));
+    parts.database.write(batch);
+  }
+}
 
 }  // namespace
 
@@ -35,25 +53,13 @@ std::vector<Change> read_changes(const Database& database, std::uint64_t after, 
   return found;
 }
 
-void note_earlier_repositories(const CatalogParts& parts) {
-  if (parts.database.contains(Family::Meta, kNotedKey)) return;
-  const std::string prefix = keys::repository("");
-  std::vector<RepoId> earlier;
-  parts.database.scan(Family::Head, prefix, [&](std::string_view key, std::string_view) {
-    const std::string_view name = key.substr(prefix.size());
-    if (!parts.database.contains(Family::Head, keys::changed(name)))
-      earlier.push_back(parse_repo_id(name));
-    return true;
+void note_unnoted_repositories(const CatalogParts& parts) {
+  if (parts.numbers.is_marked()) return;
+  note_all(parts, keys::repository(""), [](std::string_view) { return true; });
+  note_all(parts, keys::changed(""), [&](std::string_view name) {
+    return !parts.database.contains(Family::Head, keys::repository(name));
   });
-  for (std::size_t at = 0; at < earlier.size();) {
-    Batch batch(parts.database);
-    for (const std::size_t end = std::min(at + kStep, earlier.size()); at < end; ++at)
-      note_change(batch, parts, earlier[at]);
-    parts.database.write(batch);
-  }
-  Batch done(parts.database);
-  done.put(Family::Meta, kNotedKey, "1");
-  parts.database.write(done);
+  parts.numbers.mark();
 }
 
 }  // namespace holdfast::storage

@@ -15,8 +15,9 @@ void note_change(Batch& batch, const CatalogParts& parts, const RepoId& repo);
 
 std::vector<Change> read_changes(const Database& database, std::uint64_t after, std::size_t limit);
 
-// Notes a change of every repository, once in the life of a store: of those that were there before
-// changes were noted. In steps; what a crash leaves undone the next call does.
-void note_earlier_repositories(const CatalogParts& parts);
+// Notes a change of every repository, those that are gone included, where a holdfast that notes
+// none has published here: before there were changes, or since. In steps; what a crash leaves
+// undone the next call does.
+void note_unnoted_repositories(const CatalogParts& parts);
 
 }  // namespace holdfast::storage

@@ -41,9 +41,9 @@ class LocalCatalog final : public Catalog, public ChangeFeed {
     return read_changes(parts_.database, after, limit);
   }
 
-  void note_earlier() {
+  void note_unnoted() {
     const std::lock_guard lock(writing_);
-    note_earlier_repositories(parts_);
+    note_unnoted_repositories(parts_);
   }
 
   std::optional<RepositoryRecord> find_repository(const RepoId& id) const override;
@@ -407,7 +407,7 @@ std::unique_ptr<Catalog> make_local_catalog(const CatalogParts& parts) {
 
 const ChangeFeed* find_change_feed(Catalog& catalog) {
   auto* local = dynamic_cast<LocalCatalog*>(&catalog);
-  if (local != nullptr) local->note_earlier();
+  if (local != nullptr) local->note_unnoted();
   return local;
 }
 

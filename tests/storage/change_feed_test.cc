@@ -1,6 +1,8 @@
 #include "storage/change_feed.h"
 
+#include <functional>
 #include <map>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -45,8 +47,49 @@ struct Feed {
     return names;
   }
 
+  void reopen() {
+    store.reset();
+    store = Store::open({.directory = scratch.path()});
+  }
+
   std::uint64_t after = 0;
 };
+
+struct Row {
+  Family family;
+  std::string key, value;
+};
+
+// The feed's rows and its mark.
+std::vector<Row> rows_of_feed(const Database& database) {
+  std::vector<Row> rows;
+  const auto add = [&](Family family, std::string_view prefix) {
+    database.scan(family, prefix, [&](std::string_view key, std::string_view value) {
+      rows.push_back({family, std::string(key), std::string(value)});
+      return true;
+    });
+  };
+  add(Family::Head, keys::change(""));
+  add(Family::Head, keys::changed(""));
+  add(Family::Meta, "changes");
+  return rows;
+}
+
+// Leaves the store as a holdfast does that keeps no feed: with what `work` did, and with the feed
+// as it was before.
+void work_as_older(Feed& feed, const std::function<void()>& work) {
+  const auto catalog = Layout{.root = feed.scratch.path()}.catalog();
+  feed.store.reset();
+  const std::vector<Row> before = rows_of_feed(Database(catalog, Database::Use::Existing));
+  feed.reopen();
+  work();
+  feed.store.reset();
+  Database database(catalog, Database::Use::Existing);
+  Batch batch(database);
+  for (const Row& row : rows_of_feed(database)) batch.erase(row.family, row.key);
+  for (const Row& row : before) batch.put(row.family, row.key, row.value);
+  database.write(batch);
+}
 
 }  // namespace
 
@@ -86,8 +129,7 @@ TEST_CASE_FIXTURE(Feed, "storage/change_feed: revisions that come together are o
 TEST_CASE_FIXTURE(Feed, "storage/change_feed: it comes in pieces, and outlives the process") {
   for (const char* name : {"a/1", "a/2", "a/3", "a/4", "a/5"}) publish(name);
   CHECK(changes(2) == "a/1 a/2 ");
-  store.reset();
-  store = Store::open({.directory = scratch.path()});
+  reopen();
   publish("a/1", "again");
   CHECK(changes(2) == "a/3 a/4 ");
   CHECK(changes(2) == "a/5 a/1 ");
@@ -102,24 +144,46 @@ TEST_CASE_FIXTURE(Feed, "storage/change_feed: what fails changed nothing") {
   CHECK(changes() == "");
 }
 
-TEST_CASE_FIXTURE(Feed, "storage/change_feed: what an older holdfast published is told too") {
-  for (const char* name : {"a/1", "a/2"}) publish(name);
-  store.reset();
-  {
-    Database database(Layout{.root = scratch.path()}.catalog(), Database::Use::Existing);
-    Batch batch(database);
-    for (const std::string& prefix : {keys::change(""), keys::changed("")}) {
-      database.scan(Family::Head, prefix, [&](std::string_view key, std::string_view) {
-        batch.erase(Family::Head, key);
-        return true;
-      });
-    }
-    database.write(batch);
-  }
-  store = Store::open({.directory = scratch.path()});
+TEST_CASE_FIXTURE(Feed,
+                  "storage/change_feed: what was there before feeds were kept is told, once") {
+  work_as_older(*this, [this] {
+    for (const char* name : {"a/1", "a/2"}) publish(name);
+  });
+  reopen();
   publish("a/3");
-  CHECK(changes() == "a/3 a/1 a/2 ");
+  CHECK(changes() == "a/1 a/2 a/3 ");
+  reopen();
   CHECK(changes() == "");
+}
+
+TEST_CASE_FIXTURE(Feed,
+                  "storage/change_feed: what an older holdfast did in between is told, once") {
+  for (const char* name : {"a/1", "a/2", "a/3"}) publish(name);
+  CHECK(changes() == "a/1 a/2 a/3 ");
+  work_as_older(*this, [this] {
+    publish("a/1", "again");
+    publish("b/1");
+    catalog().remove(parse_repo_id("a/2"), std::nullopt);
+  });
+  reopen();
+  CHECK(changes() == "a/1 a/3 b/1 a/2 ");
+  CHECK(changes() == "");
+  // From then on each change alone, whoever starts how often.
+  reopen();
+  publish("a/3", "again");
+  CHECK(changes() == "a/3 ");
+  reopen();
+  CHECK(changes() == "");
+}
+
+TEST_CASE_FIXTURE(Feed, "storage/change_feed: starting again, and again, tells nothing anew") {
+  for (int i = 0; i < 3; ++i) {
+    CAPTURE(i);
+    publish("a/" + std::to_string(i));
+    CHECK(changes() == "a/" + std::to_string(i) + " ");
+    reopen();
+    CHECK(changes() == "");
+  }
 }
 
 TEST_CASE_FIXTURE(Feed, "storage/change_feed: who follows it while others publish misses nothing") {
