@@ -18,13 +18,15 @@
 
 namespace holdfast::tests {
 
+// Stands still but for move(): what is remembered for ten seconds is, however slow the machine.
 class MovedClock final : public Clock {
  public:
-  Time now() const override { return system_clock().now() + std::chrono::seconds(ahead_.load()); }
+  Time now() const override { return start_ + std::chrono::seconds(ahead_.load()); }
 
   void move(std::chrono::seconds time) { ahead_ += time.count(); }
 
  private:
+  Time start_ = system_clock().now();
   std::atomic<std::int64_t> ahead_{0};
 };
 
@@ -68,7 +70,12 @@ struct PullSite {
     return out;
   }
 
-  RawClient client() const { return RawClient(server.port()); }
+  // Waits as long as a pull takes.
+  RawClient client() const {
+    RawClient out(server.port());
+    out.set_patience(std::chrono::seconds(0));
+    return out;
+  }
 
   // Once all pulls are over; the newest one's job.
   storage::Job wait_for_pull() {
@@ -121,17 +128,31 @@ class Gate {
   ~Gate() { open(); }
 
   void open() {
-    *open_->lock() = true;
-    open_->notify_all();
+    state_->lock()->is_open = true;
+    state_->notify_all();
+  }
+
+  // Until a request stands before it.
+  void wait_for_somebody() const {
+    state_->lock().wait([](const State& state) { return state.is_reached; });
   }
 
   // For a script: waits for open().
   std::function<void()> action() const {
-    return [open = open_] { open->lock().wait([](bool is_open) { return is_open; }); };
+    return [shared = state_] {
+      auto state = shared->lock();
+      state->is_reached = true;
+      shared->notify_all();
+      state.wait([](const State& now) { return now.is_open; });
+    };
   }
 
  private:
-  std::shared_ptr<Sync<bool>> open_ = std::make_shared<Sync<bool>>(false);  // with the scripts
+  struct State {
+    bool is_reached = false, is_open = false;
+  };
+
+  std::shared_ptr<Sync<State>> state_ = std::make_shared<Sync<State>>();  // with the scripts
 };
 
 }  // namespace holdfast::tests

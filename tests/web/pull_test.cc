@@ -173,8 +173,14 @@ TEST_CASE("web/pull: an upstream that dies leaves half an answer, and the next p
                      .first = 4,
                      .count = -1,
                      .action = gate.action()});
+    const std::string request = "GET " + std::string(kShard) + " HTTP/1.1\r\nHost: t\r\n\r\n";
+    RawClient first = site.client();
+    REQUIRE(first.send(request));
+    gate.wait_for_somebody();
+    // Who asks only now waits for nothing that the machine has yet to do: the server's own patience
+    // has an end.
     RawClient client = site.client();
-    REQUIRE(client.send("GET " + std::string(kShard) + " HTTP/1.1\r\nHost: t\r\n\r\n"));
+    REQUIRE(client.send(request));
     while (client.received().size() < 150'000) REQUIRE(client.read_more());
     gate.open();
     const auto answer = client.next();
@@ -188,10 +194,32 @@ TEST_CASE("web/pull: an upstream that dies leaves half an answer, and the next p
     CHECK(refused.status == 502);
     CHECK(refused.body.find("127.0.0.1") == std::string::npos);
     site.clock.move(std::chrono::minutes(2));
-    RawClient again = site.client();
-    CHECK(again.ask("GET", kShard).body == site.body("model-1.safetensors"));
+    site.client().ask("GET", kShard);  // sets it going
     REQUIRE(site.wait_for_pull().state == storage::JobState::Done);
+    CHECK(site.client().ask("GET", kShard).body == site.body("model-1.safetensors"));
     CHECK(site.hub.file_bytes_sent() <= mirror::distinct_bytes(mirror::sample_files()) + 100'000);
+  }
+}
+
+TEST_CASE("web/pull: a branch that moves meanwhile does not mix two revisions") {
+  PullSite site({}, 1);
+  Gate gate;
+  hold_shard(site, gate);
+  RawClient client = site.client();
+  REQUIRE(client.send("GET " + std::string(kShard) + " HTTP/1.1\r\nHost: t\r\n\r\n"));
+  gate.wait_for_somebody();
+  auto files = mirror::sample_files();
+  for (auto& file : files) {
+    file.content = fakes::content_of("moved " + file.path + std::string(file.content.bytes));
+  }
+  const GitOid moved = site.hub.add_revision("org/m", files);
+  gate.open();
+  REQUIRE(site.wait_for_pull().state == storage::JobState::Done);
+  CHECK(mirror::check_mirrored(*site.store, site.commit, mirror::sample_files()) == "");
+  CHECK_FALSE(site.store->catalog().find_revision(site.repo, moved));
+  for (const std::string_view target : {kShard, kConfig, kTokenizer}) {
+    const auto answer = site.client().ask("HEAD", target);
+    CHECK(answer.header("X-Repo-Commit") == to_hex(site.commit));
   }
 }
 

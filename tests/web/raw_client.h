@@ -1,6 +1,7 @@
 // A server to talk to, and a client that talks to it byte by byte.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -16,7 +17,8 @@
 
 namespace holdfast::tests {
 
-// A client that says exactly what the test says, and waits no longer than a minute for an answer.
+// A client that says exactly what the test says, and waits no longer than a minute for an answer if
+// nobody says otherwise.
 class RawClient {
  public:
   explicit RawClient(std::uint16_t port, int receive_bytes = 0) : fd_(open_socket(AF_INET)) {
@@ -38,6 +40,9 @@ class RawClient {
   }
 
   bool connected() const { return connected_; }
+
+  // 0: as long as it takes.
+  void set_patience(std::chrono::seconds patience) { set_patience(fd_, patience); }
 
   // What came and is no answer yet that next() gave.
   const std::string& received() const { return received_; }
@@ -100,9 +105,13 @@ class RawClient {
  private:
   static UniqueFd open_socket(int family) {
     UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval patience{.tv_sec = 60, .tv_usec = 0};
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    set_patience(fd, std::chrono::minutes(1));
     return fd;
+  }
+
+  static void set_patience(const UniqueFd& fd, std::chrono::seconds patience) {
+    const timeval time{.tv_sec = patience.count(), .tv_usec = 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
   }
 
   UniqueFd fd_;
