@@ -2,17 +2,15 @@
 // (git's gitprotocol-http; hub-protocol 2.11).
 #include <algorithm>
 #include <array>
-#include <filesystem>
-
-#include <fcntl.h>
 
 #include "storage/base/deflate.h"
-#include "storage/base/file.h"
 #include "storage/git/pack.h"
 #include "storage/git/pkt_line.h"
+#include "web/git_packs.h"
 #include "web/git_request.h"
 #include "web/internal/answers.h"
 #include "web/internal/git_repository.h"
+#include "web/internal/pack_spool.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -87,44 +85,10 @@ std::string list_git_refs(const GitRepository& repository, const GitLsRefs& aske
   return body + std::string(kPktFlush);
 }
 
-// An answer as it is written: kept in a file without a name, so that a large pack costs no memory
-// and leaves by sendfile.
-class Spool final : public storage::BlobReader {
- public:
-  Spool() : path_(std::filesystem::temp_directory_path()) {
-    fd_ = holdfast::open_file(path_, O_TMPFILE | O_RDWR, 0600);
-  }
-
-  void put(std::span<const std::byte> bytes) {
-    if (bytes.size() > kGitSpoolBytesMax - size_bytes_) {
-      fail(ErrorKind::LimitExceeded, "git pack: larger than this hub sends; fetch with --depth 1");
-    }
-    holdfast::write_at(fd_.get(), size_bytes_, bytes, path_);
-    size_bytes_ += bytes.size();
-  }
-
-  void put(std::string_view text) { put(as_bytes(text)); }
-
-  std::uint64_t size_bytes() const noexcept override { return size_bytes_; }
-
-  void read(std::uint64_t offset, std::span<std::byte> out) const override {
-    holdfast::read_at(fd_.get(), offset, out, path_);
-  }
-
-  std::vector<storage::Extent> extents(storage::ByteRange range) const override {
-    return {storage::FileExtent{.fd = fd_.get(), .offset = range.offset, .length = range.length}};
-  }
-
- private:
-  std::filesystem::path path_;
-  UniqueFd fd_;
-  std::uint64_t size_bytes_ = 0;
-};
-
 // Cuts a pack into lines of the data channel.
 class SideBand {
  public:
-  explicit SideBand(Spool& spool) : spool_(spool) {}
+  explicit SideBand(PackSpool& spool) : spool_(spool) {}
 
   void put(std::span<const std::byte> bytes) {
     buffer_.append(as_text(bytes));
@@ -144,7 +108,7 @@ class SideBand {
     buffer_.erase(0, bytes);
   }
 
-  Spool& spool_;
+  PackSpool& spool_;
   std::string buffer_;
 };
 
@@ -163,7 +127,7 @@ void write_object(storage::Store& store, const storage::git::PackObject& object,
 }
 
 void write_pack(storage::Store& store, const storage::git::PackPlan& plan, bool side_band,
-                Spool& spool) {
+                PackSpool& spool) {
   SideBand band(spool);
   storage::git::PackWriter pack(
       static_cast<std::uint32_t>(plan.objects.size()),
@@ -189,7 +153,13 @@ std::string shallow_lines(const storage::git::PackPlan& plan) {
   return lines;
 }
 
-Response spooled(std::shared_ptr<Spool> spool) {
+// What a pack is written to. The store's own folder: a temporary one is memory on many systems.
+std::shared_ptr<PackSpool> make_spool(const Services& services) {
+  return std::make_shared<PackSpool>(services.store.directory() / "staging",
+                                     services.packs == nullptr ? nullptr : &services.packs->disk());
+}
+
+Response spooled(std::shared_ptr<PackSpool> spool) {
   const std::uint64_t size_bytes = spool->size_bytes();
   return git_response("result", ObjectSlice{.reader = std::move(spool),
                                             .range = {.offset = 0, .length = size_bytes}});
@@ -209,7 +179,7 @@ Response fetch_v2(const Call& call, const GitRepository& repository, const GitFe
   const auto plan = make_pack_plan(call.services.store.catalog(), repository.commits, fetch.pack);
   const std::string shallow = shallow_lines(plan);
   if (!shallow.empty()) head += pkt("shallow-info\n") + shallow + std::string(kPktDelim);
-  auto spool = std::make_shared<Spool>();
+  auto spool = make_spool(call.services);
   spool->put(head + pkt("packfile\n"));
   write_pack(call.services.store, plan, true, *spool);
   return spooled(std::move(spool));
@@ -231,11 +201,26 @@ Response fetch_v0(const Call& call, const GitRepository& repository, const GitFe
   }
   head += fetch.done && !common.empty() ? pkt("ACK " + to_hex(common.back()) + "\n") : pkt("NAK\n");
   if (!fetch.done) return git_response("result", head);
-  auto spool = std::make_shared<Spool>();
+  auto spool = make_spool(call.services);
   spool->put(head);
   write_pack(call.services.store, make_pack_plan(catalog, repository.commits, fetch.pack),
              fetch.side_band, *spool);
   return spooled(std::move(spool));
+}
+
+// Waits, without a thread, until one of the packs being made is done; then this is asked again.
+Response wait_for_turn() {
+  Response response = busy_response("Too many clones are being prepared; try again later");
+  response.wait_max = kGitPackWaitMax;
+  return response;
+}
+
+// Runs `make` if a pack may be made now.
+template <class Make>
+Response in_turn(const Call& call, Make make) {
+  if (call.services.packs == nullptr) return make();
+  const auto turn = call.services.packs->take_turn();
+  return turn ? make() : wait_for_turn();
 }
 
 std::string request_body(const Call& call) {
@@ -263,17 +248,17 @@ Response git_refs(const Call& call) {
 }
 
 Response git_upload_pack(const Call& call) {
-  const GitRepository repository = open_git_repository(call);
   try {
     const std::string body = request_body(call);
     if (git_protocol(call.request.header("Git-Protocol")) == GitProtocol::V0) {
-      return fetch_v0(call, repository, parse_git_fetch_v0(body));
+      const GitFetch fetch = parse_git_fetch_v0(body);
+      return in_turn(call, [&] { return fetch_v0(call, open_git_repository(call), fetch); });
     }
     const GitCommand command = parse_git_command(body);
     if (command.ls_refs) {
-      return git_response("result", list_git_refs(repository, *command.ls_refs));
+      return git_response("result", list_git_refs(open_git_repository(call), *command.ls_refs));
     }
-    return fetch_v2(call, repository, *command.fetch);
+    return in_turn(call, [&] { return fetch_v2(call, open_git_repository(call), *command.fetch); });
   } catch (const Refusal&) {
     throw;
   } catch (const Error& error) {

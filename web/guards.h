@@ -64,6 +64,9 @@ class Guards {
   // `request` then borrows from `peer` and `admission`.
   void admit(Request& request, std::string_view peer, Admission& admission);
 
+  // Whether a connection's other end is a proxy on the list.
+  bool speaks_for_many(std::string_view peer) const { return proxies_.trusts(peer); }
+
   // To every answer of an admitted request.
   static void add_headers(const Admission& admission, Response& response);
 

@@ -5,7 +5,9 @@
 #include "web/internal/answers.h"
 #include "web/internal/gate.h"
 #include "web/internal/log.h"
+#include "web/internal/oci_form.h"
 #include "web/internal/page.h"
+#include "web/limits.h"
 #include "web/routes.h"
 
 namespace holdfast::web {
@@ -43,6 +45,7 @@ bool wants_page(const Request& request) noexcept {
 
 // A browser that walked into an error gets a page; programs get the JSON that they understand.
 Response dress_error(const Call& call, Response response) {
+  if (response.needs_pool) return response;
   const bool hub_answer = response.header("X-Repo-Commit").empty() == false ||
                           std::string_view(call.request.target).starts_with("/api/") ||
                           std::string_view(call.request.target).starts_with("/v2/") ||
@@ -67,17 +70,29 @@ bool may_be_pulled(const Call& call, const Response& refused) {
   return absent || code == "RevisionNotFound";
 }
 
-Response run(const Call& call) {
+using Step = std::optional<Response>(const Call&);
+
+std::optional<Response> check_and_run(const Call& call) {
+  check_access(call);
+  return call.match.route->handler(call);
+}
+
+std::optional<Response> check_alone(const Call& call) {
+  check_access(call);
+  return std::nullopt;
+}
+
+std::optional<Response> attempt(Step step, const Call& call) {
   try {
-    check_access(call);
-    return call.match.route->handler(call);
+    return step(call);
   } catch (...) {
     return failure_response(call);
   }
 }
 
-Response answer(const Request& request, const Services& services,
-                const std::optional<Match>& found) {
+// Nothing only where the step finds nothing to say.
+std::optional<Response> answer(Step step, const Request& request, const Services& services,
+                               const std::optional<Match>& found) {
   if (request.method == "OPTIONS") return preflight();
   const auto target = split_target(request.target);
   const Match none;
@@ -88,8 +103,27 @@ Response answer(const Request& request, const Services& services,
   if (!target) return dress_error(call, error_response(400, "", "Malformed request target"));
   if (!found) return dress_error(call, error_response(404, "", "Not found"));
   if (found->route == nullptr) return wrong_method(*found);
-  Response response = dress_error(call, run(call));
-  response.route = found->route->name;
+  auto response = attempt(step, call);
+  if (!response) return std::nullopt;
+  response = dress_error(call, *std::move(response));
+  response->route = found->route->name;
+  return response;
+}
+
+// The step's answer as it leaves us.
+std::optional<Response> finish(Step step, const Request& asked, const Services& services,
+                               const std::optional<Match>& found) {
+  Request request = asked;
+  Caller caller;
+  if (request.caller == nullptr && services.access != nullptr) {
+    caller = services.access->identify(request);
+    request.caller = &caller;
+  }
+  auto response = answer(step, request, services, found);
+  if (!response) return std::nullopt;
+  response = in_oci_form(request.target, *std::move(response));
+  if (!request.id.empty()) response->set("X-Request-Id", std::string(request.id));
+  make_header_safe(*response);
   return response;
 }
 
@@ -113,13 +147,17 @@ Response failure_response(const Call& call) {
   } catch (const Error& error) {
     const int status = status_of(error.kind());
     if (status >= 500) {
-      log()->error("request_failed id={} route={} kind={} error=\"{}\"", call.request.id,
-                   call.match.route->name, to_text(error.kind()), error.what());
+      // Escaped: what a client sent may stand in it, lines of a log included.
+      log()->error("request_failed id={} route={} kind={} error={:?}", call.request.id,
+                   call.match.route->name, to_text(error.kind()), std::string_view(error.what()));
     }
-    return error_response(status, "", error.what());
+    Response response = error_response(status, "", error.what());
+    if (error.kind() == ErrorKind::Unavailable)
+      response.set("Retry-After", std::to_string(kBusyPause.count()));
+    return response;
   } catch (const std::exception& error) {
-    log()->error("request_failed id={} route={} error=\"{}\"", call.request.id,
-                 call.match.route->name, error.what());
+    log()->error("request_failed id={} route={} error={:?}", call.request.id,
+                 call.match.route->name, std::string_view(error.what()));
     return error_response(500, "", "Internal error");
   }
 }
@@ -152,17 +190,16 @@ Response handle(const Request& request, const Services& services) {
   return handle(request, services, match(request.method, request.target));
 }
 
-Response handle(const Request& asked, const Services& services, const std::optional<Match>& found) {
-  Request request = asked;
-  Caller caller;
-  if (request.caller == nullptr && services.access != nullptr) {
-    caller = services.access->identify(request);
-    request.caller = &caller;
-  }
-  Response response = answer(request, services, found);
-  if (!request.id.empty()) response.set("X-Request-Id", std::string(request.id));
-  make_header_safe(response);
-  return response;
+Response handle(const Request& request, const Services& services,
+                const std::optional<Match>& found) {
+  return finish(check_and_run, request, services, found).value();
+}
+
+std::optional<Response> refuse_head(const Request& request, const Services& services,
+                                    const std::optional<Match>& found) {
+  auto refused = finish(check_alone, request, services, found);
+  if (refused && refused->upstream_may_have_it) return std::nullopt;
+  return refused;
 }
 
 }  // namespace holdfast::web

@@ -37,6 +37,7 @@ class Xet;
 class SearchIndex;
 class MemoryBudget;
 class Quotas;
+class GitPacks;
 struct Caller;
 
 // Whether two names of headers, or other words of HTTP, are the same in any case.
@@ -57,6 +58,7 @@ struct Request {
   bool trusted = false;              // came by the Unix socket, or from this process
   bool loopback = false;             // came by TCP from this machine
   bool forwarded = false;            // a proxy that we trust brought it: its headers say for whom
+  bool on_socket = false;            // handled on a socket's own thread, where nothing takes long
   std::string_view client;           // its address; "" when nobody knows
   std::chrono::seconds limited{0};   // not zero: too many requests, and for how long yet
   const Caller* caller = nullptr;    // who asks (access.h); nullptr: handle() finds out
@@ -85,6 +87,8 @@ struct Response {
   std::chrono::milliseconds wait_max{0};
   // Not here, but answer_by_pull() may know more.
   bool upstream_may_have_it = false;
+  // No answer: what it takes is not for a socket's own thread (Request::on_socket).
+  bool needs_pool = false;
   // Whom or what a change of rights was about, for the audit trail: "token ci", "user ann".
   std::string subject;
   std::string_view route = "none";  // the row that answered, for metrics; static storage
@@ -115,6 +119,7 @@ struct Services {
   Xet* xet = nullptr;                    // borrowed; nullptr: files are read by plain HTTP alone
   Quotas* quotas = nullptr;              // borrowed; nullptr: nothing bounds what an owner keeps
   MemoryBudget* commit_lines = nullptr;  // borrowed; of all commits under way; nullptr: no bound
+  GitPacks* packs = nullptr;             // borrowed; of all clones under way; nullptr: no bound
   storage::PullThrough* pull = nullptr;  // borrowed; nullptr: what is not here is not found
   std::function<Json::Object()> mirrors = {};      // what /-/api/v1/mirrors shows
   std::function<std::string()> more_metrics = {};  // of other parts, in the exposition format

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::array kStatusClasses{"1xx", "2xx", "3xx", "4xx", "5xx"};
 
+constexpr std::array<std::string_view, 2> kRefused{"all", "client"};
+
 const prometheus::Histogram::BucketBoundaries& latency_buckets() {
   static const prometheus::Histogram::BucketBoundaries kBuckets{
       0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 300};
@@ -53,6 +55,13 @@ struct Metrics::State {
                                        .Help("Connections open now")
                                        .Register(registry)
                                        .Add({});
+  prometheus::Family<prometheus::Counter>& refused =
+      prometheus::BuildCounter()
+          .Name("holdfast_http_connections_refused_total")
+          .Help(
+              "Connections closed at once: all places taken (all), or one client's share (client)")
+          .Register(registry);
+  std::array<prometheus::Counter*, kRefused.size()> refused_by_reason{};
   std::unordered_map<std::string_view, RouteMetrics> routes;
 
   void add(std::string_view name) {
@@ -70,6 +79,9 @@ struct Metrics::State {
 
 Metrics::Metrics() : state_(std::make_unique<State>()) {
   state_->add("none");
+  for (std::size_t i = 0; i < kRefused.size(); ++i) {
+    state_->refused_by_reason[i] = &state_->refused.Add({{"reason", std::string(kRefused[i])}});
+  }
   for (const Route& route : routes()) state_->add(route.name);
 }
 
@@ -88,6 +100,14 @@ void Metrics::count(const Sample& sample) noexcept {
 void Metrics::connection_opened() noexcept { state_->connections.Increment(); }
 
 void Metrics::connection_closed() noexcept { state_->connections.Decrement(); }
+
+void Metrics::connection_refused(Refused reason) noexcept {
+  state_->refused_by_reason[static_cast<std::size_t>(reason)]->Increment();
+}
+
+std::string_view Metrics::to_text(Refused reason) noexcept {
+  return kRefused[static_cast<std::size_t>(reason)];
+}
 
 std::string Metrics::to_text() const {
   return prometheus::TextSerializer().Serialize(state_->registry.Collect());

@@ -26,6 +26,11 @@ class Metrics {
   void connection_opened() noexcept;
   void connection_closed() noexcept;
 
+  // Why a connection was closed as soon as it came: all had their place, or one client his share.
+  enum class Refused { All, Client };
+  void connection_refused(Refused reason) noexcept;
+  static std::string_view to_text(Refused reason) noexcept;
+
   // The exposition format, version 0.0.4.
   std::string to_text() const;
 

@@ -1,6 +1,7 @@
 // All repository names in lower case, to answer an id in the wrong case with a redirect without
-// walking the catalog for each missing repository. Rebuilt from the catalog when older than a few
-// seconds. Thread-safe; one reader rebuilds while the others see the index before.
+// walking the catalog for each missing repository. Read anew when it is older than a few seconds
+// and something was published since. Thread-safe; one reader does that while the others see the
+// index before, if there is one.
 #pragma once
 
 #include <chrono>
@@ -12,14 +13,17 @@
 #include <utility>
 
 #include "storage/base/sync.h"
-#include "storage/catalog.h"
+#include "storage/store.h"
 
 namespace holdfast::web {
 
 class NameIndex {
  public:
-  // `catalog` is borrowed and outlives the index. At most `names_max` names are held.
-  explicit NameIndex(const storage::Catalog& catalog, std::size_t names_max = 100'000);
+  // `store` is borrowed and outlives the index. At most `names_max` names are held.
+  explicit NameIndex(storage::Store& store, std::size_t names_max = 100'000);
+
+  // Whether find_other_case() can answer without a walk through the catalog.
+  bool is_ready();
 
   // The stored id that equals `id` but for case; nothing when there is none, or it is `id` itself.
   // Knows at once of what add() told, and within seconds of the rest.
@@ -61,14 +65,20 @@ class NameIndex {
   struct State {
     std::shared_ptr<const Names> names;  // shared with look-ups under way
     SteadyTime built_at{};
+    std::uint64_t generation = 0;        // of the store when they were read
+    bool building = false;               // by somebody, now
     std::map<std::string, Added> added;  // since the names were read
     std::set<std::string> claimed;
   };
 
+  class Building;
+
+  bool is_usable(const State& state, SteadyTime now) const;
   std::shared_ptr<const Names> current();
+  std::shared_ptr<const Names> build(SteadyTime now);
   Names read_names() const;
 
-  const storage::Catalog& catalog_;
+  storage::Store& store_;
   std::size_t names_max_;
   Sync<State> state_;
 };

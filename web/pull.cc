@@ -8,6 +8,7 @@
 #include "web/internal/answers.h"
 #include "web/internal/arriving_store.h"
 #include "web/internal/gate.h"
+#include "web/internal/oci_form.h"
 #include "web/internal/page.h"
 #include "web/limits.h"
 #include "web/routes.h"
@@ -93,25 +94,14 @@ Response git_refusal(const Call&, const storage::PullRefusal& refusal) {
   return refusal.status == 404 ? refusal_response(refusal) : git_error(refusal.message);
 }
 
-Response oci_error(int status, std::string_view code, std::string_view message) {
-  Response response = json_response(
-      Json::Object{{"error", message},
-                   {"errors", Json::Array{Json::Object{{"code", code}, {"message", message}}}}},
-      status);
-  response.set("X-Error-Message", std::string(message));
-  return response;
-}
-
 Response oci_waiting(const Call& call) {
-  Response response = oci_error(504, "UNAVAILABLE", fetched_text(call) + "; try again later");
+  Response response = error_response(504, "", fetched_text(call) + "; try again later");
   response.wait_max = kPullWholeWaitMax;
   return response;
 }
 
 Response oci_refusal(const Call&, const storage::PullRefusal& refusal) {
-  const char* code = refusal.status < 500 ? "DENIED" : "UNAVAILABLE";
-  if (refusal.status == 404) code = "NAME_UNKNOWN";
-  return oci_error(refusal.status, code, refusal.message);
+  return refusal_response(refusal);
 }
 
 // How those are answered who cannot take a revision as it comes, by the name of the route.
@@ -166,11 +156,12 @@ Response answer(const Call& call) {
 Response answer_by_pull(const Request& request, const Services& services,
                         const std::optional<Match>& found) {
   const auto target = split_target(request.target);
-  Response response =
+  Response response = in_oci_form(
+      request.target,
       answer({.request = request,
               .services = services,
               .match = *found,
-              .query = Parameters::parse(target ? target->query : std::string_view())});
+              .query = Parameters::parse(target ? target->query : std::string_view())}));
   if (response.header("X-Request-Id").empty() && !request.id.empty()) {
     response.set("X-Request-Id", std::string(request.id));
   }

@@ -1,5 +1,6 @@
 #include "web/request_reader.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 #include <memory_resource>
@@ -21,11 +22,24 @@ using boost::system::error_code;
 // The headers of a usual request fit in, so that reading one allocates nothing.
 constexpr std::size_t kArenaBytes = 4096;
 
+// What a body in chunks has to come at least until it is read: "0", CR LF, CR LF. Beast takes a
+// last chunk apart a second time when its end comes late, and asserts that there is as much of it.
+constexpr std::size_t kLastChunkBytes = 5;
+
 // A body as Beast asks for one, with Beast's names: kept as text, or handed on.
 struct Body {
   struct value_type {  // NOLINT(readability-identifier-naming)
     std::string text;
     RequestReader::Sink sink;
+    BudgetShare* share = nullptr;  // what `text` takes of it
+
+    bool keep(std::string_view bytes) {
+      const std::size_t size = text.size() + bytes.size();
+      const std::size_t paid = std::max(text.size(), kSmallBodyBytes);
+      if (share != nullptr && size > paid && !share->take(size - paid)) return false;
+      text.append(bytes);
+      return true;
+    }
   };
 
   class reader {  // NOLINT(readability-identifier-naming)
@@ -34,7 +48,9 @@ struct Body {
     reader(http::header<isRequest, Fields>&, value_type& body) : body_(body) {}
 
     void init(const boost::optional<std::uint64_t>& length, error_code& error) {
-      if (length && !body_.sink) body_.text.reserve(static_cast<std::size_t>(*length));
+      // No more than that before it has come: a length is only a promise.
+      if (length && !body_.sink)
+        body_.text.reserve(std::min<std::size_t>(*length, kSmallBodyBytes));
       error = {};
     }
 
@@ -44,9 +60,11 @@ struct Body {
       error = {};
       for (const auto buffer : boost::beast::buffers_range_ref(buffers)) {
         const std::string_view bytes(static_cast<const char*>(buffer.data()), buffer.size());
-        if (!body_.sink) {
-          body_.text.append(bytes);
-        } else if (!body_.sink(bytes)) {
+        if (!body_.sink && !body_.keep(bytes)) {
+          error = http::error::buffer_overflow;
+          return taken;
+        }
+        if (body_.sink && !body_.sink(bytes)) {
           error = http::error::end_of_stream;
           return taken;
         }
@@ -69,6 +87,7 @@ int status_of(const error_code& error) noexcept {
   if (error == http::error::header_limit) return 431;
   if (error == http::error::body_limit) return 413;
   if (error == http::error::bad_version) return 505;
+  if (error == http::error::buffer_overflow) return 503;
   if (error == http::error::end_of_stream) return 0;
   return 400;
 }
@@ -126,11 +145,17 @@ std::size_t RequestReader::put(std::string_view unread) {
   if (unread.empty() || state_ != State::NeedsMore) return 0;
   error_code error;
   const bool began_in_head = !parser_->http->is_header_done();
+  const bool in_chunks = !began_in_head && parser_->http->chunked();
+  if (in_chunks && unread.size() < kLastChunkBytes) return 0;
   const std::size_t taken =
       parser_->http->put(boost::asio::const_buffer(unread.data(), unread.size()), error);
-  if (began_in_head && parser_->http->is_header_done()) take_headers();
+  const bool ended_head = began_in_head && parser_->http->is_header_done();
   if (error && error != http::error::need_more) {
     refuse(status_of(error));
+  } else if ((began_in_head || parser_->http->is_done()) && has_too_many_fields()) {
+    refuse(431);
+  } else if (ended_head && !take_headers()) {
+    refuse(400);
   } else if (parser_->http->is_header_done() && !names_one_host(parser_->http->get())) {
     refuse(400);
   } else if (parser_->http->is_done()) {
@@ -141,15 +166,35 @@ std::size_t RequestReader::put(std::string_view unread) {
   return taken;
 }
 
-void RequestReader::keep_body(std::uint64_t bytes_max) {
+// Of headers, and of what Beast put beside them when a body ended in trailers.
+bool RequestReader::has_too_many_fields() const {
+  const auto& message = parser_->http->get();
+  return static_cast<std::size_t>(std::distance(message.begin(), message.end())) > kHeaderFieldsMax;
+}
+
+std::optional<std::uint64_t> RequestReader::body_bytes() const {
   const auto length = parser_->http->content_length();
-  if (length && *length > bytes_max) {
+  return length ? std::optional(*length) : std::nullopt;
+}
+
+bool RequestReader::bound_body(std::uint64_t bytes_max) {
+  if (body_bytes().value_or(0) > bytes_max) {
     refuse(413);
-    return;
+    return false;
   }
   parser_->http->body_limit(bytes_max);
   parser_->http->eager(true);
   state_ = State::NeedsMore;
+  return true;
+}
+
+void RequestReader::keep_body(std::uint64_t bytes_max, BudgetShare* share) {
+  if (bound_body(bytes_max)) parser_->http->get().body().share = share;
+}
+
+void RequestReader::drop_body(std::uint64_t bytes_max) {
+  if (!bound_body(bytes_max)) return;
+  parser_->http->get().body().sink = [](std::string_view) { return true; };
 }
 
 void RequestReader::hand_body(Sink sink) {
@@ -170,10 +215,18 @@ bool RequestReader::keeps_alive() const { return parser_->http->get().keep_alive
 
 // Once, when the head ends: Beast adds the trailers of a chunked body to the same list, and those
 // are no headers (RFC 9110, section 6.5.1). Nobody who looks at headers may be told by them.
-void RequestReader::take_headers() {
-  for (const auto& field : parser_->http->get()) {
+//
+// False for a coding of the body that Beast passes over, with a length beside it or none: where the
+// request ends would be a matter of opinion (RFC 9112, section 6.3). "chunked" alone is none.
+bool RequestReader::take_headers() {
+  const auto& message = parser_->http->get();
+  bool plain = true;
+  for (const auto& field : message) {
     headers_.push_back(Header{view(field.name_string()), view(field.value())});
+    if (field.name() != http::field::transfer_encoding) continue;
+    plain = plain && message.version() >= 11 && same_name(headers_.back().value, "chunked");
   }
+  return plain;
 }
 
 Request RequestReader::request() {

@@ -237,6 +237,11 @@ bool answers(const Route& route, std::string_view method) noexcept {
 
 std::span<const Route> routes() noexcept { return kRoutes; }
 
+bool takes_body(const std::optional<Match>& found) noexcept {
+  return found && found->route != nullptr && found->route->method != "GET" &&
+         found->route->method != "ANY";
+}
+
 bool fits_pattern(std::string_view pattern, std::string_view target) {
   const auto split = split_target(target);
   Match found;

@@ -67,6 +67,14 @@ std::optional<Match> match(std::string_view method, std::string_view target);
 Response handle(const Request& request, const Services& services,
                 const std::optional<Match>& found);
 
+// Whether its row wants a body that becomes part of the request.
+bool takes_body(const std::optional<Match>& found) noexcept;
+
+// The refusal, if its head alone earns the request one: nobody then has to keep its body. Nothing
+// where an upstream may have what is not here. Looks things up: not for a socket's own thread.
+std::optional<Response> refuse_head(const Request& request, const Services& services,
+                                    const std::optional<Match>& found);
+
 // What to say where handle() answered with `upstream_may_have_it`: starts to fetch the revision, or
 // answers from what has come of it so far, or, where that will not do (git, manifests, pages), that
 // it is coming. Writes a job row: not for a socket's own thread.

@@ -23,6 +23,7 @@
 #include "storage/base/file.h"
 #include "web/access_log.h"
 #include "web/browser_session.h"
+#include "web/git_packs.h"
 #include "web/hot_files.h"
 #include "web/internal/log.h"
 #include "web/internal/worker.h"
@@ -186,7 +187,7 @@ struct Server::State {
   State(ServerOptions given, storage::Store& store)
       : options(std::move(given)),
         endpoint(parse_listen(options.listen)),
-        names(store.catalog()),
+        names(store),
         search(store),
         uploads(load_session_key(store.directory())),
         guards(with_session_key(options.guards, store),
@@ -205,13 +206,14 @@ struct Server::State {
                  .access = guards.access(),
                  .quotas = &quotas,
                  .commit_lines = &commit_lines,
+                 .packs = &packs,
                  .pull = options.pull,
                  .mirrors = options.mirrors,
                  .more_metrics = options.more_metrics,
                  .webhook_secret = options.webhook_secret} {
     check_reach(options, endpoint, store.access());
     if (const auto size_bytes_min = xet_size_bytes_min(options.xet)) {
-      services.xet = &xet.emplace(*size_bytes_min);
+      services.xet = &xet.emplace(*size_bytes_min, load_session_key(store.directory()));
     }
     if (!options.access_log.empty()) access_log.emplace(options.access_log);
     if (!options.tls.certificate.empty()) tls.emplace(options.tls);
@@ -227,12 +229,14 @@ struct Server::State {
   Guards guards;
   Quotas quotas;
   MemoryBudget commit_lines{kCommitLinesMax};
+  MemoryBudget bodies{options.bodies_max};
+  GitPacks packs;
   std::optional<TlsContext> tls;
   std::optional<Xet> xet;
   Services services;
   std::optional<AccessLog> access_log;
+  Connections connections{options.connections_max, &metrics};
   std::atomic<bool> draining{false};
-  ConnectionCount count;
   std::unique_ptr<asio::thread_pool> pool;
   std::unique_ptr<SessionContext> context;
   std::vector<std::unique_ptr<Worker>> workers;
@@ -250,13 +254,13 @@ void Server::start() {
   const SignalsBlocked blocked;
   allow_descriptors(state.options.connections_max);
   if (state.endpoint.port() != 0) check_free(state.endpoint);
-  state.count.open_max = state.options.connections_max;
   state.pool = std::make_unique<asio::thread_pool>(kPoolThreads);
   state.context = std::make_unique<SessionContext>(
       SessionContext{.services = state.services,
                      .timeouts = state.options.timeouts,
                      .pool = *state.pool,
                      .draining = state.draining,
+                     .bodies = state.bodies,
                      .access_log = state.access_log ? &*state.access_log : nullptr,
                      .guards = state.guards,
                      .tls = state.tls ? &*state.tls : nullptr});
@@ -267,7 +271,7 @@ void Server::start() {
     UniqueFd listener = listen_tcp(state.endpoint);
     // The first bind turns port 0 into a number that the others share.
     state.endpoint = bound_endpoint(listener.get(), state.endpoint);
-    auto worker = std::make_unique<Worker>(*state.context, state.count);
+    auto worker = std::make_unique<Worker>(*state.context, state.connections);
     worker->listen(std::move(listener), false);
     if (i == 0 && !state.options.socket_path.empty()) {
       worker->listen(listen_unix(state.options.socket_path), true);
@@ -282,6 +286,7 @@ void Server::start() {
   };
   state.job_watch = state.services.store.jobs().watch(tell_news);
   if (state.services.pull != nullptr) state.pull_watch = state.services.pull->watch(tell_news);
+  state.packs.set_watch(tell_news);
 }
 
 std::string Server::address() const { return to_text(state_->endpoint); }
@@ -310,12 +315,13 @@ void Server::drain(std::chrono::milliseconds patience) {
     worker->stop_accepting();
     worker->close_idle();
   }
-  while (state.count.open.load() > 0 && std::chrono::steady_clock::now() < until) {
+  while (state.connections.open() > 0 && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(kDrainLook);
   }
   for (const auto& worker : state.workers) worker->close_all();
   state.job_watch.reset();
   state.pull_watch.reset();
+  state.packs.set_watch({});
   // A session that waits for the pool ends when its work is done, so the workers go first.
   state.workers.clear();
   if (state.pool) state.pool->join();

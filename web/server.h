@@ -54,6 +54,7 @@ struct ServerOptions {
   std::filesystem::path access_log;   // one line a request (access_log.h); "": none
   std::string version = "0";
   std::size_t connections_max = kConnectionsMax;
+  std::size_t bodies_max = kBodiesBytesMax;  // bytes of requests' bodies that are kept at once
   Timeouts timeouts;
   // As in Services (handler.h); pull is borrowed.
   storage::PullThrough* pull = nullptr;

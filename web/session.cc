@@ -2,10 +2,8 @@
 // co_await expression is freed too early or twice (GCC bug 95599): every such value is named first.
 #include "web/internal/session.h"
 
-#include <algorithm>
-#include <cstring>
+#include <exception>
 #include <utility>
-#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_stream_socket.hpp>
@@ -21,16 +19,11 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <sys/socket.h>
 
-#include "web/internal/account.h"
-#include "web/internal/answers.h"
 #include "web/internal/caller.h"
-#include "web/internal/delivery.h"
-#include "web/internal/intake.h"
+#include "web/internal/exchange.h"
+#include "web/internal/input_buffer.h"
 #include "web/internal/log.h"
 #include "web/internal/outgoing.h"
-#include "web/internal/response_head.h"
-#include "web/request_reader.h"
-#include "web/routes.h"
 
 namespace holdfast::web {
 namespace {
@@ -49,21 +42,26 @@ using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_
 // As Asio spells it. NOLINTNEXTLINE(readability-identifier-naming)
 constexpr asio::use_awaitable_t<Executor> use_awaitable;
 
-constexpr std::size_t kReadBytes = std::size_t{16} * 1024;
-constexpr std::size_t kUploadReadBytes = std::size_t{512} * 1024;
-constexpr std::size_t kInputBytesMax = kHeaderBytesMax + kReadBytes;
+// Closed, whatever happens, by one of the two.
+Socket take_socket(SessionStart& start) {
+  Socket socket(start.io);
+  socket.assign({start.trusted ? AF_UNIX : AF_INET, 0}, start.fd.get());
+  start.fd.release();
+  return socket;
+}
 
 class Connection final : public Session, public std::enable_shared_from_this<Connection> {
  public:
-  explicit Connection(const SessionStart& start)
+  explicit Connection(SessionStart start)
       : context_(start.context),
-        socket_(start.io, {start.trusted ? AF_UNIX : AF_INET, 0}, start.fd),
+        socket_(take_socket(start)),
         waiting_(start.io),
         trusted_(start.trusted),
-        loopback_(!start.trusted && is_loopback_peer(start.fd)),
-        input_(kReadBytes) {
-    peer_ = trusted_ ? "unix" : peer_address(start.fd);
-  }
+        exchange_(start.context,
+                  {.trusted = start.trusted,
+                   .loopback = !start.trusted && is_loopback_peer(socket_.native_handle()),
+                   .tls = start.context.tls != nullptr && !start.trusted,
+                   .peer = std::move(start.peer)}) {}
 
   void spawn(std::function<void()> on_end) {
     auto self = shared_from_this();
@@ -131,14 +129,14 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
           const bool sent = co_await send_rest();
           if (!sent) co_return;
         }
+        const std::span<char> room = input_.room();
         error_code error;
         std::size_t got = 0;
         if (tls_) {
-          const std::span room(input_.data() + end_, input_.size() - end_);
           got = co_await run_tls(room);
         } else {
-          const asio::mutable_buffer room(input_.data() + end_, input_.size() - end_);
-          got = co_await socket_.async_read_some(room, redirect_error(use_awaitable, error));
+          const asio::mutable_buffer buffer(room.data(), room.size());
+          got = co_await socket_.async_read_some(buffer, redirect_error(use_awaitable, error));
         }
         if (error || got == 0) {
           end_tls();
@@ -146,29 +144,29 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
         }
         now = steady_clock::now();
         took(got, now);
-        if (intake_) co_await put_on_pool();
+        if (exchange_.streams()) co_await put_on_pool(got == room.size());
       }
-      if (refused_ != 0 || (intake_ && !intake_->wants_more())) {
-        co_await refuse_request();
-        co_return;
-      }
-      if (intake_) {
-        co_await finish_intake();
+      if (refused_ != 0) {
+        exchange_.refuse(refused_);
+        drop_intake();
         give(context_.timeouts.send);
-      } else if (take_request(); auto known = handle_hot(request_, context_.services)) {
-        response_ = *std::move(known);
+      } else if (!exchange_.streams() && exchange_.answer_at_once()) {
         give(context_.timeouts.send, now);
       } else {
         co_await respond();
         give(context_.timeouts.send);
       }
-      keep = reader_.keeps_alive() && !context_.draining.load();
-      prepare(keep);
+      keep = !exchange_.ends() && reader_.keeps_alive() && !context_.draining.load();
+      exchange_.prepare(keep);
       bool sent = push(Outgoing::Disk::Never) == Outgoing::Progress::Done;
       if (!sent) sent = co_await send_rest();
-      if (sent && delivery_.is_waiting()) sent = co_await send_arriving();
+      if (sent && exchange_.delivery().is_waiting()) sent = co_await send_arriving();
       const auto started = std::exchange(now, steady_clock::now());
-      finish(sent, now - started);
+      exchange_.finish(sent, now - started);
+      if (exchange_.ends()) {
+        if (sent) co_await linger();
+        co_return;
+      }
       // A drain that began meanwhile has closed the idle connections already: do not become one.
       keep = keep && sent && !context_.draining.load();
     }
@@ -176,23 +174,27 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   }
 
   void start_request(SteadyTime now) {
-    reader_.restart();
+    exchange_.restart();
     refused_ = 0;
     continued_ = false;
     in_body_ = false;
-    admission_.taken.reset();
-    idle_ = begin_ == end_;
-    if (idle_ && input_.size() > kInputBytesMax) input_ = std::vector<char>(kReadBytes);
+    idle_ = input_.empty();
+    if (idle_) {
+      // Thousands may stay so for long: what this one needed is not kept for its next request.
+      input_.shrink();
+      exchange_.shrink();
+      if (tls_) tls_->shrink();
+    }
     give(idle_ ? context_.timeouts.idle : context_.timeouts.header, now);
   }
 
-  // Hands what is unread to the reader. True when the request is complete or refused; else there is
-  // room for more bytes.
+  // Hands what is unread to the reader. True when the request is complete, refused, or answered
+  // before its body came; else there is room for more bytes.
   bool take_unread() {
-    if (intake_ && !intake_->wants_more()) return true;
-    begin_ += reader_.put({input_.data() + begin_, end_ - begin_});
+    if (exchange_.ends() || (exchange_.streams() && !exchange_.wants_more())) return true;
+    input_.take(reader_.put(input_.unread()));
     if (reader_.state() == RequestReader::State::NeedsMore) {
-      if (make_room()) return false;
+      if (input_.make_room()) return false;
       refused_ = 431;
     } else if (reader_.state() == RequestReader::State::Head) {
       return false;
@@ -204,49 +206,37 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     return true;
   }
 
-  // What becomes of the body whose head was just read: a part of the request, or its row takes it
-  // as it comes.
+  // What becomes of the body whose head was just read.
   awaitable<void> choose_body() {
-    const Request head = reader_.request();
-    found_ = match(head.method, head.target);
-    if (!found_ || found_->route == nullptr || found_->route->receive == nullptr) {
-      reader_.keep_body(kBodyBytesMax);
-      co_return;
+    const auto next = exchange_.take_head();
+    give_all_time();
+    if (next == Exchange::Next::Begin) {
+      std::function<void()> begin = [this] { exchange_.begin_intake(); };
+      co_await on_pool(std::move(begin));
+      input_.make_room();
+      if (exchange_.wants_more()) co_await put_on_pool(false);
+    } else {
+      std::function<void()> check = [this] { exchange_.check_head(); };
+      if (next == Exchange::Next::Check) co_await make_answer(std::move(check));
+      exchange_.settle_body();
     }
-    take_request();
-    give_all_time();
-    std::function<void()> begin = [this] {
-      intake_ = std::make_unique<Intake>(request_, context_.services, *found_);
-    };
-    co_await on_pool(std::move(begin));
-    reader_.hand_body([this](std::string_view bytes) { return intake_->put(bytes); });
-    make_room();
-    input_.resize(kUploadReadBytes);
-    if (intake_->wants_more()) co_await put_on_pool();
+    in_body_ = true;
     give(context_.timeouts.body);
   }
 
-  // Storing what has come is the pool's work; what is left is no piece of the body.
-  awaitable<void> put_on_pool() {
+  // Storing what has come is the pool's work; what is left is no piece of the body. Who fills the
+  // buffer has more to send.
+  awaitable<void> put_on_pool(bool filled) {
     give_all_time();
-    std::function<void()> put = [this] {
-      begin_ += reader_.put({input_.data() + begin_, end_ - begin_});
-    };
+    std::function<void()> put = [this] { input_.take(exchange_.put(input_.unread())); };
     co_await on_pool(std::move(put));
+    if (filled && exchange_.wants_more()) input_.widen();
     give(context_.timeouts.body);
   }
 
-  awaitable<void> finish_intake() {
-    give_all_time();
-    std::function<void()> finish = [this] { response_ = intake_->finish(); };
-    co_await on_pool(std::move(finish));
-    drop_intake();
-  }
-
-  // An upload that ends early may still have to sync what it has: not on this thread.
   void drop_intake() {
-    if (!intake_) return;
-    asio::post(context_.pool, [dropped = std::move(intake_)]() mutable { dropped.reset(); });
+    if (!exchange_.streams()) return;
+    asio::post(context_.pool, [dropped = exchange_.drop_intake()]() mutable { dropped.reset(); });
   }
 
   bool asks_to_continue() {
@@ -255,19 +245,8 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     return true;
   }
 
-  // Moves what is unread to the front, and grows the buffer while a header is longer than it.
-  bool make_room() {
-    std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
-    end_ -= begin_;
-    begin_ = 0;
-    if (end_ < input_.size()) return true;
-    if (input_.size() >= kInputBytesMax) return false;
-    input_.resize(kInputBytesMax);
-    return true;
-  }
-
   void took(std::size_t bytes, SteadyTime now) {
-    end_ += bytes;
+    input_.add(bytes);
     if (idle_) {
       idle_ = false;
       give(context_.timeouts.header, now);
@@ -277,48 +256,18 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     }
   }
 
-  // A request that cannot be read ends the connection; what the client still sends is read for a
-  // moment, so that the answer is not lost to a reset.
-  awaitable<void> refuse_request() {
-    if (refused_ == 0) {
-      co_await finish_intake();
-    } else {
-      response_ = error_response(refused_, "", "Bad request");
-      request_ = {};
-      request_.client = peer_;
-    }
-    prepare(false);
-    give(context_.timeouts.send);
-    const bool sent = co_await send_rest();
-    finish(sent, std::chrono::nanoseconds(0));
-    if (!sent) co_return;
+  // What the client still sends is read for a moment, so that the answer is not lost to a reset.
+  awaitable<void> linger() {
     end_tls();
     ::shutdown(socket_.native_handle(), SHUT_WR);
     give(context_.timeouts.linger);
     while (true) {
-      begin_ = end_ = 0;
+      input_.clear();
       error_code error;
-      const asio::mutable_buffer room(input_.data(), input_.size());
+      const asio::mutable_buffer room(input_.room().data(), input_.room().size());
       co_await socket_.async_read_some(room, redirect_error(use_awaitable, error));
       if (error) co_return;
     }
-  }
-
-  // The request borrows from the reader until the next one starts.
-  void take_request() {
-    request_ = reader_.request();
-    const std::string_view given = request_.header("X-Request-Id");
-    id_ = is_request_id(given) ? std::string(given) : next_request_id();
-    request_.id = id_;
-    request_.trusted = trusted_;
-    if (tls_) request_.scheme = "https";
-    request_.loopback = loopback_;
-    context_.guards.admit(request_, peer_, admission_);
-  }
-
-  void finish(bool sent, std::chrono::nanoseconds took) {
-    account(context_, {request_, response_, request_.client, sent, took});
-    response_ = Response{};  // an idle connection keeps no object open
   }
 
   // Asks again after each piece of news while the answer says that nothing has changed yet.
@@ -327,9 +276,9 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
     do {
       has_news_ = false;
       co_await ask();
-      if (response_.wait_max.count() == 0 || context_.draining.load()) co_return;
+      if (exchange_.wait_max().count() == 0 || context_.draining.load()) co_return;
       if (!has_news_) {
-        waiting_.expires_at(started + response_.wait_max);
+        waiting_.expires_at(started + exchange_.wait_max());
         error_code woken;
         co_await waiting_.async_wait(redirect_error(use_awaitable, woken));
       }
@@ -337,50 +286,54 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   }
 
   awaitable<void> ask() {
-    const auto found = match(request_.method, request_.target);
-    const bool on_this_thread =
-        !found || found->route == nullptr || found->route->where == Where::Inline;
-    if (on_this_thread) {
-      response_ = handle(request_, context_.services, found);
-      if (!response_.upstream_may_have_it) co_return;
-    }
-    std::function<void()> work = [this, &found, on_this_thread] {
-      if (!on_this_thread) response_ = handle(request_, context_.services, found);
-      if (!response_.upstream_may_have_it) return;
-      response_ = answer_by_pull(request_, context_.services, found);
+    give_all_time();
+    const bool streams = exchange_.streams();
+    if (!streams && exchange_.answer()) co_return;
+    std::function<void()> answer = [this, streams] {
+      streams ? exchange_.finish_intake() : exchange_.answer_on_pool();
     };
-    co_await on_pool(std::move(work));
+    co_await make_answer(std::move(answer));
   }
 
-  // Runs `work`, which must not throw, on the pool; resumes on the session's own thread, whose
-  // io_context the guard keeps running meanwhile.
+  // What it throws is an answer too.
+  awaitable<void> make_answer(std::function<void()> work) {
+    try {
+      co_await on_pool(std::move(work));
+    } catch (const std::exception& error) {
+      exchange_.fail(error);
+    }
+  }
+
+  // Runs `work` on the pool; resumes on the session's own thread, whose io_context the guard keeps
+  // running meanwhile, with what `work` threw.
   awaitable<void> on_pool(std::function<void()> work) {
-    auto start = [this, &work](auto handler) {
+    std::exception_ptr failed;
+    auto start = [this, &work, &failed](auto handler) {
       auto executor = socket_.get_executor();
       auto guard = asio::make_work_guard(executor);
-      auto task = [executor, guard = std::move(guard), &work,
+      auto task = [executor, guard = std::move(guard), &work, &failed,
                    handler = std::move(handler)]() mutable {
-        work();
+        try {
+          work();
+        } catch (...) {
+          failed = std::current_exception();
+        }
         asio::post(executor, std::move(handler));
       };
       asio::post(context_.pool, std::move(task));
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(start,
                                                                                  use_awaitable);
-  }
-
-  void prepare(bool keep) {
-    Guards::add_headers(admission_, response_);
-    delivery_.start(request_, response_, {.keep_alive = keep, .date = http_date_now()});
+    if (failed) std::rethrow_exception(failed);
   }
 
   // The rest of a file that is still on its way here, as it comes. False, which ends the connection
   // in the middle of the body, when it will not come.
   awaitable<bool> send_arriving() {
     auto waits_until = steady_clock::now() + kArrivalTimeout;
-    while (delivery_.is_waiting()) {
+    while (exchange_.delivery().is_waiting()) {
       has_news_ = false;
-      if (!delivery_.take_more(request_, response_)) co_return false;
+      if (!exchange_.take_more()) co_return false;
       if (outgoing_.is_done()) {
         const bool too_long = steady_clock::now() >= waits_until;
         if (too_long || !socket_.is_open()) co_return false;
@@ -461,33 +414,24 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
   Timer waiting_;          // the long poll's end
   bool has_news_ = false;  // since the long poll last looked
   bool trusted_;
-  bool loopback_;
   bool idle_ = true;
   bool pool_sends_ = false;  // a thread of the pool uses the socket
   SteadyTime deadline_ = SteadyTime::max();
-  std::shared_ptr<spdlog::logger> log_ = log();  // shared with spdlog's registry
-  RequestReader reader_;
-  int refused_ = 0;                 // the status to refuse the request with
-  bool continued_ = false;          // "100 Continue" was sent
-  bool in_body_ = false;            // the head is read, and the body's time runs
   std::unique_ptr<TlsStream> tls_;  // nullptr: the connection speaks plainly
-  std::string peer_;                // the other end's address
-  Admission admission_;             // of request_
-  std::string id_;
-  Request request_;
-  std::optional<Match> found_;      // of the request that intake_ takes
-  std::unique_ptr<Intake> intake_;  // nullptr: the body is part of the request
-  Response response_;
-  Delivery delivery_;
-  Outgoing& outgoing_ = delivery_.outgoing();
-  std::vector<char> input_;
-  std::size_t begin_ = 0, end_ = 0;  // unread bytes of input_
+  Exchange exchange_;
+  RequestReader& reader_ = exchange_.reader();
+  Outgoing& outgoing_ = exchange_.delivery().outgoing();
+  InputBuffer input_;
+  // Of the request:
+  int refused_ = 0;         // the status to refuse it with
+  bool continued_ = false;  // "100 Continue" was sent
+  bool in_body_ = false;    // the head is read, and the body's time runs
 };
 
 }  // namespace
 
-std::shared_ptr<Session> start_session(const SessionStart& start, std::function<void()> on_end) {
-  auto connection = std::make_shared<Connection>(start);
+std::shared_ptr<Session> start_session(SessionStart start, std::function<void()> on_end) {
+  auto connection = std::make_shared<Connection>(std::move(start));
   connection->spawn(std::move(on_end));
   return connection;
 }

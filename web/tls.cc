@@ -145,7 +145,7 @@ struct TlsStream::State {
     bool works = send(unsent, sent);
     if (sent == unsent.size()) {
       if (works) works = send(fresh, taken);
-      unsent = {};
+      unsent.clear();
       sent = 0;
     }
     unsent.insert(unsent.end(), fresh.begin() + static_cast<std::ptrdiff_t>(taken), fresh.end());
@@ -174,6 +174,10 @@ TlsStream::TlsStream(std::shared_ptr<void> context, int fd) : state_(std::make_u
 TlsStream::~TlsStream() = default;
 
 TlsStream::Step TlsStream::flush() { return state_->send_all(); }
+
+void TlsStream::shrink() {
+  if (state_->unsent.empty()) std::vector<char>().swap(state_->unsent);
+}
 
 // What OpenSSL's answer to a call means. Whatever it has to say goes out first.
 TlsStream::Step TlsStream::step_of(int result) {

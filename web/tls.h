@@ -1,6 +1,6 @@
 // TLS on a socket of ours: OpenSSL encrypts into a buffer that goes out in large pieces, and reads
 // from the socket by itself. No thread, no wait: the session does that. A connection holds memory
-// for bytes only while the socket does not take them.
+// for bytes only when the socket did not take them at once, until shrink().
 //
 // A TlsContext is thread-safe; a TlsStream has one owner at a time. No OpenSSL type shows here.
 #pragma once
@@ -46,6 +46,9 @@ class TlsStream {
   // Encrypts everything; what the socket does not take at once stays here for flush().
   Step write(std::span<const std::byte> bytes);
   Step flush();
+
+  // Gives back memory that was needed while the socket took too little.
+  void shrink();
 
   // Says that nothing more comes from here.
   Step close_notify();

@@ -19,8 +19,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "web/internal/caller.h"
 #include "web/internal/log.h"
-#include "web/metrics.h"
 
 namespace holdfast::web {
 namespace {
@@ -44,26 +44,36 @@ void log_end(const std::exception_ptr& error) noexcept { log_failure("worker_fai
 }  // namespace
 
 struct Worker::State {
-  State(const SessionContext& session_context, ConnectionCount& connection_count)
-      : context(session_context), count(connection_count), sweep_timer(io), news_timer(io) {}
+  State(const SessionContext& session_context, Connections& all_connections, Start session_start)
+      : context(session_context),
+        connections(all_connections),
+        start(std::move(session_start)),
+        sweep_timer(io),
+        news_timer(io) {}
 
   awaitable<void> accept_from(Listener& listener);
   awaitable<void> sweep();
   // Takes all connections that wait; false when the process has no descriptor left for one.
   bool accept_waiting(Listener& listener);
-  void open_session(int fd, bool trusted);
+  void open_session(UniqueFd fd, bool trusted);
   void spread_news();
+  void run();
+
+  struct Open {
+    Connections::Place place;
+    std::shared_ptr<Session> session;  // shared with its own pending operations
+  };
 
   const SessionContext& context;
-  ConnectionCount& count;
+  Connections& connections;
+  Start start;
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   asio::steady_timer sweep_timer;
   asio::steady_timer news_timer;
   std::atomic<bool> news_coming{false};
   std::list<Listener> listeners;
-  // Shared with the sessions' own pending operations.
-  std::map<std::uint64_t, std::shared_ptr<Session>> sessions;
+  std::map<std::uint64_t, Open> sessions;
   std::uint64_t sessions_opened = 0;
   bool stopping = false;
   std::jthread thread;
@@ -84,10 +94,14 @@ awaitable<void> Worker::State::accept_from(Listener& listener) {
 
 bool Worker::State::accept_waiting(Listener& listener) {
   while (true) {
-    const int fd =
-        ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      open_session(fd, listener.trusted);
+    UniqueFd fd(
+        ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd.valid()) {
+      try {
+        open_session(std::move(fd), listener.trusted);
+      } catch (const std::exception& error) {
+        log()->error("session_not_started error=\"{}\"", error.what());
+      }
       continue;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
@@ -97,23 +111,30 @@ bool Worker::State::accept_waiting(Listener& listener) {
   }
 }
 
-void Worker::State::open_session(int fd, bool trusted) {
-  if (count.open.fetch_add(1) >= count.open_max || stopping) {
-    count.open.fetch_sub(1);
-    ::close(fd);
-    return;
-  }
+void Worker::State::open_session(UniqueFd fd, bool trusted) {
+  if (stopping) return;
+  const std::string peer = trusted ? "unix" : peer_address(fd.get());
+  using Whose = Connections::Whose;
+  const Whose whose = trusted                                ? Whose::Operator
+                      : context.guards.speaks_for_many(peer) ? Whose::Proxy
+                                                             : Whose::Client;
+  auto place = connections.take(whose, peer);
+  if (!place) return;
   const int on = 1;
-  if (!trusted) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (context.services.metrics != nullptr) context.services.metrics->connection_opened();
+  if (!trusted) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const auto number = ++sessions_opened;
-  const SessionStart start{.io = io, .context = context, .fd = fd, .trusted = trusted};
-  auto session = start_session(start, [this, number] {
+  // Before it starts: it may have ended when start() returns.
+  sessions.emplace(number, Open{.place = *std::move(place), .session = nullptr});
+  try {
+    auto session =
+        start({.io = io, .context = context, .fd = std::move(fd), .trusted = trusted, .peer = peer},
+              [this, number] { sessions.erase(number); });
+    const auto open = sessions.find(number);
+    if (open != sessions.end()) open->second.session = std::move(session);
+  } catch (...) {
     sessions.erase(number);
-    count.open.fetch_sub(1);
-    if (context.services.metrics != nullptr) context.services.metrics->connection_closed();
-  });
-  sessions.emplace(number, std::move(session));
+    throw;
+  }
 }
 
 awaitable<void> Worker::State::sweep() {
@@ -127,7 +148,7 @@ awaitable<void> Worker::State::sweep() {
     co_await sweep_timer.async_wait(redirect_error(use_awaitable, error));
     if (error) co_return;
     const auto now = std::chrono::steady_clock::now();
-    for (const auto& [number, session] : sessions) session->expire(now);
+    for (const auto& [number, open] : sessions) open.session->expire(now);
     if (context.access_log != nullptr) context.access_log->flush();
   }
 }
@@ -138,12 +159,24 @@ void Worker::State::spread_news() {
   news_timer.async_wait([this](const error_code& error) {
     if (error) return;
     news_coming = false;
-    for (const auto& [number, session] : sessions) session->tell_news();
+    for (const auto& [number, open] : sessions) open.session->tell_news();
   });
 }
 
-Worker::Worker(const SessionContext& context, ConnectionCount& count)
-    : state_(std::make_unique<State>(context, count)) {}
+// What escapes one handler is no reason to leave the others.
+void Worker::State::run() {
+  while (true) {
+    try {
+      io.run();
+      return;
+    } catch (...) {
+      log_end(std::current_exception());
+    }
+  }
+}
+
+Worker::Worker(const SessionContext& context, Connections& connections, Start start)
+    : state_(std::make_unique<State>(context, connections, std::move(start))) {}
 
 Worker::~Worker() {
   close_all();
@@ -167,7 +200,7 @@ void Worker::start() {
     asio::co_spawn(state_->io, state_->accept_from(listener), log_end);
   }
   asio::co_spawn(state_->io, state_->sweep(), log_end);
-  state_->thread = std::jthread([state = state_.get()] { state->io.run(); });
+  state_->thread = std::jthread([state = state_.get()] { state->run(); });
 }
 
 void Worker::tell_news() {
@@ -186,11 +219,11 @@ void Worker::stop_accepting() {
 
 void Worker::close_idle() {
   asio::post(state_->io, [state = state_.get()] {
-    for (const auto& [number, session] : state->sessions) {
-      if (session->idle()) {
-        session->close();
+    for (const auto& [number, open] : state->sessions) {
+      if (open.session->idle()) {
+        open.session->close();
       } else {
-        session->tell_news();
+        open.session->tell_news();
       }
     }
   });
@@ -199,7 +232,7 @@ void Worker::close_idle() {
 void Worker::close_all() {
   stop_accepting();
   asio::post(state_->io, [state = state_.get()] {
-    for (const auto& [number, session] : state->sessions) session->close();
+    for (const auto& [number, open] : state->sessions) open.session->close();
   });
 }
 

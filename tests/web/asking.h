@@ -21,7 +21,7 @@ struct Ask {
 
 struct Asking {
   SampleStore sample;
-  web::NameIndex names{sample.store->catalog()};
+  web::NameIndex names{*sample.store};
   web::Services services{.store = *sample.store, .version = "test", .names = &names};
 
   web::Response ask(const Ask& what) const {

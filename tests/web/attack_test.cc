@@ -106,7 +106,8 @@ TEST_CASE("web/attack: HTTP/1.1 names one host, and only a host") {
 }
 
 TEST_CASE("web/attack: no request hides in another") {
-  const std::string post = "POST /-/api/v1/jobs HTTP/1.1\r\nHost: t\r\n";
+  // Of a row that takes bodies from everybody.
+  const std::string post = "POST /api/models/org/tiny/paths-info/main HTTP/1.1\r\nHost: t\r\n";
   const std::string get = "GET /-/healthz HTTP/1.1\r\nHost: t\r\n";
   const std::vector<Case> cases{
       {"length and chunks",
@@ -124,7 +125,19 @@ TEST_CASE("web/attack: no request hides in another") {
       {"space in a name", get + "A b: x\r\n\r\n", 400},
       {"NUL in a value", get + std::string("A: x\0y\r\n\r\n", 10), 400},
       {"bare CR", get + "A: x\ry\r\n\r\n", 400},
-      {"chunk size of no number", post + "Transfer-Encoding: chunked\r\n\r\nx\r\n", 400},
+      {"a line that ends in LF alone", get + "A: x\nContent-Length: 5\r\n\r\n", 400},
+      {"a head that ends in LF alone", "GET /-/healthz HTTP/1.1\nHost: t\n\n" + get + "\r\n", 505},
+      {"a coding nobody asked for", post + "Transfer-Encoding: gzip\r\n\r\n" + get + "\r\n", 400},
+      {"chunks that are not the last coding",
+       post + "Transfer-Encoding: chunked, identity\r\n\r\n" + get + "\r\n", 400},
+      {"a coding with a length behind it",
+       post + "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n\r\n" + get + "\r\n", 400},
+      {"a coding in a folded line",
+       post + "Transfer-Encoding: gzip,\r\n chunked\r\n\r\n0\r\n\r\n" + get + "\r\n", 400},
+      {"chunks in HTTP/1.0",
+       "POST /-/api/v1/jobs HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + get + "\r\n",
+       400},
+      {"chunk size of no number", post + "Transfer-Encoding: chunked\r\n\r\nx\r\n\r\n", 400},
       {"chunk size without end",
        post + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n", 400},
       {"many headers",

@@ -12,6 +12,9 @@ void check_range(std::string_view input);
 // A request target: the matcher, the splitter, percent coding.
 void check_target(std::string_view input);
 
+// Bytes of a connection: a request reads alike in slices of any size, and within its limits.
+void check_request(std::string_view input);
+
 // A README: the page that comes out runs nothing and loads nothing from elsewhere.
 void check_card(std::string_view input);
 

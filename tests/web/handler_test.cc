@@ -126,7 +126,8 @@ TEST_CASE("web/hub_files: who has the file already is told so, but HEAD follows 
                   .target = c.target,
                   .headers = {{"If-None-Match", asked}, {"Range", "bytes=0-1"}}};
     const Response got = hub.ask(ask);
-    CHECK(got.status == (c.status == 200 ? 206 : c.status));
+    const bool part = c.status == 200 && std::string_view(c.method) == "GET";
+    CHECK(got.status == (part ? 206 : c.status));
     CHECK(text(got.header("ETag")) == etag);
     CHECK(text(got.header("X-Repo-Commit")) == commit);
     CHECK_FALSE(got.header("Cache-Control").empty());

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "web/internal/gate.h"
+#include "web/limits.h"
 #include "web/name_index.h"
 
 namespace holdfast::web {
@@ -33,6 +34,13 @@ namespace {
          storage::describe_missing(call.services.store.catalog(), id, revision));
 }
 
+// All names have to be read first.
+[[noreturn]] void refuse_for_pool() {
+  Response response;
+  response.needs_pool = true;
+  throw Refusal(ErrorKind::Unavailable, "not on a socket's own thread", std::move(response));
+}
+
 // The name that a repository has now, if the caller may see it.
 std::optional<storage::RepoId> find_moved(const Call& call, const storage::RepoId& id) {
   const auto& catalog = call.services.store.catalog();
@@ -41,10 +49,17 @@ std::optional<storage::RepoId> find_moved(const Call& call, const storage::RepoI
   return now && catalog.find_repository(*now) && may_see(call, *now) ? now : std::nullopt;
 }
 
+// What clients sent may stand in it, in any length; proxies take heads of a few kilobytes.
+void set_error_message(Response& response, std::string_view message) {
+  constexpr std::size_t kMessageMax = 1000;
+  response.set("X-Error-Message", std::string(message.substr(0, kMessageMax)));
+}
+
 [[noreturn]] void refuse_repository(const Call& call) {
   const auto id = storage::find_repo_id(call.match.kind, call.match.repo);
   if (id && call.request.trusted) refuse_operator(call, *id, "");
   if (id && call.services.names != nullptr) {
+    if (call.request.on_socket && !call.services.names->is_ready()) refuse_for_pool();
     const auto other = call.services.names->find_other_case(*id);
     if (other && may_see(call, *other)) redirect_repository(call, *other);
   }
@@ -67,9 +82,22 @@ Response json_response(const Json& value, int status) {
 Response error_response(int status, std::string_view code, std::string_view message) {
   Response response = json_response(Json::Object{{"error", message}}, status);
   if (!code.empty()) response.set("X-Error-Code", std::string(code));
-  // What clients sent may stand in it, in any length; proxies take heads of a few kilobytes.
-  constexpr std::size_t kMessageMax = 1000;
-  response.set("X-Error-Message", std::string(message.substr(0, kMessageMax)));
+  set_error_message(response, message);
+  return response;
+}
+
+Response busy_response(std::string_view message) {
+  Response response = error_response(503, "", message);
+  response.set("Retry-After", std::to_string(kBusyPause.count()));
+  return response;
+}
+
+Response oci_error(int status, std::string_view code, std::string_view message) {
+  Response response = json_response(
+      Json::Object{{"error", message},
+                   {"errors", Json::Array{Json::Object{{"code", code}, {"message", message}}}}},
+      status);
+  set_error_message(response, message);
   return response;
 }
 

@@ -31,6 +31,12 @@ Response json_response(const Json& value, int status = 200);
 // The hub's error form. `code` is X-Error-Code, "" sends none.
 Response error_response(int status, std::string_view code, std::string_view message);
 
+// 503 with the time after which a client may come again.
+Response busy_response(std::string_view message);
+
+// The form of a registry's errors (OCI distribution-spec 1.1, "Error Codes"), and of the hub's.
+Response oci_error(int status, std::string_view code, std::string_view message);
+
 // Throws a Refusal with error_response(…).
 [[noreturn]] void refuse(int status, std::string_view code, std::string_view message);
 

@@ -6,6 +6,11 @@
 namespace holdfast::web {
 namespace {
 
+// Of a HEAD a range means nothing (RFC 9110, section 14.2).
+std::string_view asked_range(const Request& request) noexcept {
+  return request.method == "HEAD" ? std::string_view() : request.header("Range");
+}
+
 // The JavaScript client probes every file with this range and takes 416 for a failure; an empty
 // file answers with its size instead (hub-protocol 2.8).
 bool is_probe_of_empty(std::string_view range, const FileVersion& version) noexcept {
@@ -38,7 +43,7 @@ bool may_use_range(const Request& request, const FileVersion& version) {
 Choice choose(const Request& request, const FileVersion& version) {
   const Choice whole{.status = 200, .range = {.offset = 0, .length = version.size_bytes}};
   if (has_it_already(request, version)) return {.status = 304, .range = {}};
-  const std::string_view header = request.header("Range");
+  const std::string_view header = asked_range(request);
   if (header.empty() || !may_use_range(request, version)) return whole;
   if (is_probe_of_empty(header, version)) return whole;
   const RangeResult result = parse_range(header, version.size_bytes);
@@ -76,7 +81,7 @@ Response start_answer(const Request& request, const std::shared_ptr<const FileVe
   if (choice.status == 206) {
     if (!version->part_headers.empty()) response.header_lines = {version, &version->part_headers};
     response.set("Content-Range", content_range(choice.range, version->size_bytes));
-  } else if (is_probe_of_empty(request.header("Range"), *version)) {
+  } else if (is_probe_of_empty(asked_range(request), *version)) {
     response.set("Content-Range", content_range_unsatisfied(0));
   }
   return response;

@@ -17,7 +17,7 @@ Call call_of(const Request& head, const Services& services, const Match& found) 
 }  // namespace
 
 template <class Step>
-void Intake::attempt(Step step) noexcept {
+void Intake::attempt(Step step) {
   try {
     step();
   } catch (...) {
@@ -35,12 +35,12 @@ Intake::Intake(const Request& head, const Services& services, const Match& found
   });
 }
 
-bool Intake::put(std::string_view bytes) noexcept {
+bool Intake::put(std::string_view bytes) {
   if (receiver_) attempt([&] { receiver_->put(as_bytes(bytes)); });
   return wants_more();
 }
 
-Response Intake::finish() noexcept {
+Response Intake::finish() {
   if (receiver_) attempt([&] { answer_ = receiver_->finish(); });
   receiver_.reset();
   if (!head_.id.empty()) answer_.set("X-Request-Id", std::string(head_.id));

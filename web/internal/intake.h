@@ -1,6 +1,6 @@
 // A request whose row takes the body as it comes (Route::receive), from its head to its answer.
-// Throws nothing: what goes wrong is the answer. One owner; every member but the destructor may
-// wait for a disk, so none is for a socket's own thread.
+// What goes wrong is the answer: nothing is thrown but for want of memory. One owner; every member
+// but the destructor may wait for a disk, so none is for a socket's own thread.
 #pragma once
 
 #include <memory>
@@ -22,14 +22,14 @@ class Intake {
   bool wants_more() const noexcept { return receiver_ != nullptr; }
 
   // Takes a piece of the body; returns wants_more().
-  bool put(std::string_view bytes) noexcept;
+  bool put(std::string_view bytes);
 
   // The answer. When wants_more() is still true, the body is complete.
-  Response finish() noexcept;
+  Response finish();
 
  private:
   template <class Step>
-  void attempt(Step step) noexcept;
+  void attempt(Step step);
 
   const Request& head_;
   const Services& services_;

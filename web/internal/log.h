@@ -23,6 +23,8 @@ inline void log_failure(std::string_view verb, const std::exception_ptr& error) 
     std::rethrow_exception(error);
   } catch (const std::exception& what) {
     log()->error("{} error=\"{}\"", verb, what.what());
+  } catch (...) {
+    log()->error("{} error=unknown", verb);
   }
 }
 

@@ -24,6 +24,9 @@ using storage::MemoryExtent;
 // Parts of one sendmsg(2): the head and the few pieces that an object in memory has.
 constexpr std::size_t kPiecesMax = 8;
 
+// Longer heads echo what a client sent.
+constexpr std::size_t kUsualHeadBytes = std::size_t{4} * 1024;
+
 iovec part_of(std::span<const std::byte> bytes) noexcept {
   return {.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
 }
@@ -53,6 +56,12 @@ std::span<std::byte> scratch() {
   return bytes;
 }
 
+// Where a short run of a file lies until its first push is over.
+std::span<std::byte> copy_room() {
+  thread_local std::vector<std::byte> bytes(kCopiedBytesMax);
+  return bytes;
+}
+
 // Asks the kernel for one byte without waiting.
 bool is_cold(const FileExtent& file) noexcept {
   std::byte byte{};
@@ -66,7 +75,15 @@ std::string& Outgoing::start() {
   head_sent_ = 0;
   body_.clear();
   next_ = 0;
+  copied_ = false;
   return head_;
+}
+
+void Outgoing::shrink() {
+  start();
+  if (head_.capacity() > kUsualHeadBytes) std::string().swap(head_);
+  if (body_.capacity() > kPiecesMax) std::vector<storage::Extent>().swap(body_);
+  std::vector<std::byte>().swap(kept_);
 }
 
 void Outgoing::add_text(std::string_view text) {
@@ -84,15 +101,35 @@ void Outgoing::add_extents(std::vector<storage::Extent> extents) {
 
 bool Outgoing::copy_cached(const FileExtent& file) {
   if (file.length > kCopiedBytesMax) return false;
-  // Of one size for good: what grows with each longer run leaves holes in memory behind.
-  if (copied_ == nullptr) copied_ = std::make_unique_for_overwrite<std::byte[]>(kCopiedBytesMax);
-  const ssize_t got = read_file(file, {copied_.get(), file.length}, RWF_NOWAIT);
-  if (got != static_cast<ssize_t>(file.length)) return false;
-  body_.emplace_back(MemoryExtent{.bytes = {copied_.get(), static_cast<std::size_t>(got)}});
+  const auto room = copy_room().first(static_cast<std::size_t>(file.length));
+  const ssize_t got = read_file(file, room, RWF_NOWAIT);
+  if (got != static_cast<ssize_t>(room.size())) return false;
+  body_.emplace_back(MemoryExtent{.bytes = room});
+  copied_ = true;
   return true;
 }
 
+// The thread's memory is the next connection's now.
+void Outgoing::keep_copied() {
+  if (!std::exchange(copied_, false) || is_done()) return;
+  auto& left = std::get<MemoryExtent>(body_.front()).bytes;
+  kept_.assign(left.begin(), left.end());
+  left = kept_;
+}
+
 Outgoing::Progress Outgoing::push(int socket, Disk disk) {
+  const Progress progress = push_some(socket, disk);
+  keep_copied();
+  return progress;
+}
+
+Outgoing::Progress Outgoing::push(TlsStream& tls, Disk disk) {
+  const Progress progress = push_some(tls, disk);
+  keep_copied();
+  return progress;
+}
+
+Outgoing::Progress Outgoing::push_some(int socket, Disk disk) {
   while (!is_done()) {
     const FileExtent* file = next_file();
     if (file != nullptr && disk == Disk::Never && is_cold(*file)) return Progress::Cold;
@@ -107,7 +144,7 @@ Outgoing::Progress Outgoing::push(int socket, Disk disk) {
   return Progress::Done;
 }
 
-Outgoing::Progress Outgoing::push(TlsStream& tls, Disk disk) {
+Outgoing::Progress Outgoing::push_some(TlsStream& tls, Disk disk) {
   auto step = tls.flush();
   if (step == TlsStream::Step::Done && !is_done()) {
     errno = 0;

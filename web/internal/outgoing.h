@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,7 +21,9 @@ class Outgoing {
   std::string& start();
 
   // The body, after the head is written. Borrowed: it stays valid until all is sent. A short run of
-  // a file that lies in the page cache is copied, so that one call sends it with the head.
+  // a file that lies in the page cache is copied, so that one call sends it with the head; into
+  // memory that all connections of the thread share, so that the first push() has to follow at
+  // once.
   void add_text(std::string_view text);
   void add_extents(std::vector<storage::Extent> extents);
 
@@ -42,9 +43,15 @@ class Outgoing {
   // The same through TLS. Files are read, since the kernel cannot send what it has to encrypt.
   Progress push(TlsStream& tls, Disk disk);
 
+  // When nothing is under way: gives back memory that a usual answer does not need.
+  void shrink();
+
   bool is_done() const noexcept { return head_sent_ == head_.size() && next_ == body_.size(); }
 
  private:
+  Progress push_some(int socket, Disk disk);
+  Progress push_some(TlsStream& tls, Disk disk);
+  void keep_copied();
   const storage::FileExtent* next_file() const noexcept;
   bool copy_cached(const storage::FileExtent& file);
   // As sendmsg(2) and sendfile(2): the bytes sent, or -1 and errno.
@@ -56,9 +63,10 @@ class Outgoing {
 
   std::string head_;
   std::size_t head_sent_ = 0;
-  std::unique_ptr<std::byte[]> copied_;  // a short run of a file
   std::vector<storage::Extent> body_;
-  std::size_t next_ = 0;  // the extent of body_ that is not sent yet
+  bool copied_ = false;          // body_ is a short run of a file, in the thread's memory
+  std::vector<std::byte> kept_;  // what of that the first push left
+  std::size_t next_ = 0;         // the extent of body_ that is not sent yet
 };
 
 }  // namespace holdfast::web

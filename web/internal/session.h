@@ -7,10 +7,13 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 
+#include "storage/base/file.h"
 #include "web/access_log.h"
 #include "web/guards.h"
 #include "web/handler.h"
+#include "web/memory_budget.h"
 #include "web/server.h"
 #include "web/tls.h"
 
@@ -32,6 +35,7 @@ struct SessionContext {
   Timeouts timeouts;
   boost::asio::thread_pool& pool;
   const std::atomic<bool>& draining;
+  MemoryBudget& bodies;             // of the bodies that requests under way keep
   AccessLog* access_log = nullptr;  // nullptr: none
   Guards& guards;
   TlsContext* tls = nullptr;  // nullptr: TCP connections speak plainly
@@ -52,12 +56,14 @@ class Session {
 struct SessionStart {
   boost::asio::io_context& io;
   const SessionContext& context;
-  int fd = -1;           // an accepted, non-blocking socket; owned by the session from here on
+  UniqueFd fd;           // an accepted, non-blocking socket
   bool trusted = false;  // it came by the Unix socket
+  std::string peer;      // the other end's address
 };
 
-// Starts a session; `on_end` is called once, on the io_context's thread. Shared with the handlers
-// of its own pending operations.
-std::shared_ptr<Session> start_session(const SessionStart& start, std::function<void()> on_end);
+// Starts a session; `on_end` is called once, on the io_context's thread, perhaps before this
+// returns. Shared with the handlers of its own pending operations. When it throws, the socket is
+// closed and nobody calls `on_end`.
+std::shared_ptr<Session> start_session(SessionStart start, std::function<void()> on_end);
 
 }  // namespace holdfast::web

@@ -1,25 +1,23 @@
 // One thread of the server: its io_context, its listening sockets, its sessions.
 #pragma once
 
-#include <atomic>
-#include <cstddef>
+#include <functional>
 #include <memory>
 
 #include "storage/base/file.h"
+#include "web/internal/connections.h"
 #include "web/internal/session.h"
 
 namespace holdfast::web {
 
-// Counted over all workers of a server.
-struct ConnectionCount {
-  std::atomic<std::size_t> open{0};
-  std::size_t open_max = kConnectionsMax;
-};
-
-// Members may be called from any thread; the work happens on the worker's own.
+// Members may be called from any thread; the work happens on the worker's own. What goes wrong with
+// one connection ends that one, and the log says so.
 class Worker {
  public:
-  Worker(const SessionContext& context, ConnectionCount& count);
+  using Start = std::function<std::shared_ptr<Session>(SessionStart, std::function<void()> on_end)>;
+
+  // Borrows both; `connections` are those of all workers of a server.
+  Worker(const SessionContext& context, Connections& connections, Start start = start_session);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();  // stops and joins
