@@ -123,9 +123,9 @@ std::string_view session_in(std::string_view cookies, std::string_view name) noe
 
 std::string set_cookie(const SessionCookie& cookie) {
   const bool ends = cookie.value.empty();
-  std::string line = cookie.name + "=" + cookie.value + "; Path=" + cookie.path +
-                     "; Max-Age=" + std::to_string(ends ? 0 : cookie.lifetime.count()) +
-                     "; HttpOnly; SameSite=Lax";
+  const std::string line = cookie.name + "=" + cookie.value + "; Path=" + cookie.path +
+                           "; Max-Age=" + std::to_string(ends ? 0 : cookie.lifetime.count()) +
+                           "; HttpOnly; SameSite=Lax";
   return cookie.secure ? line + "; Secure" : line;
 }
 

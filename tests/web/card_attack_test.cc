@@ -216,6 +216,26 @@ TEST_CASE("web/attack: nothing in a card is loaded from elsewhere, and nothing i
   }
 }
 
+TEST_CASE("web/attack: no hostile card becomes worse when it is cut or bent somewhere") {
+  for (const char* text : kHostile) {
+    std::string card = text;
+    for (std::size_t at = 0; at < card.size(); ++at) {
+      const char kept = card[at];
+      for (const char bent : {'"', '<', '/', '\\', '\t', '\0'}) {
+        card[at] = bent;
+        // One check for each: most of the time would be theirs.
+        const auto attributes = attributes_in(render_card(card, kLinks));
+        if (std::ranges::all_of(attributes, is_harmless)) continue;
+        CAPTURE(card);
+        CHECK(render_card(card, kLinks) == "harmless");
+      }
+      card[at] = kept;
+      const auto attributes = attributes_in(render_card(card.substr(0, at), kLinks));
+      CHECK(std::ranges::all_of(attributes, is_harmless));
+    }
+  }
+}
+
 TEST_CASE("web/attack: the check of cards sees what it is for") {
   for (const char* html :
        {"<img src=\"//evil.example/x\">", "<img src=\"https://evil.example/x\">",
