@@ -272,6 +272,13 @@ void SearchIndex::stop() noexcept {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
+bool SearchIndex::wait_until_whole() {
+  if (state_->feed == nullptr) return false;
+  auto now = state_->progress.lock();
+  now.wait([](const Progress& p) { return p.usable || p.failing || p.stopping; });
+  return now->usable;
+}
+
 std::optional<SearchResult> SearchIndex::search(const SearchQuery& query, const MaySee& may_see) {
   return state_->ask(
       [&](const Xapian::Database& index) { return search::find(index, query, may_see); });

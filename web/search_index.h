@@ -40,6 +40,11 @@ class SearchIndex {
   // Ends the thread; what it had not committed is done after the next start.
   void stop() noexcept;
 
+  // Waits until the index has had everything once, which a new one of a large catalog takes minutes
+  // for. False when there is none to wait for: it was not started, was stopped, or cannot be
+  // written.
+  bool wait_until_whole();
+
   // Empty: everything may be seen.
   using MaySee = std::function<bool(const storage::RepoId&)>;
 

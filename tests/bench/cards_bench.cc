@@ -1,11 +1,10 @@
 // A catalog of cards from an upstream on this machine into a new store: repositories a second from
 // the list to the write, and again when nothing changed. The peer asks for the same cards and keeps
 // nothing: what the upstream gives, on plain sockets, by as many connections.
-// usage: cards_bench [--cards N] [DIRECTORY]; one JSON object a line.
+// usage: cards_bench [--cards N] [--scratch DIR]; one JSON object a line.
+#include <algorithm>
 #include <array>
-#include <chrono>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -15,32 +14,23 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "convert/model_facts.h"
 #include "mirror/mirror.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
+#include "tests/bench/bench.h"
 #include "tests/fakes/hub_imposter_http.h"
 
 namespace holdfast::mirror {
 namespace {
 
+using bench::seconds;
+
 constexpr std::size_t kPage = 1000;
 constexpr unsigned kConnections = 8;
 
-double seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-void print(std::string_view name, double ours, double peer) {
-  fmt::print(
-      R"({{"bench":"cards","case":"{}","ours":{:.0f},"peer":{:.0f},"unit":"repositories/s","ratio":{:.3f}}})"
-      "\n",
-      name, ours, peer, ours / peer);
-}
+constexpr bench::Report print("cards");
 
 std::string card_of(std::size_t i) {
   return fmt::format("---\nlicense: mit\ntags: [chat]\n---\n# Model {}\n{:x<2000}\n", i, "");
@@ -164,7 +154,7 @@ void bench_cards(const std::filesystem::path& directory, std::size_t cards) {
     if (result.find("listed")->as_uint() != cards || result.find("holes")->as_uint() != 0) {
       fail(ErrorKind::Corrupt, to_text(Json(result)));
     }
-    print(fmt::format("{} cards/{}", cards, name), total / ours, total / peer);
+    print(fmt::format("{} cards/{}", cards, name), total / ours, total / peer, "repositories/s");
   }
 }
 
@@ -172,17 +162,11 @@ void bench_cards(const std::filesystem::path& directory, std::size_t cards) {
 }  // namespace holdfast::mirror
 
 int main(int argc, char** argv) {
-  namespace fs = std::filesystem;
-  std::size_t cards = 20'000;
-  fs::path parent = fs::temp_directory_path();
-  for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "--cards" && i + 1 < argc)
-      cards = std::stoull(argv[++i]);
-    else
-      parent = argv[i];
-  }
-  const fs::path directory = parent / fmt::format("holdfast-cards-bench-{}", ::getpid());
-  holdfast::mirror::bench_cards(directory, cards);
-  fs::remove_all(directory);
-  return 0;
+  using namespace holdfast;
+  return bench::run(argc, argv, [](bench::Arguments& arguments) {
+    const std::size_t cards = arguments.number("--cards", 20'000);
+    const bench::Scratch scratch("cards", arguments);
+    arguments.finish();
+    mirror::bench_cards(scratch.path() / "data", cards);
+  });
 }

@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ops/build release catalog_bench
-build/release/tests/bench/catalog_bench "${1:-100000}" "${TMPDIR:-/tmp}"
+exec build/release/tests/bench/catalog_bench --repositories "${1:-100000}"

@@ -2,11 +2,10 @@
 // upstream's would be, made here; repo info, tree, lists and searches of it asked of handle(). The
 // peer of each is a promise: the milliseconds that 99 of 100 may take. JSON lines as ops/bench
 // wants them.
-//   catalog_bench [REPOSITORIES [DIRECTORY]]
+//   catalog_bench [--repositories N] [--scratch DIR]
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <random>
@@ -14,11 +13,11 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "storage/base/error.h"
 #include "storage/git/objects.h"
 #include "storage/store.h"
+#include "tests/bench/bench.h"
 #include "web/handler.h"
 #include "web/internal/search_query.h"
 #include "web/search_index.h"
@@ -27,7 +26,7 @@ namespace holdfast {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
+using bench::seconds;
 using storage::Publication;
 
 constexpr std::size_t kGroup = 500;  // repositories published together
@@ -38,17 +37,7 @@ constexpr const char* kTasks[] = {"text-generation", "fill-mask", "text-classifi
                                   "feature-extraction", "automatic-speech-recognition"};
 constexpr const char* kLicenses[] = {"mit", "apache-2.0", "other", "llama3"};
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-void print(const std::string& name, double ours, double peer, std::string_view unit) {
-  fmt::print(
-      R"({{"bench": "catalog", "case": "{}", "ours": {:.3f}, "peer": {:.3f}, "unit": "{}", "ratio": {:.3f}}})"
-      "\n",
-      name, ours, peer, unit, ours / peer);
-  std::fflush(stdout);
-}
+constexpr bench::Report print("catalog");
 
 // The commonest words are far commoner than the rest, as in any language.
 std::string word(std::mt19937_64& random) {
@@ -132,9 +121,8 @@ void ask(const web::Services& services, std::size_t repositories, const Question
   std::vector<double> took;
   for (std::size_t i = 0; i < question.asked; ++i) {
     const std::string target = question.target(random);
-    const auto start = Clock::now();
-    const web::Response response = web::handle({.target = target}, services);
-    took.push_back(seconds_since(start) * 1000);
+    web::Response response;
+    took.push_back(1000 * seconds([&] { response = web::handle({.target = target}, services); }));
     if (response.status != 200) fail(ErrorKind::Invalid, target + ": not answered with 200");
   }
   std::ranges::sort(took);
@@ -194,11 +182,6 @@ std::vector<Question> index_questions(std::size_t repositories) {
   };
 }
 
-// Until the index has everything: what is asked before is answered from the catalog.
-void wait_for_index(web::SearchIndex& index) {
-  while (!index.search({.limit = 1}, {})) ::usleep(100'000);
-}
-
 std::uint64_t bytes_below(const fs::path& directory) {
   std::uint64_t bytes = 0;
   for (const auto& entry : fs::recursive_directory_iterator(directory))
@@ -206,21 +189,21 @@ std::uint64_t bytes_below(const fs::path& directory) {
   return bytes;
 }
 
-void run(std::size_t repositories, const fs::path& directory) {
+void bench_catalog(std::size_t repositories, const fs::path& directory) {
   const auto store = storage::Store::open({.directory = directory});
-  const auto filled = Clock::now();
-  fill(*store, repositories);
   const auto count = static_cast<double>(repositories);
-  print(fmt::format("{} repositories: published", repositories), count / seconds_since(filled),
-        5000, "repositories/s");
+  const double published = seconds([&] { fill(*store, repositories); });
+  print(fmt::format("{} repositories: published", repositories), count / published, 5000,
+        "repositories/s");
   web::SearchIndex index(*store);
   const web::Services services{.store = *store, .search = &index};
   for (const Question& question : plain_questions(repositories))
     ask(services, repositories, question);
-  const auto indexed = Clock::now();
-  index.start();
-  wait_for_index(index);
-  print(fmt::format("{} repositories: indexed", repositories), count / seconds_since(indexed), 2000,
+  const double indexed = seconds([&] {
+    index.start();
+    if (!index.wait_until_whole()) fail(ErrorKind::Io, "the index was not made");
+  });
+  print(fmt::format("{} repositories: indexed", repositories), count / indexed, 2000,
         "repositories/s");
   print(fmt::format("{} repositories: index", repositories),
         static_cast<double>(bytes_below(directory / "search")) / count, 4000, "B/repository");
@@ -232,11 +215,11 @@ void run(std::size_t repositories, const fs::path& directory) {
 }  // namespace holdfast
 
 int main(int argc, char** argv) {
-  namespace fs = std::filesystem;
-  const std::size_t repositories = argc > 1 ? std::stoull(argv[1]) : 100'000;
-  const fs::path parent = argc > 2 ? fs::path(argv[2]) : fs::temp_directory_path();
-  const fs::path directory = parent / fmt::format("holdfast-catalog-bench-{}", ::getpid());
-  holdfast::run(repositories, directory);
-  fs::remove_all(directory);
-  return 0;
+  using namespace holdfast;
+  return bench::run(argc, argv, [](bench::Arguments& arguments) {
+    const std::size_t repositories = arguments.number("--repositories", 100'000);
+    const bench::Scratch scratch("catalog", arguments);
+    arguments.finish();
+    bench_catalog(repositories, scratch.path() / "data");
+  });
 }

@@ -18,6 +18,7 @@
 
 #include "quantize/format.h"
 #include "quantize/rows.h"
+#include "tests/bench/bench.h"
 #include "tests/quantize/official_library.h"
 #include "tests/quantize/samples.h"
 
@@ -27,6 +28,7 @@ using namespace holdfast::quantize;
 namespace {
 
 constexpr std::uint64_t kRowValues = 4096;
+constexpr bench::Report print("quantize");
 
 struct Input {
   std::vector<float> wide;
@@ -94,13 +96,7 @@ Pair compare(unsigned threads, std::uint64_t rows, const Body& ours, std::uint64
 // `per_row` is what a row counts for, in the unit's millions or billions.
 void report(const std::string& what, const Pair& pair, double per_row, const char* unit) {
   const bool both = pair.peer < 1e299;
-  std::printf(
-      "{\"bench\":\"quantize\",\"case\":\"%s\",\"ours\":%.1f,\"peer\":%s,"
-      "\"unit\":\"%s\",\"ratio\":%s}\n",
-      what.c_str(), per_row / pair.ours,
-      both ? std::to_string(per_row / pair.peer).c_str() : "null", unit,
-      both ? std::to_string(pair.peer / pair.ours).c_str() : "null");
-  std::fflush(stdout);
+  print(what, per_row / pair.ours, both ? std::optional(per_row / pair.peer) : std::nullopt, unit);
 }
 
 void report(const std::string& what, const Pair& pair) {
@@ -169,11 +165,9 @@ void report_gain(const Run& run, bool weighted, std::span<const float> importanc
     }
     error[mode == Mode::Best] = sum;
   }
-  std::printf(
-      "{\"bench\":\"quantize\",\"case\":\"%s%s squared error best vs identical\",\"ours\":%.6g,"
-      "\"peer\":%.6g,\"unit\":\"squared error\",\"ratio\":%.4f}\n",
-      std::string(run.format.name).c_str(), weighted ? " importance" : "", error[1], error[0],
-      error[1] / error[0]);
+  print(std::string(run.format.name) + (weighted ? " importance" : "") +
+            " squared error best vs identical",
+        error[1], error[0], "squared error");
 }
 
 // Formats without a search, whose bound is memory.
@@ -256,34 +250,23 @@ void bench_decode(const Run& run) {
   report(name_of(run, " decode"), compare(run.threads, rows, ours, rows, peer));
 }
 
-bool select_target(const char* name) {
+// "": the best there is.
+void select_target(const std::string& name) {
+  if (name.empty()) return;
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    if (std::strcmp(hwy::TargetName(target), name) != 0) continue;
+    if (name != hwy::TargetName(target)) continue;
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    return true;
+    return;
   }
-  return false;
+  throw std::invalid_argument("--target: this machine does not run " + name);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::vector<std::string> names;
-  std::uint64_t millions = 8;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--target") == 0 && i + 1 < argc) {
-      if (!select_target(argv[++i])) return 64;
-    } else if (std::strcmp(argv[i], "--weights") == 0 && i + 1 < argc) {
-      millions = std::strtoull(argv[++i], nullptr, 10);
-    } else {
-      names.emplace_back(argv[i]);
-    }
-  }
+void bench_formats(std::uint64_t weights, std::span<const std::string> names) {
   std::string reason;
   const tests::OfficialLibrary* library = tests::OfficialLibrary::find(reason);
   if (library == nullptr) std::fprintf(stderr, "SKIPPED: peer not loaded: %s\n", reason.c_str());
-  const Input input = make_input(millions << 20);
+  const Input input = make_input(weights);
   for (const FormatInfo& format : formats()) {
     if (!names.empty() && std::ranges::find(names, format.name) == names.end()) continue;
     for (const unsigned threads : {1u, 2u}) {
@@ -293,4 +276,14 @@ int main(int argc, char** argv) {
       bench_decode(run);
     }
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return bench::run(argc, argv, [](bench::Arguments& arguments) {
+    select_target(arguments.text("--target", ""));
+    const std::uint64_t millions = arguments.number("--weights", 8);
+    bench_formats(millions << 20, arguments.rest());
+  });
 }

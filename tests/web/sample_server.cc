@@ -1,8 +1,8 @@
 // Serves a store until its standard input ends: for the client scripts, the benchmark and a look at
 // the pages. Usage: web_sample_server DIRECTORY [WEIGHTS_BYTES [UNIX_SOCKET]]; fills an empty store
 // with the sample, prints its URL. WEB_THREADS: of the server; WEB_SMALL_FILES: so many files of
-// 2 KiB in a repository org/small; WEB_CERTIFICATE, WEB_KEY: it speaks TLS; WEB_XET: "always"
-// offers all files of LFS by Xet, among them those of a repository org/xet.
+// 2 KiB in a repository org/small; WEB_CERTIFICATE, WEB_KEY: it speaks TLS; WEB_XET: a mode of
+// "web.xet"; the sample then has indexes, and a repository org/xet.
 #include <cstdlib>
 #include <iostream>
 #include <string>

@@ -10,15 +10,7 @@ if ! ulimit -n $((clients + 500)) 2>/dev/null; then
   echo "SKIPPED: $((clients + 500)) descriptors are not allowed (ulimit -n)"
   exit 0
 fi
-work=$(mktemp -d)
-mkfifo "$work/hold"
-WEB_SMALL_FILES=500 "$server" "$work/data" <"$work/hold" >"$work/url" &
-pid=$!
-exec 3>"$work/hold" # the server lives until this closes
-trap 'exec 3>&-; wait "$pid" || true; rm -rf "$work"' EXIT
-until [[ -s $work/url ]]; do
-  kill -0 "$pid"
-  read -rt 0.1 _ < <(:) || true
-done
-url=$(cat "$work/url")
-"$client" "${url##*:}" "$pid" "$clients" "$seconds"
+# shellcheck source=tests/web/sample_server.sh
+source "$(dirname "$0")/sample_server.sh"
+serve_sample env WEB_SMALL_FILES=500 "$server" "$work/data"
+"$client" "${url##*:}" "$sample_server" "$clients" "$seconds"
