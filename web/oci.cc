@@ -1,8 +1,10 @@
 // Models for ollama, for llama.cpp of before 2026 and for plain OCI clients
 // (hub-protocol 2.6, 2.7): /v2/{repo}/manifests/{tag} and /v2/{repo}/blobs/{digest}. A manifest is
-// made anew from the files of the default branch each time, byte for byte the same; only the small
-// configuration in it is no stored file, and is made anew too when its digest is asked for. A pull
-// that is under way when the branch moves goes on: digests are found in older revisions too.
+// made anew from the files of the default branch each time; it and the small configuration in it
+// are no stored files. A pull may take hours, in which the branch moves, a scan finds out more
+// about the model, or another version of this program takes over: so both texts are kept as facts
+// of their revision when they are handed out, and their digests lead to them for as long as it is
+// held.
 //
 // A manifest has two forms with the same layers: ollama's, which is Docker's, and for who accepts
 // OCI's type an artifact (OCI image-spec 1.1, manifest.md, "Guidelines for Artifact Usage"), whose
@@ -10,6 +12,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
+#include <initializer_list>
+#include <limits>
 #include <optional>
 
 #include "storage/base/digest.h"
@@ -17,6 +22,7 @@
 #include "web/internal/file_answer.h"
 #include "web/internal/html.h"
 #include "web/internal/listing.h"
+#include "web/internal/log.h"
 #include "web/internal/repository_facts.h"
 #include "web/limits.h"
 
@@ -44,13 +50,12 @@ constexpr std::array<std::string_view, 3> kOllamaFiles{"template", "system", "pa
 // What "latest" means, best first; after these, the first model there is.
 constexpr std::array<std::string_view, 2> kUsualTags{"Q4_K_M", "Q8_0"};
 
+// Facts of a revision, followed by a digest: the texts that were handed out.
+constexpr std::string_view kManifestFact = "oci/manifest/";
+constexpr std::string_view kConfigFact = "oci/config/";
+
 [[noreturn]] void refuse_oci(std::string_view code, std::string_view message) {
-  Response response = json_response(
-      Json::Object{{"error", message},
-                   {"errors", Json::Array{Json::Object{{"code", code}, {"message", message}}}}},
-      404);
-  response.set("X-Error-Message", std::string(message));
-  throw Refusal(ErrorKind::NotFound, std::string(message), std::move(response));
+  throw Refusal(ErrorKind::NotFound, std::string(message), oci_error(404, code, message));
 }
 
 std::string lower(std::string_view text) {
@@ -237,7 +242,7 @@ bool accepts_artifact(const Request& request) {
   });
 }
 
-// A text that is made of a model's files, not stored, and found by its digest.
+// A text that is made of a model's files.
 using MadeText = std::string (*)(const Call&, const Revision&, const FileRecord& model);
 
 struct Made {
@@ -245,16 +250,55 @@ struct Made {
   std::string text;
 };
 
-std::optional<Made> find_made(const Call& call, const Digest& digest, MadeText make) {
+std::optional<Made> find_kept(const Call& call, const std::string& fact) {
+  const auto& catalog = call.services.store.catalog();
+  const auto id = find_repository(call).id;
+  for (const auto& revision : catalog.revisions(id)) {
+    if (const auto text = catalog.find_fact(id, revision.commit, fact))
+      return Made{.at = {.id = id, .commit = revision.commit}, .text = text->as_string()};
+  }
+  return std::nullopt;
+}
+
+// What was not handed out here may have been by another mirror of the same files.
+std::optional<Made> find_made(const Call& call, const Digest& digest,
+                              std::initializer_list<MadeText> makers) {
   for (const RevisionAt& at : recent_revisions(call)) {
     const Revision revision = read_revision(call, at);
     for (const FileRecord& file : revision.files) {
       if (!is_model(file)) continue;
-      std::string text = make(call, revision, file);
-      if (sha256(as_bytes(text)) == digest) return Made{.at = at, .text = std::move(text)};
+      for (const MadeText make : makers) {
+        std::string text = make(call, revision, file);
+        if (sha256(as_bytes(text)) == digest) return Made{.at = at, .text = std::move(text)};
+      }
     }
   }
   return std::nullopt;
+}
+
+std::optional<Made> find_text(const Call& call, std::string_view fact, const Digest& digest,
+                              std::initializer_list<MadeText> makers) {
+  auto kept = find_kept(call, std::string(fact) + to_hex(digest));
+  return kept ? std::move(kept) : find_made(call, digest, makers);
+}
+
+using Texts = std::vector<std::pair<std::string_view, std::string>>;  // each behind its fact
+
+// Once for each text. A full disk keeps nobody from pulling.
+void keep(const Call& call, const RevisionAt& at, const Texts& texts) {
+  storage::Catalog& catalog = call.services.store.catalog();
+  std::vector<std::pair<std::string, Json>> rows;
+  for (const auto& [fact, text] : texts) {
+    std::string key = std::string(fact) + to_hex(sha256(as_bytes(text)));
+    if (!catalog.find_fact(at.id, at.commit, key)) rows.emplace_back(std::move(key), text);
+  }
+  if (rows.empty()) return;
+  try {
+    catalog.put_facts(at.id, at.commit, rows);
+  } catch (const Error& error) {
+    log()->warn("oci_manifest_not_kept repo={} error={:?}", storage::to_text(at.id),
+                std::string_view(error.what()));
+  }
 }
 
 std::optional<Digest> parse_oci_digest(std::string_view name) {
@@ -262,30 +306,23 @@ std::optional<Digest> parse_oci_digest(std::string_view name) {
   return parse_digest(name.substr(kDigestPrefix.size()));
 }
 
-struct Manifest {
-  std::string text;
-  std::string_view type;
-};
-
 // The manifest that a tag, or the digest of one of ours, names.
-Manifest find_manifest(const Call& call) {
+std::string find_manifest(const Call& call) {
   const std::string& tag = call.match.revision;
   if (const auto digest = parse_oci_digest(tag)) {
-    if (auto made = find_made(call, *digest, artifact_of)) {
-      return {std::move(made->text), kArtifactManifestType};
-    }
-    if (auto made = find_made(call, *digest, manifest_of)) {
-      return {std::move(made->text), kManifestType};
-    }
-    refuse_oci("MANIFEST_UNKNOWN", "No manifest has the digest " + tag);
+    auto found = find_text(call, kManifestFact, *digest, {artifact_of, manifest_of});
+    if (!found) refuse_oci("MANIFEST_UNKNOWN", "No manifest has the digest " + tag);
+    return std::move(found->text);
   }
   const Revision revision = read_revision(call, find_head(call));
   const FileRecord* model = find_model(revision, tag);
   if (model == nullptr) refuse_oci("MANIFEST_UNKNOWN", "No GGUF file is named \"" + tag + "\"");
-  if (accepts_artifact(call.request)) {
-    return {artifact_of(call, revision, *model), kArtifactManifestType};
-  }
-  return {manifest_of(call, revision, *model), kManifestType};
+  const bool artifact = accepts_artifact(call.request);
+  std::string manifest = (artifact ? artifact_of : manifest_of)(call, revision, *model);
+  Texts texts{{kManifestFact, manifest}};
+  if (!artifact) texts.emplace_back(kConfigFact, config_of(call, revision, *model));
+  keep(call, revision.at, texts);
+  return manifest;
 }
 
 // OCI distribution-spec 1.1, "Pulling manifests": what a tag may be.
@@ -296,6 +333,36 @@ bool is_tag(std::string_view text) {
   };
   return !text.empty() && text.size() <= kBytesMax && is_word(text.front()) &&
          std::ranges::all_of(text, [&](char c) { return is_word(c) || c == '.' || c == '-'; });
+}
+
+// OCI distribution-spec 1.1, "Listing Tags": small and large letters are the same there.
+bool stands_before(std::string_view a, std::string_view b) {
+  const std::string small_a = lower(a), small_b = lower(b);
+  return small_a != small_b ? small_a < small_b : a < b;
+}
+
+std::vector<std::string> tags_of(const Revision& revision) {
+  std::vector<std::string> tags;
+  for (const FileRecord& file : revision.files) {
+    const std::string_view name = name_of(file);
+    const std::string_view tag =
+        name.substr(0, name.size() - std::min(name.size(), kSuffix.size()));
+    if (is_model(file) && is_tag(tag)) tags.emplace_back(tag);
+  }
+  if (!tags.empty()) tags.emplace_back("latest");
+  std::ranges::sort(tags, stands_before);
+  tags.erase(std::ranges::unique(tags).begin(), tags.end());
+  return tags;
+}
+
+std::size_t tags_wanted(const Call& call) {
+  const std::string* text = call.query.find("n");
+  std::size_t count = std::numeric_limits<std::size_t>::max();
+  if (text == nullptr) return count;
+  const auto read = std::from_chars(text->data(), text->data() + text->size(), count);
+  if (read.ec != std::errc() || read.ptr != text->data() + text->size())
+    refuse(400, "", "n: expected a number, found \"" + *text + "\"");
+  return count;
 }
 
 FileVersion blob_version(const GitOid& commit, const Digest& digest, std::uint64_t size_bytes) {
@@ -331,10 +398,7 @@ std::optional<Response> answer_blob(const Call& call, const Digest& digest) {
     }
     return answer_file(call.request, file);
   }
-  auto made = find_made(call, digest, config_of);
-  if (!made && digest == sha256(as_bytes(kEmptyConfig))) {
-    made = find_made(call, digest, empty_config_of);
-  }
+  const auto made = find_text(call, kConfigFact, digest, {config_of, empty_config_of});
   if (!made) return std::nullopt;
   const auto version =
       std::make_shared<const FileVersion>(blob_version(made->at.commit, digest, made->text.size()));
@@ -351,11 +415,11 @@ bool asks_where(const Call& call) {
 }  // namespace
 
 Response oci_manifest(const Call& call) {
-  Manifest manifest = find_manifest(call);
-  const auto digest = sha256(as_bytes(manifest.text));
+  std::string manifest = find_manifest(call);
+  const auto digest = sha256(as_bytes(manifest));
   Response response;
-  response.body = std::move(manifest.text);
-  response.set("Content-Type", std::string(manifest.type));
+  response.set("Content-Type", parse_json(manifest, "manifest").find("mediaType")->as_string());
+  response.body = std::move(manifest);
   response.set("Vary", "Accept");
   response.set("Docker-Content-Digest", std::string(kDigestPrefix) + to_hex(digest));
   response.set("ETag", "\"" + to_hex(digest) + "\"");
@@ -364,19 +428,17 @@ Response oci_manifest(const Call& call) {
 }
 
 Response oci_tags(const Call& call) {
-  const Revision revision = read_revision(call, find_head(call));
-  std::vector<std::string> tags;
-  for (const FileRecord& file : revision.files) {
-    const std::string_view name = name_of(file);
-    const std::string_view tag =
-        name.substr(0, name.size() - std::min(name.size(), kSuffix.size()));
-    if (is_model(file) && is_tag(tag)) tags.emplace_back(tag);
-  }
-  if (!tags.empty()) tags.emplace_back("latest");
-  std::ranges::sort(tags);
-  tags.erase(std::ranges::unique(tags).begin(), tags.end());
-  Json::Array all(tags.begin(), tags.end());
-  return json_response(Json::Object{{"name", call.match.repo}, {"tags", std::move(all)}});
+  const std::vector<std::string> tags = tags_of(read_revision(call, find_head(call)));
+  const std::string* last = call.query.find("last");
+  const auto first =
+      last == nullptr ? tags.begin() : std::ranges::upper_bound(tags, *last, stands_before);
+  const auto rest = static_cast<std::size_t>(tags.end() - first);
+  const std::size_t count = std::min(rest, tags_wanted(call));
+  const auto end = first + static_cast<std::ptrdiff_t>(count);
+  Response response =
+      json_response(Json::Object{{"name", call.match.repo}, {"tags", Json::Array(first, end)}});
+  if (count > 0 && count < rest) response.set("Link", next_link(call, "last", *std::prev(end)));
+  return response;
 }
 
 Response oci_blob(const Call& call) {

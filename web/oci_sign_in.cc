@@ -14,12 +14,6 @@ namespace {
 constexpr std::string_view kTokenPath = "/-/oci/token";
 constexpr std::chrono::seconds kTokenLife{300};  // then clients ask again
 
-Response root_response(int status, Json body) {
-  Response response = json_response(body, status);
-  response.set("Docker-Distribution-Api-Version", "registry/2.0");
-  return response;
-}
-
 // Whether there is anything that a token would let in to.
 bool wants_token(const Call& call) {
   const Access* access = call.services.access;
@@ -31,15 +25,13 @@ bool wants_token(const Call& call) {
 }  // namespace
 
 Response oci_root(const Call& call) {
-  if (!wants_token(call)) return root_response(200, Json::Object{});
-  constexpr std::string_view kText = "Authentication required";
-  Response response = root_response(
-      401, Json::Object{{"error", kText},
-                        {"errors",
-                         Json::Array{Json::Object{{"code", "UNAUTHORIZED"}, {"message", kText}}}}});
+  const bool open = !wants_token(call);
+  Response response = open ? json_response(Json::Object{})
+                           : oci_error(401, "UNAUTHORIZED", "Authentication required");
+  response.set("Docker-Distribution-Api-Version", "registry/2.0");
+  if (open) return response;
   response.set("WWW-Authenticate", "Bearer realm=\"" + base_url(call) + std::string(kTokenPath) +
                                        R"(",service="holdfast")");
-  response.set("X-Error-Message", std::string(kText));
   return response;
 }
 

@@ -1,8 +1,9 @@
 #include <doctest/doctest.h>
 
-#include "tests/web/asking.h"
+#include "tests/web/guarded.h"
 #include "web/handler.h"
 #include "web/hot_files.h"
+#include "web/limits.h"
 
 namespace holdfast::web {
 namespace {
@@ -137,23 +138,90 @@ TEST_CASE("web/oci: tags are the models that there are") {
   }
 }
 
-TEST_CASE("web/oci: a pull goes on when the branch moves meanwhile") {
+TEST_CASE("web/oci: tags come in pages, in the order of a registry") {
   const Asking hub;
+  tests::publish(*hub.sample.store, {.id = "org/many",
+                                     .files = {{"B.gguf", "1", true},
+                                               {"a.gguf", "2", true},
+                                               {"b.gguf", "3", true},
+                                               {"z.gguf", "4", true}},
+                                     .facts = {}});
+
+  struct Case {
+    const char* query;
+    const char* tags;
+    const char* next;  // of the Link; "": there is none
+  };
+
+  constexpr Case kCases[] = {
+      {"", R"(["a","B","b","latest","z"])", ""},
+      {"?n=2", R"(["a","B"])", "?n=2&last=B"},
+      {"?n=2&last=B", R"(["b","latest"])", "?n=2&last=latest"},
+      {"?last=latest&n=2", R"(["z"])", ""},
+      {"?n=5", R"(["a","B","b","latest","z"])", ""},
+      {"?n=18446744073709551615", R"(["a","B","b","latest","z"])", ""},
+      {"?n=0", "[]", ""},
+      {"?last=LATEX", R"(["z"])", ""},  // which need not be a tag
+      {"?last=z&n=1", "[]", ""},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(text(c.query));
+    const Response got = hub.get("/v2/org/many/tags/list" + text(c.query));
+    CHECK(body_of(got) == R"({"name":"org/many","tags":)" + text(c.tags) + "}");
+    const std::string link =
+        "<http://127.0.0.1/v2/org/many/tags/list" + text(c.next) + ">; rel=\"next\"";
+    CHECK(text(got.header("Link")) == (text(c.next).empty() ? "" : link));
+  }
+  for (const char* n : {"", "-1", "x", "1x", "99999999999999999999"}) {
+    CAPTURE(text(n));
+    CHECK(hub.get("/v2/org/many/tags/list?n=" + text(n)).status == 400);
+  }
+}
+
+TEST_CASE("web/oci: a pull goes on whatever becomes of the branch and of what is known meanwhile") {
+  const Asking hub;
+  auto& catalog = hub.sample.store->catalog();
+  const auto id = storage::parse_repo_id("org/tiny");
+  const GitOid first = hub.sample.commit("org/tiny");
   const std::string manifest = body_of(hub.get("/v2/org/tiny/manifests/latest"));
   const Json json = parse_json(manifest, "manifest");
-  tests::publish(*hub.sample.store,
-                 {.id = "org/tiny",
-                  .files = {{"tiny-Q8_0.gguf", tests::pattern_bytes(6000), true}},
-                  .facts = {},
-                  .parents = {hub.sample.commit("org/tiny")}});
+  // A scan that finds out more, and so many revisions that nobody looks through all of them.
+  const std::pair<std::string, Json> scanned{
+      "file/tiny-Q4_0.gguf",
+      Json::Object{{"metadata", Json::Object{{"general.architecture", "x"}}}}};
+  catalog.put_facts(id, first, {&scanned, 1});
+  GitOid parent = first;
+  for (std::size_t i = 0; i <= kOciRevisionsMax; ++i) {
+    parent = tests::publish(*hub.sample.store,
+                            {.id = "org/tiny",
+                             .files = {{"tiny-Q8_0.gguf", tests::pattern_bytes(6000 + i), true}},
+                             .facts = {},
+                             .parents = {parent}});
+  }
 
+  const std::string pinned = "/v2/org/tiny/manifests/" + digest_of(manifest);
   CHECK(body_of(hub.get("/v2/org/tiny/manifests/latest")) != manifest);
-  CHECK(body_of(hub.get("/v2/org/tiny/manifests/" + digest_of(manifest))) == manifest);
-  for (const Json& part : {*json.find("config"), json.find("layers")->as_array().front()}) {
-    const std::string digest = part.find("digest")->as_string();
+  CHECK(body_of(hub.get(pinned)) == manifest);
+  const std::string config = json.find_path({"config", "digest"})->as_string();
+  for (const std::string& digest :
+       {config, json.find("layers")->as_array().front().find("digest")->as_string()}) {
     CAPTURE(digest);
     CHECK(digest_of(body_of(hub.get("/v2/org/tiny/blobs/" + digest))) == digest);
   }
+  // A configuration is no manifest, and a manifest no blob.
+  CHECK(hub.get("/v2/org/tiny/manifests/" + config).status == 404);
+  CHECK(hub.get("/v2/org/tiny/blobs/" + digest_of(manifest)).status == 404);
+  catalog.remove(id, first);
+  CHECK(hub.get(pinned).status == 404);
+}
+
+TEST_CASE("web/oci: a digest leads to what another mirror of the same files has handed out") {
+  const Asking one, other;
+  const std::string manifest = body_of(one.get("/v2/org/tiny/manifests/latest"));
+  CHECK(body_of(other.get("/v2/org/tiny/manifests/" + digest_of(manifest))) == manifest);
+  const std::string config =
+      parse_json(manifest, "manifest").find_path({"config", "digest"})->as_string();
+  CHECK(digest_of(body_of(other.get("/v2/org/tiny/blobs/" + config))) == config);
 }
 
 TEST_CASE("web/oci: ollama asks where a blob is, and gets an address that serves its parts") {
@@ -193,7 +261,59 @@ TEST_CASE("web/oci: what is missing is JSON in the registry's words") {
   }
   CHECK(hub.get("/v2/").status == 200);
   CHECK(hub.ask({.method = "HEAD", .target = "/v2/org/tiny/manifests/Q4_0"}).status == 200);
-  CHECK(hub.ask({.method = "POST", .target = "/v2/org/tiny/blobs/uploads"}).status == 405);
+}
+
+TEST_CASE("web/oci: whatever is refused is refused in a registry's words") {
+  tests::Guarded hub({.anonymous_read = true, .local = false});
+  hub.set_private("gpt2");
+  hub.set_gate("Example/CamelCase", storage::Gate::Manual);
+  const std::string reader = hub.token("reader");
+
+  struct Case {
+    Ask ask;
+    bool signed_in = false;
+    std::chrono::seconds limited{0};
+    int status = 0;
+    const char* code = "";
+  };
+
+  const Case cases[] = {
+      {.ask = {.target = "/v2/gpt2/tags/list"}, .status = 401, .code = "UNAUTHORIZED"},
+      {.ask = {.target = "/v2/Example/CamelCase/manifests/latest"},
+       .signed_in = true,
+       .status = 403,
+       .code = "DENIED"},
+      {.ask = {.target = "/v2/org/none/tags/list"},
+       .signed_in = true,
+       .status = 404,
+       .code = "NAME_UNKNOWN"},
+      {.ask = {.target = "/v2/org/tiny/manifests/none"}, .status = 404, .code = "MANIFEST_UNKNOWN"},
+      {.ask = {.target = "/v2/org/tiny/blobs/sha256:0"}, .status = 404, .code = "BLOB_UNKNOWN"},
+      {.ask = {.target = "/v2/_catalog"}, .status = 404, .code = "UNSUPPORTED"},
+      {.ask = {.method = "POST", .target = "/v2/org/tiny/blobs/uploads/"},
+       .status = 405,
+       .code = "UNSUPPORTED"},
+      {.ask = {.target = "/v2/org/tiny/tags/list"},
+       .limited = std::chrono::seconds(7),
+       .status = 429,
+       .code = "TOOMANYREQUESTS"},
+      {.ask = {.target = "/v2/org/tiny/tags/list?n=x"}, .status = 400, .code = "UNKNOWN"},
+      {.ask = {.target = "/v2/org//tiny"}, .status = 400, .code = "UNKNOWN"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(text(c.ask.target));
+    const std::string bearer = "Bearer " + reader;
+    std::vector<Header> headers{{"Accept", "text/html"}};
+    if (c.signed_in) headers.push_back({"Authorization", bearer});
+    const Response got = handle(
+        {.method = c.ask.method, .target = c.ask.target, .headers = headers, .limited = c.limited},
+        hub.services);
+    CHECK(got.status == c.status);
+    const Json json = json_of(got);
+    const Json& error = json.find("errors")->as_array().front();
+    CHECK(error.find("code")->as_string() == c.code);
+    CHECK(*error.find("message") == *json.find("error"));
+  }
 }
 
 }  // namespace holdfast::web
