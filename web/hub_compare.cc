@@ -1,5 +1,5 @@
-// What changed from one revision to another (hub-protocol 2.9): git's raw diff as the hub writes
-// it, read by huggingface/hf-hub's diff.rs: one line a file,
+// What changed from one revision to another (hub-protocol 2.9): the text of git's diff, or with
+// "raw" git's raw diff as the hub writes it, read by huggingface/hf-hub's diff.rs: one line a file,
 //   {B|T} SIZE TAB :OLDMODE NEWMODE OLDBLOB... NEWBLOB... {A|D|M|T} TAB PATH
 // where B is binary and T text (LFS files are their pointers), and SIZE that of the newer content.
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "storage/git/objects.h"
+#include "storage/git/text_diff.h"
 #include "web/internal/answers.h"
 #include "web/internal/listing.h"
 #include "web/limits.h"
@@ -21,6 +22,9 @@ using storage::FileRecord;
 // As git looks for a NUL.
 constexpr std::uint64_t kLookedAtBytes = 8000;
 constexpr std::uint32_t kTypeBits = 0170000;
+
+// Of all texts that one answer compares; larger ones than a page shows are not looked at.
+constexpr std::uint64_t kTextsBytesMax = std::uint64_t{8} * 1024 * 1024;
 
 [[noreturn]] void refuse_revision(std::string_view name) {
   refuse(404, "RevisionNotFound", "Invalid rev id: " + std::string(name));
@@ -46,10 +50,12 @@ struct Span {
   std::string base, head;
 };
 
-// "main..v1"; three dots are taken for two: a mirror's revisions are not merged.
+// "main..v1", or "main" for what it changed in its parent. Three dots are taken for two: a mirror's
+// revisions are not merged.
 Span parse_span(const std::string& text) {
   const auto dots = text.find("..");
-  const auto head = text.find_first_not_of('.', dots == text.npos ? text.size() : dots);
+  if (dots == text.npos) return {.base = text + "^", .head = text};
+  const auto head = text.find_first_not_of('.', dots);
   if (dots == 0 || head == text.npos) {
     refuse(400, "", "compare: expected BASE..HEAD, found \"" + text + "\"");
   }
@@ -64,19 +70,62 @@ bool is_binary(const Call& call, const FileRecord& file) {
   return head.find('\0') != head.npos;
 }
 
-std::string line_of(const Call& call, const FileRecord* before, const FileRecord* after) {
-  const FileRecord& newest = after != nullptr ? *after : *before;
-  const auto mode = [](const FileRecord* file) { return file == nullptr ? 0U : file->mode; };
-  const auto blob = [](const FileRecord* file) {
-    return to_hex(file == nullptr ? GitOid{} : file->blob);
-  };
-  const char status = before == nullptr                                         ? 'A'
-                      : after == nullptr                                        ? 'D'
-                      : (before->mode & kTypeBits) != (after->mode & kTypeBits) ? 'T'
-                                                                                : 'M';
+// A file that differs; a side is nothing where it is not there.
+struct Change {
+  std::optional<FileRecord> before;
+  std::optional<FileRecord> after;
+
+  const FileRecord& newest() const { return after ? *after : *before; }
+};
+
+char letter_of(const Change& change) {
+  if (!change.before) return 'A';
+  if (!change.after) return 'D';
+  return (change.before->mode & kTypeBits) != (change.after->mode & kTypeBits) ? 'T' : 'M';
+}
+
+std::string line_of(const Call& call, const Change& change) {
+  const auto mode = [](const auto& file) { return file ? file->mode : 0U; };
+  const auto blob = [](const auto& file) { return to_hex(file ? file->blob : GitOid{}); };
+  const FileRecord& newest = change.newest();
   return fmt::format("{} {}\t:{:06o} {:06o} {}... {}... {}\t{}\n",
-                     is_binary(call, newest) ? 'B' : 'T', newest.size_bytes, mode(before),
-                     mode(after), blob(before), blob(after), status, newest.path);
+                     is_binary(call, newest) ? 'B' : 'T', newest.size_bytes, mode(change.before),
+                     mode(change.after), blob(change.before), blob(change.after), letter_of(change),
+                     newest.path);
+}
+
+// What git holds of a file, if people can read it; takes it from `bytes_left`.
+std::optional<std::string> text_of(const Call& call, const FileRecord& file,
+                                   std::uint64_t& bytes_left) {
+  if (file.lfs) {
+    const auto pointer = call.services.store.catalog().find_git_object(file.blob);
+    return pointer ? pointer->bytes : storage::git::lfs_pointer(*file.object, file.size_bytes);
+  }
+  if (file.size_bytes > kTextViewBytesMax || is_binary(call, file)) return std::nullopt;
+  if (file.size_bytes > bytes_left) {
+    fail(ErrorKind::LimitExceeded,
+         "compare: more than " + std::to_string(kTextsBytesMax >> 20U) +
+             " MiB of text differ: ask with ?raw=true for which files do");
+  }
+  bytes_left -= file.size_bytes;
+  std::string text(file.size_bytes, '\0');
+  const auto reader = call.services.store.blobs().open(*file.object);
+  reader->read(0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+std::string diff_of(const Call& call, const Change& change, std::uint64_t& bytes_left) {
+  const auto side = [&](const std::optional<FileRecord>& file) {
+    std::optional<storage::git::DiffSide> made;
+    if (!file) return made;
+    made.emplace();
+    made->blob = file->blob;
+    made->mode = file->mode;
+    made->text = text_of(call, *file, bytes_left);
+    return made;
+  };
+  return storage::git::diff_text(
+      {.path = change.newest().path, .before = side(change.before), .after = side(change.after)});
 }
 
 using Files = std::map<std::string, FileRecord>;
@@ -90,29 +139,35 @@ Files files_of(const Call& call, const storage::RepoId& id, const std::optional<
   return files;
 }
 
+using Changes = std::map<std::string, Change>;
+
+Changes changes_of(const Call& call) {
+  const storage::RepoId id = find_repository(call).id;
+  const Span span = parse_span(call.match.path);
+  Files before = files_of(call, id, resolve(call, id, span.base));
+  Files after = files_of(call, id, resolve(call, id, span.head));
+  Changes changes;
+  for (auto& [path, file] : after) {
+    const auto old = before.find(path);
+    const bool same =
+        old != before.end() && old->second.blob == file.blob && old->second.mode == file.mode;
+    if (same) before.erase(old);
+    if (!same) changes[path].after = std::move(file);
+  }
+  for (auto& [path, file] : before) changes[path].before = std::move(file);
+  return changes;
+}
+
 }  // namespace
 
 Response compare_revisions(const Call& call) {
-  const storage::RepoId id = find_repository(call).id;
-  if (!call.query.flag("raw")) {
-    refuse(400, "",
-           "compare: only ?raw=true is answered here: which files changed, not their text");
-  }
-  const Span span = parse_span(call.match.path);
-  Files before = files_of(call, id, resolve(call, id, span.base));
-  const Files after = files_of(call, id, resolve(call, id, span.head));
-  std::map<std::string, std::string> lines;
-  for (const auto& [path, file] : after) {
-    const auto old = before.find(path);
-    const FileRecord* was = old == before.end() ? nullptr : &old->second;
-    const bool same = was != nullptr && was->blob == file.blob && was->mode == file.mode;
-    if (!same) lines.emplace(path, line_of(call, was, &file));
-    if (was != nullptr) before.erase(old);
-  }
-  for (const auto& [path, file] : before) lines.emplace(path, line_of(call, &file, nullptr));
-  Response response;
+  const bool raw = call.query.flag("raw");
+  std::uint64_t bytes_left = kTextsBytesMax;
   std::string text;
-  for (const auto& [path, line] : lines) text += line;
+  for (const auto& [path, change] : changes_of(call)) {
+    text += raw ? line_of(call, change) : diff_of(call, change, bytes_left);
+  }
+  Response response;
   response.set("Content-Type", "text/plain; charset=utf-8");
   response.body = std::move(text);
   return response;

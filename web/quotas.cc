@@ -38,6 +38,24 @@ struct RepositoryUse {
   }
 };
 
+// By what a count is known to be true still: a revision that comes again with more of its files was
+// stored at another time.
+using Revisions = std::vector<std::pair<GitOid, Time>>;
+
+Revisions revisions_of(const Catalog& catalog, const RepoId& repo) {
+  Revisions all;
+  for (const auto& revision : catalog.revisions(repo))
+    all.emplace_back(revision.commit, revision.stored_at);
+  return all;
+}
+
+struct Counted {
+  Revisions revisions;
+  std::uint64_t bytes = 0;
+};
+
+constexpr std::size_t kCountedMax = 10'000;  // repositories whose counts are remembered
+
 using OwnerUse = std::map<RepoId, RepositoryUse>;
 
 // Admitted, and in no revision yet: an object of a repository, or the repository itself.
@@ -126,6 +144,7 @@ struct Quotas::State {
   const Catalog& catalog;
   const Clock& clock;
   Sync<std::map<std::string, Namespace, std::less<>>> namespaces;
+  Sync<std::map<RepoId, Counted>> counted;
 };
 
 // The time in which one thread counts what an owner has, and nobody else admits anything of his.
@@ -252,6 +271,20 @@ std::optional<std::uint64_t> Quotas::room(const std::string& owner) {
 
 NamespaceUse Quotas::use(const std::string& owner) { return Turn(*state_, owner).count_now(); }
 
+std::uint64_t Quotas::bytes_of(const RepoId& repo) {
+  Revisions revisions = revisions_of(state_->catalog, repo);
+  {
+    auto counted = state_->counted.lock();
+    const auto known = counted->find(repo);
+    if (known != counted->end() && known->second.revisions == revisions) return known->second.bytes;
+  }
+  const std::uint64_t bytes = count_bytes(state_->catalog, repo);
+  auto counted = state_->counted.lock();
+  if (counted->size() >= kCountedMax) counted->clear();
+  (*counted)[repo] = {.revisions = std::move(revisions), .bytes = bytes};
+  return bytes;
+}
+
 Quotas::Hold::Hold(Hold&& other) noexcept
     : quotas_(std::exchange(other.quotas_, nullptr)),
       repo_(std::move(other.repo_)),
@@ -276,6 +309,12 @@ void Quotas::Hold::keep(Time until) {
     Row& row = rows.find(Key{repo_, digest})->second;
     row.kept_until = std::max(row.kept_until, until);
   }
+}
+
+std::uint64_t count_bytes(const Catalog& catalog, const RepoId& repo) {
+  RepositoryUse use;
+  use.refresh(catalog, repo);
+  return use.bytes;
 }
 
 std::vector<QuotaClaim> claims_of(std::span<const storage::FileRecord> files) {

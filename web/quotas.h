@@ -81,6 +81,10 @@ class Quotas {
   std::optional<std::uint64_t> room(const std::string& owner);
   NamespaceUse use(const std::string& owner);
 
+  // count_bytes(), remembered for as long as the repository's revisions stay the same. Of any
+  // repository, with a rule or without.
+  std::uint64_t bytes_of(const storage::RepoId& repo);
+
  private:
   struct State;
   class Turn;
@@ -89,6 +93,9 @@ class Quotas {
 
   std::unique_ptr<State> state_;
 };
+
+// What the files of all revisions of a repository take, each content once.
+std::uint64_t count_bytes(const storage::Catalog& catalog, const storage::RepoId& repo);
 
 // The claims of files as they are to stand in one repository.
 std::vector<QuotaClaim> claims_of(std::span<const storage::FileRecord> files);

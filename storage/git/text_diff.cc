@@ -33,7 +33,7 @@ std::string shown_name(const DiffSide* side, std::string_view prefix, std::strin
 
 // Behind a name with a blank git sets a tab, so that readers know where it ends.
 std::string name_line(std::string_view sign, const std::string& name) {
-  const bool blank = name.front() != '"' && name.find(' ') != std::string::npos;
+  const bool blank = name.find(' ') != std::string::npos;
   return fmt::format("{} {}{}\n", sign, name, blank ? "\t" : "");
 }
 

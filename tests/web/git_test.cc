@@ -1,6 +1,7 @@
 // The real git against the real server.
 #include <doctest/doctest.h>
 
+#include "tests/web/asking.h"
 #include "tests/web/git_site.h"
 
 namespace holdfast::web {
@@ -134,6 +135,49 @@ TEST_CASE("web/git: git-lfs gets the large files") {
                    "echo '*.safetensors filter=lfs diff=lfs merge=lfs -text' > .gitattributes && "
                    "unset GIT_LFS_SKIP_SMUDGE && git lfs pull") == 0);
   CHECK(site.file("lfs/model.safetensors") == tests::pattern_bytes(300'000));
+}
+
+TEST_CASE("web/hub_compare: what changed is said as git itself says it") {
+  using namespace std::string_literals;
+  if (!have("git --version")) return;
+  Site site;
+  std::string before;
+  for (int i = 0; i < 40; ++i) before += "line " + std::to_string(i) + "\n";
+  std::string after = before;
+  after.replace(after.find("line 3\n"), 7, "line three\nand a half\n");
+  after.erase(after.find("line 30\n"), 8);
+  const GitOid old = tests::publish(site.store(), {.id = "org/history",
+                                                   .files = {{"lines.txt", before},
+                                                             {"no end", "a\nb"},
+                                                             {"gone.txt", "x\n"},
+                                                             {"same", "same\n"},
+                                                             {"w.bin", "x\0y"s},
+                                                             {"model.safetensors", "one", true}},
+                                                   .facts = {}});
+  const GitOid now = tests::publish(site.store(), {.id = "org/history",
+                                                   .files = {{"lines.txt", after},
+                                                             {"no end", "a\nb\n"},
+                                                             {"same", "same\n"},
+                                                             {"w.bin", "x\0z"s},
+                                                             {"empty", ""},
+                                                             {"sub/naïve \"q\"\\.txt", "new\nfile"},
+                                                             {"model.safetensors", "two", true}},
+                                                   .facts = {},
+                                                   .parents = {old}});
+  site.start();
+  REQUIRE(site.run("git clone -q $URL clone") == 0);
+  const Services services{.store = site.store()};
+  for (const auto& [base, head] : {std::pair{old, now}, {now, old}}) {
+    CAPTURE(to_hex(base));
+    REQUIRE(site.run("git -C clone -c core.abbrev=7 diff --no-renames " + to_hex(base) + " " +
+                     to_hex(head)) == 0);
+    const std::string target =
+        "/api/models/org/history/compare/" + to_hex(base) + ".." + to_hex(head);
+    CHECK(tests::body_of(handle({.target = target}, services)) == site.output());
+  }
+  REQUIRE(site.run("git -C clone -c core.abbrev=7 show --format= " + to_hex(old)) == 0);
+  CHECK(tests::body_of(handle({.target = "/api/models/org/history/compare/" + to_hex(old)},
+                              services)) == site.output());
 }
 
 TEST_CASE("web/git: a refusal says why in words that git shows") {

@@ -3,8 +3,9 @@
 #include <doctest/doctest.h>
 
 #include "storage/git/objects.h"
-#include "tests/web/asking.h"
+#include "tests/web/guarded.h"
 #include "web/handler.h"
+#include "web/limits.h"
 
 namespace holdfast::web {
 namespace {
@@ -58,7 +59,8 @@ TEST_CASE("web/hub_compare: what changed is git's raw diff as the hub writes it"
       {"main..main", 200, ""},
       {"none..main", 404},
       {"main..none", 404},
-      {"main", 400},
+      {"main", 200, changed},
+      {"main^^", 404},
       {"..main", 400},
       {"main..", 400},
   };
@@ -72,8 +74,34 @@ TEST_CASE("web/hub_compare: what changed is git's raw diff as the hub writes it"
                                           to_hex(first) + "?raw=true"));
   CHECK(std::ranges::count(all, '\n') == 4);
   CHECK(all.find(" A\tgone\n") != std::string::npos);
-  CHECK(hub.get("/api/models/lab/m/compare/main..main").status == 400);
+  const std::string diff = body_of(hub.get("/api/models/lab/m/compare/main"));
+  CHECK(diff.starts_with("diff --git a/a.txt b/a.txt\n"));
+  CHECK(diff.find("-one\n+two!\n") != std::string::npos);
+  CHECK(hub.get("/api/models/lab/m/compare/main..main").status == 200);
   CHECK(hub.get("/api/models/lab/none/compare/main..main?raw=true").status == 404);
+}
+
+TEST_CASE("web/hub_compare: texts that take too long to compare are not, and that is said") {
+  const Asking hub;
+  const auto lines = [](std::size_t bytes) { return std::string(bytes - 1, 'x') + "\n"; };
+  std::vector<tests::SampleFile> files{{"large.txt", lines(kTextViewBytesMax + 1)}};
+  tests::publish(*hub.sample.store, {.id = "lab/large", .files = files, .facts = {}});
+  CHECK(body_of(hub.get("/api/models/lab/large/compare/main"))
+            .ends_with("Binary files /dev/null and b/large.txt differ\n"));
+  for (char name = 'a'; name < 'a' + 17; ++name) {
+    files.push_back({std::string(1, name), lines(kTextViewBytesMax - name)});
+  }
+  tests::publish(*hub.sample.store, {.id = "lab/large", .files = files, .facts = {}});
+  CHECK(hub.get("/api/models/lab/large/compare/main").status == 413);
+  CHECK(hub.get("/api/models/lab/large/compare/main?raw=true").status == 200);
+}
+
+TEST_CASE("web/hub_compare: texts are for those who passed the gate") {
+  tests::Guarded hub({.anonymous_read = true, .local = false});
+  hub.set_gate("org/tiny", storage::Gate::Manual);
+  const std::string reader = hub.token("reader");
+  CHECK(hub.get_as(reader, "/api/models/org/tiny/compare/main").header("X-Error-Code") ==
+        "GatedRepo");
 }
 
 }  // namespace holdfast::web

@@ -2,6 +2,7 @@
 
 #include "tests/web/asking.h"
 #include "web/handler.h"
+#include "web/quotas.h"
 
 namespace holdfast::web {
 namespace {
@@ -50,7 +51,7 @@ TEST_CASE("web/hub_small: every path of the hub's API is answered with JSON, nev
       {"/api/jobs/x", 404},
       {"/api/kernels/x/y", 404},
       {"/api/models/org/tiny/lfs-files", 200},
-      {"/api/models/org/tiny/compare/main..v1", 400},
+      {"/api/models/org/tiny/compare/..v1", 400},
       {"/api/models/org/none/compare/main..v1?raw=true", 404},
       {"/api/models/org/tiny/user-access-request/pending", 403},
       {"/api/models/org/tiny/xet-read-token/main", 404},
@@ -122,6 +123,32 @@ TEST_CASE("web/repository_json: base models are named, with the ids of those tha
   const std::string id = json_of(hub.get("/api/models/org/base")).find("_id")->as_string();
   CHECK(base_models() == "{\"models\":[{\"_id\":\"" + id + "\",\"id\":\"org/base\"}]}");
   CHECK(json_of(hub.get("/api/models/gpt2?expand=baseModels")).find("baseModels") == nullptr);
+}
+
+TEST_CASE("web/repository_json: usedStorage has all revisions, and each content once") {
+  Asking hub;
+  auto& catalog = hub.sample.store->catalog();
+  Quotas remembering({}, catalog);
+  for (Quotas* const quotas : {&remembering, static_cast<Quotas*>(nullptr)}) {
+    hub.services.quotas = quotas;
+    const std::string id = quotas == nullptr ? "lab/plain" : "lab/remembered";
+    const auto used = [&] {
+      const Json info = json_of(hub.get("/api/models/" + id + "?expand=usedStorage"));
+      return info.find("usedStorage")->as_uint();
+    };
+    const auto publish = [&](std::vector<tests::SampleFile> files) {
+      return tests::publish(*hub.sample.store, {.id = id, .files = std::move(files), .facts = {}});
+    };
+    const GitOid first = publish({{"a", "12345"}, {"b", "12345"}, {"c", "123"}});
+    CHECK(used() == 8);
+    CHECK(used() == 8);
+    publish({{"a", "12345"}, {"d", "12345678", true}});
+    CHECK(used() == 16);
+    publish({{"e", "1", true, false}});  // not stored
+    CHECK(used() == 16);
+    catalog.remove(storage::parse_repo_id(id), first);
+    CHECK(used() == 13);
+  }
 }
 
 }  // namespace holdfast::web

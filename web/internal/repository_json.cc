@@ -8,6 +8,7 @@
 #include "web/internal/gate.h"
 #include "web/internal/listing.h"
 #include "web/internal/search_query.h"
+#include "web/quotas.h"
 #include "web/search_index.h"
 
 namespace holdfast::web {
@@ -35,9 +36,9 @@ Json siblings(const FieldSource& source) {
 }
 
 Json used_storage(const FieldSource& source) {
-  std::uint64_t total = 0;
-  for (const auto& file : stored_files(source.catalog, source.facts.at())) total += file.size_bytes;
-  return total;
+  Quotas* quotas = source.call.services.quotas;
+  const storage::RepoId& id = source.facts.repository.id;
+  return quotas == nullptr ? count_bytes(source.catalog, id) : quotas->bytes_of(id);
 }
 
 Json gated(const FieldSource& source) {
