@@ -30,7 +30,7 @@ std::vector<Json> lines_of(const std::filesystem::path& path) {
 }  // namespace
 
 TEST_CASE("web/access_log: a line holds what was asked and answered, whatever the bytes") {
-  const tests::TemporaryDirectory directory;
+  const tests::ScratchDirectory directory;
   const auto path = directory.path() / "access.log";
   {
     AccessLog log(path);
@@ -66,7 +66,7 @@ TEST_CASE("web/access_log: a line holds what was asked and answered, whatever th
 }
 
 TEST_CASE("web/access_log: a log that was moved away begins anew, and none is made of nothing") {
-  const tests::TemporaryDirectory directory;
+  const tests::ScratchDirectory directory;
   const auto path = directory.path() / "access.log";
   AccessLog log(path);
   const std::string target(100, 'x');

@@ -42,7 +42,7 @@ class GitSite {
   std::string file(const std::string& name) const { return read_file(work_.path() / name); }
 
  private:
-  TemporaryDirectory data_, work_;
+  ScratchDirectory data_, work_;
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<web::Server> server_;
 };

@@ -151,7 +151,7 @@ TEST_CASE("web/guards: behind a proxy on the list each client counts for itself"
 }
 
 TEST_CASE("web/guards: the audit trail has the client's address, and moves on reload") {
-  const tests::TemporaryDirectory directory;
+  const tests::ScratchDirectory directory;
   const auto path = directory.path() / "audit.log";
   Watched hub({.anonymous_read = true,
                .trusted_proxies = {"127.0.0.1"},

@@ -1,5 +1,8 @@
+#include <functional>
+
 #include <doctest/doctest.h>
 
+#include "tests/web/raw_client.h"
 #include "tests/web/xet_site.h"
 #include "web/hot_files.h"
 #include "web/limits.h"
@@ -275,6 +278,38 @@ TEST_CASE("web/hub_xet: tokens of Xet are no wrong tokens of users, however many
     REQUIRE(refused.status == 401);
   }
   CHECK(site.describe("v2", hash, site.xet_token()).status == 200);
+}
+
+TEST_CASE("web/hub_xet: a download goes on when the server starts again") {
+  const tests::ScratchDirectory directory;
+  const auto serve = [&](const std::function<void(tests::RawClient&)>& talk) {
+    const auto store = storage::Store::open({.directory = directory.path()});
+    if (store->catalog().list_repositories({}).empty()) {
+      tests::publish_xet_files(*store);
+      tests::index_main(*store, "org/xet");
+    }
+    ServerOptions options{.listen = "127.0.0.1:0", .threads = 1, .xet = XetMode::Always};
+    Server server(options, *store);
+    server.start();
+    tests::RawClient client(server.port());
+    talk(client);
+  };
+  std::string bearer, description, address;
+  serve([&](tests::RawClient& client) {
+    const auto token = client.ask("GET", "/api/models/org/xet/xet-read-token/main");
+    bearer = "Authorization: Bearer " + token.header("X-Xet-Access-Token") + "\r\n";
+    const auto file = client.ask("HEAD", XetSite::target("mixed.bin"));
+    description = "/-/xet/v2/reconstructions/" + file.header("X-Xet-Hash");
+    const auto described = client.ask("GET", description, bearer);
+    REQUIRE(described.status == 200);
+    const auto begin = described.body.find("/-/xet/xorbs/");
+    address = described.body.substr(begin, described.body.find('"', begin) - begin);
+    CHECK(client.ask("GET", address).status == 200);
+  });
+  serve([&](tests::RawClient& client) {
+    CHECK(client.ask("GET", address).status == 200);
+    CHECK(client.ask("GET", description, bearer).status == 200);
+  });
 }
 
 TEST_CASE("web/hub_xet: a hub that serves no Xet says so") {

@@ -1,9 +1,5 @@
 #include "tests/web/sample_store.h"
 
-#include <stdexcept>
-
-#include <unistd.h>
-
 #include "storage/git/objects.h"
 #include "storage/repo_id.h"
 
@@ -63,17 +59,6 @@ Json gguf_fact() {
 }
 
 }  // namespace
-
-TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "holdfast-web-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  path_ = pattern;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 std::string pattern_bytes(std::size_t size_bytes) {
   std::string bytes(size_bytes, '\0');

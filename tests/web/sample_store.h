@@ -3,27 +3,13 @@
 // id, a dataset, facts, evidence, a hole.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "storage/store.h"
+#include "tests/storage/scratch.h"
 
 namespace holdfast::tests {
-
-// A directory of its own that goes away with the object.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory();
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Deterministic bytes.
 std::string pattern_bytes(std::size_t size_bytes);
@@ -52,7 +38,7 @@ GitOid publish(storage::Store& store, const SampleRepository& repository);
 void fill_sample(storage::Store& store, std::size_t weights_bytes = kWeightsBytes);
 
 struct SampleStore {
-  TemporaryDirectory directory;
+  ScratchDirectory directory;
   std::unique_ptr<storage::Store> store;
 
   SampleStore();

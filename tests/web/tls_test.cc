@@ -167,7 +167,7 @@ TEST_CASE("web/tls: a new certificate is taken on reload, and a bad one is not")
 }
 
 TEST_CASE("web/tls: where clients must show a certificate, only those of the list get in") {
-  const tests::TemporaryDirectory directory;
+  const tests::ScratchDirectory directory;
   const Certificate known(directory.path(), "known"), stranger(directory.path(), "stranger");
   const Secure hub(&known);
   TlsClient good(hub.server.port(), {.certificate = &known});
