@@ -128,7 +128,7 @@ TEST_CASE("mirror/webhooks: a redirect that would make a GET of the POST is not 
   Inside inside;
   for (const int status : {301, 302, 303}) {
     CAPTURE(status);
-    Outside outside(status, with_port("http://127.0.0.1:{}/", inside.server.port()));
+    const Outside outside(status, with_port("http://127.0.0.1:{}/", inside.server.port()));
     CHECK(deliver(outside).find("webhook alarm: ") != std::string::npos);
     CHECK(*inside.asked.lock() == 0);
   }

@@ -216,7 +216,7 @@ TEST_CASE("web/audit_log: an id that a client chose is told from one that we gav
                         Case{"the operator's", "id-1", true, false, false},
                         Case{"of a proxy that we trust", "id-1", false, true, false}}) {
     CAPTURE(std::string(c.name));
-    Trail hub;
+    const Trail hub;
     AuditLog trail(hub.path, AuditLevel::Changes, hub.clock);
     const std::vector<Header> headers{{"X-Request-Id", c.header}};
     Response refused;

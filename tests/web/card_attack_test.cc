@@ -31,7 +31,7 @@ constexpr const char* kHostile[] = {
     "![x](//evil.example/x.png)",
     "![x](///evil.example/x.png)",
     "![x](/\\\\evil.example/x.png)",
-    "![x](\\\\\\\\evil.example/x.png)",
+    R"(![x](\\\\evil.example/x.png))",
     "![x](</\t/evil.example/x.png>)",
     "![x](<\t//evil.example/x.png>)",
     "![x](< //evil.example/x.png>)",
@@ -240,8 +240,8 @@ TEST_CASE("web/attack: the check of cards sees what it is for") {
   for (const char* html :
        {"<img src=\"//evil.example/x\">", "<img src=\"https://evil.example/x\">",
         "<img src=/a onerror=alert(1)>", "<img srcset=\"/a 2x\">", "<p style=\"x\">", "<script>",
-        "<a href=\"javascript:x\">", "<a href=\"/x\" ping=\"/y\">", "<svg>", "<link href=\"/x\">",
-        "<img src=\"/\\evil.example\">", "<IMG SRC=\"data:x\">"}) {
+        "<a href=\"javascript:x\">", R"(<a href="/x" ping="/y">)", "<svg>", "<link href=\"/x\">",
+        R"(<img src="/\evil.example">)", "<IMG SRC=\"data:x\">"}) {
     CAPTURE(std::string(html));
     CHECK_FALSE(std::ranges::all_of(attributes_in(html), is_harmless));
   }
@@ -307,7 +307,7 @@ TEST_CASE("web/attack: a stored file is no page of ours, in whole or in part, by
                                                {"page.html", "<script>alert(1)</script>"},
                                                {"page.xhtml", "<script>alert(1)</script>"},
                                                {"page.pdf", "%PDF-1.4 script"},
-                                               {"page.json", "{\"x\":\"<script>\"}"},
+                                               {"page.json", R"({"x":"<script>"})"},
                                                {"page.png", "<script>alert(1)</script>"},
                                                {"page", "<script>alert(1)</script>"}},
                                      .facts = {}});

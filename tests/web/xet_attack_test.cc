@@ -142,7 +142,7 @@ TEST_CASE("web/attack: nobody's token of Xet ends when its repository is closed"
 }
 
 TEST_CASE("web/attack: no route of Xet answers a browser's session in the place of a token") {
-  Site hub;
+  const Site hub;
   const std::string cookie =
       hub.access.sessions().cookie_name() + "=" +
       hub.access.sessions().sign(
