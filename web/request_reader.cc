@@ -154,9 +154,8 @@ std::size_t RequestReader::put(std::string_view unread) {
     refuse(status_of(error));
   } else if ((began_in_head || parser_->http->is_done()) && has_too_many_fields()) {
     refuse(431);
-  } else if (ended_head && !take_headers()) {
-    refuse(400);
-  } else if (parser_->http->is_header_done() && !names_one_host(parser_->http->get())) {
+  } else if ((ended_head && !take_headers()) ||
+             (parser_->http->is_header_done() && !names_one_host(parser_->http->get()))) {
     refuse(400);
   } else if (parser_->http->is_done()) {
     state_ = State::Complete;

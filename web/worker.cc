@@ -51,7 +51,8 @@ struct Worker::State {
         sweep_timer(io),
         news_timer(io) {}
 
-  awaitable<void> accept_from(Listener& listener);
+  // The listener is one of ours.
+  awaitable<void> accept_from(Listener* listener);
   awaitable<void> sweep();
   // Takes all connections that wait; false when the process has no descriptor left for one.
   bool accept_waiting(Listener& listener);
@@ -79,14 +80,14 @@ struct Worker::State {
   std::jthread thread;
 };
 
-awaitable<void> Worker::State::accept_from(Listener& listener) {
+awaitable<void> Worker::State::accept_from(Listener* listener) {
   asio::steady_timer pause(io);
-  while (listener.socket.is_open()) {
+  while (listener->socket.is_open()) {
     error_code error;
-    co_await listener.socket.async_wait(asio::posix::stream_descriptor::wait_read,
-                                        redirect_error(use_awaitable, error));
+    co_await listener->socket.async_wait(asio::posix::stream_descriptor::wait_read,
+                                         redirect_error(use_awaitable, error));
     if (error) co_return;
-    if (accept_waiting(listener)) continue;
+    if (accept_waiting(*listener)) continue;
     pause.expires_after(kAcceptPause);
     co_await pause.async_wait(redirect_error(use_awaitable, error));
   }
@@ -197,7 +198,7 @@ void Worker::listen(UniqueFd listener, bool trusted) {
 
 void Worker::start() {
   for (Listener& listener : state_->listeners) {
-    asio::co_spawn(state_->io, state_->accept_from(listener), log_end);
+    asio::co_spawn(state_->io, state_->accept_from(&listener), log_end);
   }
   asio::co_spawn(state_->io, state_->sweep(), log_end);
   state_->thread = std::jthread([state = state_.get()] { state->run(); });

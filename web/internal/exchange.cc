@@ -76,8 +76,9 @@ bool Exchange::answer_at_once() {
   take_request();
   if (answered_) return true;
   auto known = handle_hot(request_, context_.services);
-  if (known) response_ = *std::move(known);
-  return known.has_value();
+  if (!known) return false;
+  response_ = *std::move(known);
+  return true;
 }
 
 bool Exchange::answer() {
