@@ -43,7 +43,7 @@ struct MirrorFixture {
 
   static std::vector<fakes::ImposterFile> files_of(const std::string& word) {
     return {{.path = "README.md", .content = fakes::content_of("# " + word + "\n")},
-            {.path = "config.json", .content = fakes::content_of("{\"word\":\"" + word + "\"}")},
+            {.path = "config.json", .content = fakes::content_of(R"({"word":")" + word + R"("})")},
             {.path = "model.safetensors",
              .content = fakes::content_of(word + noise(20'000, 1)),
              .lfs = true}};
