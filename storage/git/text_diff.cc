@@ -88,9 +88,9 @@ std::string body_of(std::string_view path, const DiffSide* before, const DiffSid
 
 std::string text_of(std::string_view path, const DiffSide* before, const DiffSide* after) {
   const DiffSide any;
-  std::string text = fmt::format("diff --git {} {}\n", shown_name(&any, "a/", path),
-                                 shown_name(&any, "b/", path)) +
-                     mode_lines(before, after);
+  const std::string text = fmt::format("diff --git {} {}\n", shown_name(&any, "a/", path),
+                                       shown_name(&any, "b/", path)) +
+                           mode_lines(before, after);
   const bool same = before != nullptr && after != nullptr && before->blob == after->blob;
   return same ? text : text + index_line(before, after) + body_of(path, before, after);
 }
