@@ -223,6 +223,13 @@ Response in_turn(const Call& call, Make make) {
   return turn ? make() : wait_for_turn();
 }
 
+constexpr std::size_t kLightRequestBytes = 8 << 10;
+
+// Whether to read it costs next to nothing. What waits for its turn is asked again with all news.
+bool is_light(const Request& request) {
+  return request.body.size() <= kLightRequestBytes && request.header("Content-Encoding").empty();
+}
+
 std::string request_body(const Call& call) {
   const std::string_view coding = call.request.header("Content-Encoding");
   if (coding.empty() || coding == "identity") return std::string(call.request.body);
@@ -230,6 +237,21 @@ std::string request_body(const Call& call) {
     refuse(415, "", "Content-Encoding: expected gzip");
   }
   return inflate(call.request.body, kGitRequestBytesMax);
+}
+
+// A pack is made by `make_pack`.
+template <class MakePack>
+Response upload_pack(const Call& call, MakePack make_pack) {
+  const std::string body = request_body(call);
+  if (git_protocol(call.request.header("Git-Protocol")) == GitProtocol::V0) {
+    const GitFetch fetch = parse_git_fetch_v0(body);
+    return make_pack([&] { return fetch_v0(call, open_git_repository(call), fetch); });
+  }
+  const GitCommand command = parse_git_command(body);
+  if (command.ls_refs) {
+    return git_response("result", list_git_refs(open_git_repository(call), *command.ls_refs));
+  }
+  return make_pack([&] { return fetch_v2(call, open_git_repository(call), *command.fetch); });
 }
 
 }  // namespace
@@ -249,16 +271,10 @@ Response git_refs(const Call& call) {
 
 Response git_upload_pack(const Call& call) {
   try {
-    const std::string body = request_body(call);
-    if (git_protocol(call.request.header("Git-Protocol")) == GitProtocol::V0) {
-      const GitFetch fetch = parse_git_fetch_v0(body);
-      return in_turn(call, [&] { return fetch_v0(call, open_git_repository(call), fetch); });
+    if (is_light(call.request)) {
+      return upload_pack(call, [&](auto make) { return in_turn(call, make); });
     }
-    const GitCommand command = parse_git_command(body);
-    if (command.ls_refs) {
-      return git_response("result", list_git_refs(open_git_repository(call), *command.ls_refs));
-    }
-    return in_turn(call, [&] { return fetch_v2(call, open_git_repository(call), *command.fetch); });
+    return in_turn(call, [&] { return upload_pack(call, [](auto make) { return make(); }); });
   } catch (const Refusal&) {
     throw;
   } catch (const Error& error) {

@@ -23,8 +23,27 @@ using storage::FileRecord;
 constexpr std::uint64_t kLookedAtBytes = 8000;
 constexpr std::uint32_t kTypeBits = 0170000;
 
-// Of all texts that one answer compares; larger ones than a page shows are not looked at.
+// Of all texts that one answer compares; larger ones than a page shows are not looked at. Lines
+// that were made for it have libgit2 compare each with each.
 constexpr std::uint64_t kTextsBytesMax = std::uint64_t{8} * 1024 * 1024;
+constexpr std::uint64_t kTextsLinesMax = 40'000;
+constexpr std::uint64_t kTextLinesMax = 10'000;
+constexpr std::uint64_t kChangeBytes = 512;  // that a change counts for at least
+
+struct Left {
+  std::uint64_t bytes = kTextsBytesMax, lines = kTextsLinesMax;
+
+  void take(std::uint64_t of_bytes, std::uint64_t of_lines) {
+    if (of_bytes > bytes || of_lines > lines) {
+      fail(ErrorKind::LimitExceeded,
+           "compare: more than " + std::to_string(kTextsBytesMax >> 20U) + " MiB or " +
+               std::to_string(kTextsLinesMax) +
+               " lines of text differ: ask with ?raw=true for which files do");
+    }
+    bytes -= of_bytes;
+    lines -= of_lines;
+  }
+};
 
 [[noreturn]] void refuse_revision(std::string_view name) {
   refuse(404, "RevisionNotFound", "Invalid rev id: " + std::string(name));
@@ -94,34 +113,32 @@ std::string line_of(const Call& call, const Change& change) {
                      newest.path);
 }
 
-// What git holds of a file, if people can read it; takes it from `bytes_left`.
-std::optional<std::string> text_of(const Call& call, const FileRecord& file,
-                                   std::uint64_t& bytes_left) {
+// What git holds of a file, if people can read it; takes it from what is left.
+std::optional<std::string> text_of(const Call& call, const FileRecord& file, Left& left) {
   if (file.lfs) {
     const auto pointer = call.services.store.catalog().find_git_object(file.blob);
     return pointer ? pointer->bytes : storage::git::lfs_pointer(*file.object, file.size_bytes);
   }
   if (file.size_bytes > kTextViewBytesMax || is_binary(call, file)) return std::nullopt;
-  if (file.size_bytes > bytes_left) {
-    fail(ErrorKind::LimitExceeded,
-         "compare: more than " + std::to_string(kTextsBytesMax >> 20U) +
-             " MiB of text differ: ask with ?raw=true for which files do");
-  }
-  bytes_left -= file.size_bytes;
+  left.take(file.size_bytes, 0);
   std::string text(file.size_bytes, '\0');
   const auto reader = call.services.store.blobs().open(*file.object);
   reader->read(0, std::as_writable_bytes(std::span(text)));
+  const auto lines = static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
+  if (lines > kTextLinesMax) return std::nullopt;
+  left.take(0, lines);
   return text;
 }
 
-std::string diff_of(const Call& call, const Change& change, std::uint64_t& bytes_left) {
+std::string diff_of(const Call& call, const Change& change, Left& left) {
+  left.take(kChangeBytes, 0);
   const auto side = [&](const std::optional<FileRecord>& file) {
     std::optional<storage::git::DiffSide> made;
     if (!file) return made;
     made.emplace();
     made->blob = file->blob;
     made->mode = file->mode;
-    made->text = text_of(call, *file, bytes_left);
+    made->text = text_of(call, *file, left);
     return made;
   };
   return storage::git::diff_text(
@@ -162,10 +179,10 @@ Changes changes_of(const Call& call) {
 
 Response compare_revisions(const Call& call) {
   const bool raw = call.query.flag("raw");
-  std::uint64_t bytes_left = kTextsBytesMax;
+  Left left;
   std::string text;
   for (const auto& [path, change] : changes_of(call)) {
-    text += raw ? line_of(call, change) : diff_of(call, change, bytes_left);
+    text += raw ? line_of(call, change) : diff_of(call, change, left);
   }
   Response response;
   response.set("Content-Type", "text/plain; charset=utf-8");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <unordered_set>
 #include <utility>
@@ -46,15 +47,25 @@ Revisions revisions_of(const Catalog& catalog, const RepoId& repo) {
   Revisions all;
   for (const auto& revision : catalog.revisions(repo))
     all.emplace_back(revision.commit, revision.stored_at);
+  std::ranges::sort(all);
   return all;
 }
 
+// A repository's use, counted by one at a time: who comes meanwhile wants the same.
 struct Counted {
   Revisions revisions;
-  std::uint64_t bytes = 0;
+  RepositoryUse use;
+
+  void refresh(const Catalog& catalog, const RepoId& repo) {
+    Revisions now = revisions_of(catalog, repo);
+    if (now == revisions) return;
+    if (!std::ranges::includes(now, revisions)) use = {};
+    use.refresh(catalog, repo);
+    revisions = std::move(now);
+  }
 };
 
-constexpr std::size_t kCountedMax = 10'000;  // repositories whose counts are remembered
+constexpr std::size_t kCountedMax = 1'000;  // repositories whose counts are remembered
 
 using OwnerUse = std::map<RepoId, RepositoryUse>;
 
@@ -144,7 +155,7 @@ struct Quotas::State {
   const Catalog& catalog;
   const Clock& clock;
   Sync<std::map<std::string, Namespace, std::less<>>> namespaces;
-  Sync<std::map<RepoId, Counted>> counted;
+  Sync<std::map<RepoId, std::shared_ptr<Sync<Counted>>>> counted;
 };
 
 // The time in which one thread counts what an owner has, and nobody else admits anything of his.
@@ -272,17 +283,17 @@ std::optional<std::uint64_t> Quotas::room(const std::string& owner) {
 NamespaceUse Quotas::use(const std::string& owner) { return Turn(*state_, owner).count_now(); }
 
 std::uint64_t Quotas::bytes_of(const RepoId& repo) {
-  Revisions revisions = revisions_of(state_->catalog, repo);
+  std::shared_ptr<Sync<Counted>> counted;
   {
-    auto counted = state_->counted.lock();
-    const auto known = counted->find(repo);
-    if (known != counted->end() && known->second.revisions == revisions) return known->second.bytes;
+    auto all = state_->counted.lock();
+    if (all->size() >= kCountedMax && !all->contains(repo)) all->clear();
+    auto& known = (*all)[repo];
+    if (known == nullptr) known = std::make_shared<Sync<Counted>>();
+    counted = known;
   }
-  const std::uint64_t bytes = count_bytes(state_->catalog, repo);
-  auto counted = state_->counted.lock();
-  if (counted->size() >= kCountedMax) counted->clear();
-  (*counted)[repo] = {.revisions = std::move(revisions), .bytes = bytes};
-  return bytes;
+  auto now = counted->lock();
+  now->refresh(state_->catalog, repo);
+  return now->use.bytes;
 }
 
 Quotas::Hold::Hold(Hold&& other) noexcept

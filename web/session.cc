@@ -2,6 +2,7 @@
 // co_await expression is freed too early or twice (GCC bug 95599): every such value is named first.
 #include "web/internal/session.h"
 
+#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -282,17 +283,35 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
         error_code woken;
         co_await waiting_.async_wait(redirect_error(use_awaitable, woken));
       }
-    } while (has_news_);
+    } while (has_news_ && !has_left() && steady_clock::now() < started + exchange_.wait_max());
+  }
+
+  // Whether nobody waits for the answer any more; behind bytes that are not read yet it cannot be
+  // told.
+  bool has_left() {
+    char next;
+    const ssize_t got = ::recv(socket_.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
   }
 
   awaitable<void> ask() {
     give_all_time();
     const bool streams = exchange_.streams();
-    if (!streams && exchange_.answer()) co_return;
+    if (!streams && answered_here()) co_return;
     std::function<void()> answer = [this, streams] {
       streams ? exchange_.finish_intake() : exchange_.answer_on_pool();
     };
     co_await make_answer(std::move(answer));
+  }
+
+  // As below, on the session's own thread: false when the pool has to go on.
+  bool answered_here() {
+    try {
+      return exchange_.answer();
+    } catch (const std::exception& error) {
+      exchange_.fail(error);
+      return true;
+    }
   }
 
   // What it throws is an answer too.

@@ -1,6 +1,8 @@
 #include "mirror/internal/ref_move.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "mirror/limits.h"
@@ -59,16 +61,24 @@ void RefMove::make_way(std::span<const storage::Ref> upstream) {
   const storage::RepoId& repo = parts_.request.repo;
   const std::string& name = parts_.choice.ref->name;
   storage::Catalog& catalog = parts_.session.store().catalog();
+  // A sync of the default branch makes another one of it; any other leaves HEAD where it is.
+  std::optional<std::string> stays_default;
+  const auto known = catalog.find_repository(repo);
+  if (known && !parts_.request.revision.empty()) {
+    stays_default = "refs/heads/" + known->default_branch;
+  }
   std::vector<storage::Ref> in_way, gone;
   for (const storage::Ref& ref : catalog.refs(repo)) {
     if (!name.starts_with(ref.name + "/") && !ref.name.starts_with(name + "/")) continue;
     const bool listed =
         std::ranges::find(upstream, ref.name, &storage::Ref::name) != upstream.end();
-    if (listed || !parts_.watch.is_left_over(ref)) {
+    const bool is_default = stays_default && ref.name == *stays_default;
+    if (listed || is_default || !parts_.watch.is_left_over(ref)) {
       fail(ErrorKind::Conflict, to_text(repo) + ": ref \"" + name + "\": \"" + ref.name +
                                     "\" is in its way here, and " +
-                                    (listed ? "upstream lists both, as git cannot have them"
-                                            : "is not known to be deleted upstream"));
+                                    (listed       ? "upstream lists both, as git cannot have them"
+                                     : is_default ? "is the default branch"
+                                                  : "is not known to be deleted upstream"));
     }
     in_way.push_back(ref);
     gone.push_back({.name = ref.name, .commit = {}});
