@@ -153,5 +153,19 @@ TEST_CASE("mirror/ref_move: a default branch with another name is the default he
   CHECK(fixture.hub.requests("/tree/") == 0);
 }
 
+TEST_CASE("mirror/ref_move: the default branch makes way in a sync of the default alone") {
+  MirrorFixture fixture;
+  const GitOid commit = fixture.add("org/m", "one");
+  fixture.run({.repo = "org/m"});
+  fixture.hub.set_ref("org/m", "refs/heads/main", std::nullopt);
+  fixture.hub.set_ref("org/m", "refs/heads/main/x", commit);
+  fixture.hub.set_ref("org/m", "refs/heads/other", commit);
+  CHECK(number_of(fixture.run(kRule), "holes") == 1);
+  CHECK(fixture.resolve("org/m", "HEAD") == commit);
+  CHECK(fixture.resolve("org/m", "refs/heads/other") == commit);
+  fixture.run({.repo = "org/m"});
+  CHECK(fixture.resolve("org/m", "HEAD") == commit);
+}
+
 }  // namespace
 }  // namespace holdfast::mirror
