@@ -96,6 +96,21 @@ TEST_CASE("web/hub_compare: texts that take too long to compare are not, and tha
   CHECK(hub.get("/api/models/lab/large/compare/main?raw=true").status == 200);
 }
 
+TEST_CASE("web/hub_compare: so do texts of very many lines") {
+  const Asking hub;
+  const auto lines = [](std::size_t count) { return std::string(count, '\n'); };
+  std::vector<tests::SampleFile> files{{"a.txt", lines(10'001)}, {"b.txt", lines(10'000)}};
+  tests::publish(*hub.sample.store, {.id = "lab/lines", .files = files, .facts = {}});
+  const std::string diff = body_of(hub.get("/api/models/lab/lines/compare/main"));
+  CHECK(diff.find("Binary files /dev/null and b/a.txt differ\n") != std::string::npos);
+  CHECK(diff.find("+++ b/b.txt\n") != std::string::npos);
+  for (const char* name : {"c.txt", "d.txt", "e.txt", "f.txt"}) {
+    files.push_back({name, lines(10'000 - static_cast<std::size_t>(name[0]))});
+  }
+  tests::publish(*hub.sample.store, {.id = "lab/lines", .files = files, .facts = {}});
+  CHECK(hub.get("/api/models/lab/lines/compare/main").status == 413);
+}
+
 TEST_CASE("web/hub_compare: texts are for those who passed the gate") {
   tests::Guarded hub({.anonymous_read = true, .local = false});
   hub.set_gate("org/tiny", storage::Gate::Manual);
