@@ -1,6 +1,9 @@
 #include "web/git_packs.h"
 
 #include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -78,6 +81,27 @@ TEST_CASE("web/git_packs: who comes while others clone waits without a thread") 
   CHECK(tests::body_of(made).find("PACK") != std::string::npos);
   // The turn ended with the making; the answer is still to be sent.
   CHECK(packs.take_turn());
+}
+
+TEST_CASE("web/git_packs: what takes long to read is not read before its turn") {
+  GitPacks packs(1);
+  const Cloned hub(packs);
+  const std::vector<std::pair<std::string, std::string>> bodies = {{"gzip", "no such thing"},
+                                                                   {"", std::string(9000, 'x')}};
+  for (const auto& [coding, body] : bodies) {
+    CAPTURE(coding);
+    const tests::Ask question{
+        .method = "POST",
+        .target = "/org/clone.git/git-upload-pack",
+        .headers = {{"Git-Protocol", "version=2"}, {"Content-Encoding", coding}},
+        .body = body};
+    auto turn = packs.take_turn();
+    CHECK(hub.ask(question).wait_max == kGitPackWaitMax);
+    turn.reset();
+    const Response read = hub.ask(question);
+    CHECK(read.wait_max.count() == 0);
+    CHECK(tests::body_of(read).find("PACK") == std::string::npos);
+  }
 }
 
 TEST_CASE(
