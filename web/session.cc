@@ -168,6 +168,11 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
         if (sent) co_await linger();
         co_return;
       }
+      // Behind the thread's other connections: by then a busy client has sent its next request, and
+      // one call reads it; at once there would be nothing yet, and two calls would be needed.
+      if (keep && sent && input_.empty()) {
+        co_await asio::post(socket_.get_executor(), use_awaitable);
+      }
       // A drain that began meanwhile has closed the idle connections already: do not become one.
       keep = keep && sent && !context_.draining.load();
     }

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The server against nginx with sendfile, on loopback, same file, same client, turn by turn: one
 # 2 GB file over one connection and 64, random ranges of it and small files over 64 connections; so
-# many workers on each side. Then the file once more over TLS 1.3: to a client that drops what it
-# gets, and to curl, which has to decrypt it. Each case twice: by the wall clock, and by a second of
-# the server's own processor time, which says more on a machine that others use too. Each side has a
-# session of its own, since the kernel shares processors out by session. Last the file by Xet: bytes of
-# a xorb, descriptions, and all of it, beside the same server's plain bytes. JSON lines; the best of
-# the turns counts.
+# many workers on each side. Ranges once by wrk, which copies them and can be slower than the server,
+# and once by a client that drops them. Then the file once more over TLS 1.3: to a client that drops
+# what it gets, and to curl, which has to decrypt it. Each case twice: by the wall clock, and by a
+# second of the server's own processor time, which says more on a machine that others use too. Each
+# side has a session of its own, since the kernel shares processors out by session. Last the file by
+# Xet: bytes of a xorb, descriptions, and all of it, beside the same server's plain bytes. JSON lines;
+# the best of the turns counts.
 #   tests/bench/serve.sh [TURNS [SECONDS [WORKERS]]]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -80,6 +81,7 @@ done
 # All print the rate and the amount of work that was done.
 stream() { "$bin/bench/serve_stream" "$1" "$2" "$seconds" "${@:3}"; }
 ranges() { requests "$1" "$2" serve_ranges.lua "$size" "$3"; }
+dropped() { "$bin/bench/serve_stream" "$1" "$2" "$seconds" 64 "$size" "$3"; }
 stream_curl() {
   curl -sk --tlsv1.3 -o /dev/null -w '%{speed_download} %{size_download}\n' "https://127.0.0.1:$1$2" |
     awk '{print $1 / 1e9, $2 / 1e9}'
@@ -150,8 +152,11 @@ compare() {
 }
 compare "one 2 GB file" GB "$ours_target" /file stream 1
 compare "one 2 GB file, 64 connections" GB "$ours_target" /file stream 64
-compare "4 KiB ranges, 64 connections" requests "$ours_target" /file ranges 4096
-compare "64 KiB ranges, 64 connections" requests "$ours_target" /file ranges 65536
+for range in 4 64; do
+  compare "$range KiB ranges, 64 connections" requests "$ours_target" /file ranges $((range * 1024))
+  compare "$range KiB ranges, 64 connections, dropped" requests "$ours_target" /file \
+    dropped $((range * 1024))
+done
 compare "1 MiB ranges, 64 connections" requests "$ours_target" /file ranges 1048576
 compare "2 KiB files, 64 connections" requests "$ours_small" / smalls
 start_ours WEB_CERTIFICATE="$work/tls.pem" WEB_KEY="$work/tls.key"

@@ -1,9 +1,10 @@
 // Fetches one URL over and over by so many connections at once and keeps nothing of it: the
 // client's part of a bulk benchmark. recv(MSG_TRUNC) drops the bytes in the kernel, so that the
 // client costs as little as it can; with "tls" it shakes hands, reads the answer's first record and
-// drops the others as they are, undeciphered. Prints GB/s and the GB that came.
+// drops the others as they are, undeciphered. With a file's size and that of a part, each request
+// asks for another part of the file. Prints GB/s and the GB that came; of parts, parts/s and parts.
 //
-//   serve_stream PORT TARGET SECONDS CONNECTIONS [tls]
+//   serve_stream PORT TARGET SECONDS CONNECTIONS [tls | SIZE PART]
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <random>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -30,7 +32,8 @@ using Clock = std::chrono::steady_clock;
 struct Job {
   std::uint16_t port = 0;
   std::string target;
-  std::shared_ptr<SSL_CTX> tls;  // shared by the connections; nullptr: they speak plainly
+  std::shared_ptr<SSL_CTX> tls;    // shared by the connections; nullptr: they speak plainly
+  std::size_t size = 0, part = 0;  // zero: the whole file is asked for
 };
 
 [[noreturn]] void die(const char* what) {
@@ -61,8 +64,10 @@ class Connection {
 
   int fd() const noexcept { return fd_; }
 
-  // Drops what has come; the bytes of it. True in `reopened` when that ended the connection.
+  // Drops what has come; the bytes of the body among it. True in `reopened` when that ended the
+  // connection.
   std::size_t take(bool& reopened) {
+    if (reads_head_) return read_head();
     constexpr std::size_t kDrop = std::size_t{4} * 1024 * 1024;
     static char ignored[1];
     const std::size_t wanted = job_.tls ? kDrop : std::min(left_, kDrop);
@@ -76,8 +81,7 @@ class Connection {
       reopened = true;
       return 0;
     }
-    left_ -= job_.tls ? 0 : static_cast<std::size_t>(got);
-    if (!job_.tls && left_ == 0) ask();
+    drop(static_cast<std::size_t>(got));
     return static_cast<std::size_t>(got);
   }
 
@@ -90,6 +94,7 @@ class Connection {
       if (SSL_connect(ssl_.get()) != 1) die("TLS handshake");
     }
     ask();
+    while (job_.tls && reads_head_) read_head();
   }
 
   void close() {
@@ -98,20 +103,40 @@ class Connection {
   }
 
   void ask() {
-    const std::string request = "GET " + job_.target + " HTTP/1.1\r\nHost: localhost\r\n" +
-                                (job_.tls ? "Connection: close\r\n\r\n" : "\r\n");
-    if (!send(request)) die("send");
-    std::string head;
-    std::size_t end = 0;
-    while ((end = head.find("\r\n\r\n")) == std::string::npos) {
-      std::array<char, 4096> bytes;
-      const auto got = receive(bytes.data(), bytes.size());
-      if (got <= 0) die("receive");
-      head.append(bytes.data(), static_cast<std::size_t>(got));
+    std::string request = "GET " + job_.target + " HTTP/1.1\r\nHost: localhost\r\n";
+    if (job_.tls) request += "Connection: close\r\n";
+    if (job_.part != 0) {
+      const std::size_t first = random_() % (job_.size / job_.part) * job_.part;
+      request += "Range: bytes=" + std::to_string(first) + "-" +
+                 std::to_string(first + job_.part - 1) + "\r\n";
     }
-    const auto at = head.find("Content-Length: ");
-    if (at == std::string::npos || !head.starts_with("HTTP/1.1 200")) die("answer");
-    left_ = std::stoull(head.substr(at + 16)) - (head.size() - end - 4);
+    if (!send(request + "\r\n")) die("send");
+    reads_head_ = true;
+    head_.clear();
+  }
+
+  // Waits for the next bytes of the head; those of the body among them.
+  std::size_t read_head() {
+    std::array<char, 4096> bytes;
+    const auto got = receive(bytes.data(), bytes.size());
+    if (got <= 0) die("receive");
+    head_.append(bytes.data(), static_cast<std::size_t>(got));
+    const std::size_t end = head_.find("\r\n\r\n");
+    if (end == std::string::npos) return 0;
+    const auto at = head_.find("Content-Length: ");
+    const std::string_view status = job_.part == 0 ? "HTTP/1.1 200" : "HTTP/1.1 206";
+    if (at == std::string::npos || !head_.starts_with(status)) die("answer");
+    reads_head_ = false;
+    left_ = std::stoull(head_.substr(at + 16));
+    const std::size_t of_body = head_.size() - end - 4;
+    drop(of_body);
+    return of_body;
+  }
+
+  void drop(std::size_t bytes) {
+    if (job_.tls) return;
+    left_ -= bytes;
+    if (left_ == 0) ask();
   }
 
   bool send(const std::string& text) {
@@ -127,7 +152,10 @@ class Connection {
   const Job& job_;
   int fd_ = -1;
   std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
+  bool reads_head_ = false;
+  std::string head_;
   std::size_t left_ = 0;  // of the body
+  std::minstd_rand random_{static_cast<unsigned>(fd_)};
 };
 
 void watch(int epoll, Connection& connection) {
@@ -160,18 +188,21 @@ std::size_t run(const Job& job, Clock::time_point until, std::size_t count) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc < 5 || argc > 6 || (argc == 6 && std::string_view(argv[5]) != "tls")) {
-    std::fprintf(stderr, "usage: serve_stream PORT TARGET SECONDS CONNECTIONS [tls]\n");
+  const std::string_view mode = argc > 5 ? argv[5] : "";
+  if (argc < 5 || argc > 7 || (argc == 6 && mode != "tls")) {
+    std::fprintf(stderr, "usage: serve_stream PORT TARGET SECONDS CONNECTIONS [tls | SIZE PART]\n");
     return 64;
   }
-  Job job{.port = static_cast<std::uint16_t>(std::atoi(argv[1])), .target = argv[2], .tls = {}};
+  Job job{.port = static_cast<std::uint16_t>(std::atoi(argv[1])), .target = argv[2]};
   if (argc == 6) job.tls.reset(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  if (argc == 7) job.size = std::stoull(argv[5]), job.part = std::stoull(argv[6]);
   const auto started = Clock::now();
   const auto until = started + std::chrono::seconds(std::atoi(argv[3]));
   const std::size_t bytes = run(job, until, static_cast<std::size_t>(std::atoi(argv[4])));
   const std::chrono::duration<double> took = Clock::now() - started;
-  const double gigabytes = static_cast<double>(bytes) / 1e9;
-  std::printf("%.3f %.3f\n", gigabytes / took.count(), gigabytes);
+  const double done =
+      static_cast<double>(bytes) / (job.part != 0 ? static_cast<double>(job.part) : 1e9);
+  std::printf("%.3f %.3f\n", done / took.count(), done);
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "serve_stream: %s\n", error.what());

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "storage/base/digest.h"
+#include "web/internal/warm_blocks.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -62,10 +65,15 @@ std::span<std::byte> copy_room() {
   return bytes;
 }
 
-// Asks the kernel for one byte without waiting.
-bool is_cold(const FileExtent& file) noexcept {
+// Asks the kernel for one byte without waiting, unless it had the block a moment ago.
+bool is_cold(const FileExtent& file) {
+  thread_local const auto known = std::make_unique<WarmBlocks>();
+  const auto now = std::chrono::steady_clock::now();
+  if (known->has(file.fd, file.offset, now)) return false;
   std::byte byte{};
-  return read_file(file, {&byte, 1}, RWF_NOWAIT) < 0 && errno == EAGAIN;
+  if (read_file(file, {&byte, 1}, RWF_NOWAIT) < 0 && errno == EAGAIN) return true;
+  known->add(file.fd, file.offset, now);
+  return false;
 }
 
 }  // namespace
