@@ -6,9 +6,11 @@
 #include "storage/base/deflate.h"
 #include "storage/git/pack.h"
 #include "storage/git/pkt_line.h"
+#include "web/access.h"
 #include "web/git_packs.h"
 #include "web/git_request.h"
 #include "web/internal/answers.h"
+#include "web/internal/gate.h"
 #include "web/internal/git_repository.h"
 #include "web/internal/pack_spool.h"
 #include "web/limits.h"
@@ -153,10 +155,21 @@ std::string shallow_lines(const storage::git::PackPlan& plan) {
   return lines;
 }
 
+// Whose room a pack takes: his who has signed in, from wherever, else his address's. The operator
+// shares with nobody.
+std::string client_of(const Call& call) {
+  const Caller& caller = caller_of(call.request);
+  if (call.request.trusted || caller.trusted) return "";
+  return caller.signed_in() ? "user " + caller.who()
+                            : "address " + address_group(call.request.client);
+}
+
 // What a pack is written to. The store's own folder: a temporary one is memory on many systems.
-std::shared_ptr<PackSpool> make_spool(const Services& services) {
-  return std::make_shared<PackSpool>(services.store.directory() / "staging",
-                                     services.packs == nullptr ? nullptr : &services.packs->disk());
+std::shared_ptr<PackSpool> make_spool(const Call& call) {
+  std::optional<GitPacks::Room> room;
+  GitPacks* packs = call.services.packs;
+  if (packs != nullptr) room.emplace(packs->make_room(client_of(call)));
+  return std::make_shared<PackSpool>(call.services.store.directory() / "staging", std::move(room));
 }
 
 Response spooled(std::shared_ptr<PackSpool> spool) {
@@ -179,7 +192,7 @@ Response fetch_v2(const Call& call, const GitRepository& repository, const GitFe
   const auto plan = make_pack_plan(call.services.store.catalog(), repository.commits, fetch.pack);
   const std::string shallow = shallow_lines(plan);
   if (!shallow.empty()) head += pkt("shallow-info\n") + shallow + std::string(kPktDelim);
-  auto spool = make_spool(call.services);
+  auto spool = make_spool(call);
   spool->put(head + pkt("packfile\n"));
   write_pack(call.services.store, plan, true, *spool);
   return spooled(std::move(spool));
@@ -201,26 +214,47 @@ Response fetch_v0(const Call& call, const GitRepository& repository, const GitFe
   }
   head += fetch.done && !common.empty() ? pkt("ACK " + to_hex(common.back()) + "\n") : pkt("NAK\n");
   if (!fetch.done) return git_response("result", head);
-  auto spool = make_spool(call.services);
+  auto spool = make_spool(call);
   spool->put(head);
   write_pack(call.services.store, make_pack_plan(catalog, repository.commits, fetch.pack),
              fetch.side_band, *spool);
   return spooled(std::move(spool));
 }
 
-// Waits, without a thread, until one of the packs being made is done; then this is asked again.
-Response wait_for_turn() {
+// Waits, without a thread, until one of the packs being made is done; then this is asked again. The
+// answer keeps the place: who waits no longer has none.
+Response wait_for_turn(GitPacks& packs, const std::string& asker) {
   Response response = busy_response("Too many clones are being prepared; try again later");
+  response.kept = std::make_shared<const GitPacks::Place>(packs.wait(asker));
   response.wait_max = kGitPackWaitMax;
   return response;
 }
 
-// Runs `make` if a pack may be made now.
+// Refuses, as it would a new request, one whose caller may no longer read.
+void check_anew(const Call& call) {
+  Access* access = call.services.access;
+  if (access == nullptr) return;
+  const Caller caller = access->identify(call.request);
+  Request request = call.request;
+  request.caller = &caller;
+  check_access(
+      {.request = request, .services = call.services, .match = call.match, .query = call.query});
+}
+
+// Runs `make` if a pack may be made now. To wait may take minutes, and to make a pack as well: who
+// loses his right meanwhile gets nothing.
 template <class Make>
 Response in_turn(const Call& call, Make make) {
-  if (call.services.packs == nullptr) return make();
-  const auto turn = call.services.packs->take_turn();
-  return turn ? make() : wait_for_turn();
+  GitPacks* packs = call.services.packs;
+  if (packs == nullptr) return make();
+  check_anew(call);
+  // One client's requests of one id, which he may choose, share a place and harm nobody else.
+  const std::string asker = client_of(call) + " " + std::string(call.request.id);
+  const auto turn = packs->take_turn(asker);
+  if (!turn) return wait_for_turn(*packs, asker);
+  Response response = make();
+  check_anew(call);
+  return response;
 }
 
 constexpr std::size_t kLightRequestBytes = 8 << 10;

@@ -119,6 +119,23 @@ class RawClient {
   std::string received_;
 };
 
+// A socket for a Worker of a test, which listens on a port of its own.
+struct Listener {
+  UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  std::uint16_t port = 0;  // 0: it does not listen
+
+  Listener() {
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof name;
+    auto* address = reinterpret_cast<sockaddr*>(&name);
+    const bool listens = ::bind(fd.get(), address, size) == 0 && ::listen(fd.get(), 10) == 0 &&
+                         ::getsockname(fd.get(), address, &size) == 0;
+    if (listens) port = ntohs(name.sin_port);
+  }
+};
+
 // A server of the sample store on a port of its own and on a Unix socket.
 struct Running {
   explicit Running(web::Timeouts timeouts = {}, std::size_t connections_max = web::kConnectionsMax)

@@ -27,19 +27,28 @@ UniqueFd open_unnamed(const std::filesystem::path& folder) {
   return fd;
 }
 
+void check(GitPacks::Room::Taken taken) {
+  if (taken == GitPacks::Room::Taken::ClientFull) {
+    fail(ErrorKind::LimitExceeded,
+         "git pack: other clones and fetches of yours take all the room that one client gets; try "
+         "again when they have ended");
+  }
+  if (taken == GitPacks::Room::Taken::Full) {
+    constexpr std::string_view kBusy = "Too many large clones are under way; try again later";
+    throw Refusal(ErrorKind::Unavailable, std::string(kBusy), busy_response(kBusy));
+  }
+}
+
 }  // namespace
 
-PackSpool::PackSpool(std::filesystem::path folder, MemoryBudget* disk)
-    : folder_(std::move(folder)), share_(disk), fd_(open_unnamed(folder_)) {}
+PackSpool::PackSpool(std::filesystem::path folder, std::optional<GitPacks::Room> room)
+    : folder_(std::move(folder)), room_(std::move(room)), fd_(open_unnamed(folder_)) {}
 
 void PackSpool::put(std::span<const std::byte> bytes) {
   if (bytes.size() > kGitSpoolBytesMax - size_bytes_) {
     fail(ErrorKind::LimitExceeded, "git pack: larger than this hub sends; fetch with --depth 1");
   }
-  if (!share_.take(bytes.size())) {
-    constexpr std::string_view kBusy = "Too many large clones are under way; try again later";
-    throw Refusal(ErrorKind::Unavailable, std::string(kBusy), busy_response(kBusy));
-  }
+  if (room_) check(room_->take(bytes.size()));
   write_at(fd_.get(), size_bytes_, bytes, folder_);
   size_bytes_ += bytes.size();
 }
