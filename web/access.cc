@@ -10,6 +10,7 @@
 #include "web/base64.h"
 #include "web/handler.h"
 #include "web/internal/log.h"
+#include "web/internal/rights.h"
 #include "web/oidc.h"
 #include "web/xet.h"
 
@@ -29,17 +30,6 @@ bool covers(const Token& token, const RepoId& repo) {
                              [&](const std::string& pattern) { return glob_match(pattern, name); });
 }
 
-// What a person holds, whatever token he brings.
-Right right_of(const User& user, const RepoId& repo) {
-  if (!repo.owner.empty() && repo.owner == user.name) return Right::Admin;
-  Right right = user.role;
-  const std::string name = repo.full_name();
-  for (const storage::Grant& grant : user.grants) {
-    if (grant.right > right && glob_match(grant.pattern, name)) right = grant.right;
-  }
-  return right;
-}
-
 // What was given to the caller, beside what everyone has.
 Right given_right(const Caller& caller, const RepoId& repo) {
   if (caller.trusted) return Right::Admin;
@@ -49,6 +39,16 @@ Right given_right(const Caller& caller, const RepoId& repo) {
 }
 
 }  // namespace
+
+Right right_of(const User& user, const RepoId& repo) {
+  if (!repo.owner.empty() && repo.owner == user.name) return Right::Admin;
+  Right right = user.role;
+  const std::string name = repo.full_name();
+  for (const storage::Grant& grant : user.grants) {
+    if (grant.right > right && glob_match(grant.pattern, name)) right = grant.right;
+  }
+  return right;
+}
 
 std::string Caller::who() const {
   if (trusted) return "operator";

@@ -3,14 +3,18 @@
 // they are parts of our whole objects with headers between them.
 #include <algorithm>
 #include <chrono>
+#include <memory>
+#include <variant>
 
 #include "storage/xet/index.h"
 #include "storage/xet/xorb.h"
 #include "web/access.h"
 #include "web/internal/answers.h"
 #include "web/internal/gate.h"
+#include "web/internal/rights.h"
 #include "web/internal/xet_terms.h"
 #include "web/limits.h"
+#include "web/oidc.h"
 #include "web/range.h"
 #include "web/xet.h"
 
@@ -34,18 +38,50 @@ std::string cas_url(const Call& call) { return base_url(call) + "/-/xet"; }
 
 Time expiry_of(const Call& call) { return call.services.clock->now() + kXetTokenPeriod; }
 
-// Whose the token of this call will be.
-std::optional<Digest> bearer_of(const Call& call) {
+// No later than who brings another's word would have to bring it anew.
+Time token_expiry_of(const Call& call) {
+  const Time expiry = expiry_of(call);
+  const auto& identity = caller_of(call.request).identity;
+  if (identity == nullptr || !identity->token->expires_at) return expiry;
+  return std::min(expiry, *identity->token->expires_at + kIdentityLeeway);
+}
+
+// Whose the token of this call for a repository will be.
+XetBearer bearer_of(const Call& call, const storage::RepoId& repo) {
   const Caller& caller = caller_of(call.request);
-  if (call.request.trusted || caller.trusted || caller.identity != nullptr) return std::nullopt;
+  if (call.request.trusted || caller.trusted) return std::monostate();
+  if (caller.identity != nullptr) {
+    const storage::User& user = *caller.identity->user;
+    return XetIdentity{.user = user.name, .right = right_of(user, repo)};
+  }
   return caller.token == nullptr ? Digest{} : caller.token->secret;
 }
+
+// Him again, with what his provider gave him then and what he was given here by now; good for the
+// repository of his grant alone.
+Caller caller_with(Access& access, const XetIdentity& identity) {
+  storage::User user{.name = identity.user, .role = identity.right};
+  if (const auto known = access.book().find_user(identity.user)) {
+    user.role = std::max(user.role, known->role);
+    user.grants = known->grants;
+  }
+  storage::Token token{.user = identity.user, .scope = storage::Right::Admin};
+  return {.token = std::make_shared<const storage::Token>(std::move(token)),
+          .user = std::make_shared<const storage::User>(std::move(user))};
+}
+
+Caller caller_with(Access& access, const Digest& secret) {
+  return secret == Digest{} ? Caller{} : access.caller_with(secret);
+}
+
+Caller caller_with(Access&, std::monostate) { return {.trusted = true}; }
 
 // Whether who got the token could get it now.
 bool may_still_have(const Call& call, const XetGrant& grant) {
   Access* access = call.services.access;
-  if (access == nullptr || !grant.bearer) return true;
-  const Caller caller = *grant.bearer == Digest{} ? Caller{} : access->caller_with(*grant.bearer);
+  if (access == nullptr) return true;
+  const Caller caller =
+      std::visit([&](const auto& bearer) { return caller_with(*access, bearer); }, grant.bearer);
   const auto repository = call.services.store.catalog().find_repository(grant.repo);
   return repository && access->right_on(caller, grant.repo) >= storage::Right::Read &&
          access->passes(caller, grant.repo, repository->gated);
@@ -155,8 +191,10 @@ Response describe(const Call& call, const Dialect& dialect) {
 Response xet_read_token(const Call& call) {
   const Xet& xet = xet_of(call);
   const RevisionAt at = find_revision(call);
-  const XetGrant grant{
-      .repo = at.id, .commit = at.commit, .expires_at = expiry_of(call), .bearer = bearer_of(call)};
+  const XetGrant grant{.repo = at.id,
+                       .commit = at.commit,
+                       .expires_at = token_expiry_of(call),
+                       .bearer = bearer_of(call, at.id)};
   const std::string token = xet.sign(grant), url = cas_url(call);
   const auto seconds =
       std::chrono::floor<std::chrono::seconds>(grant.expires_at.time_since_epoch()).count();

@@ -45,11 +45,20 @@ std::optional<Time> parse_seconds(std::string_view text) noexcept {
   return Time(std::chrono::seconds(seconds));
 }
 
+constexpr std::string_view kOperator = "-";
+
+std::string text_of(const XetBearer& bearer) {
+  if (const auto* secret = std::get_if<Digest>(&bearer)) return to_hex(*secret);
+  const auto* identity = std::get_if<XetIdentity>(&bearer);
+  return identity == nullptr
+             ? std::string(kOperator)
+             : std::string(storage::to_text(identity->right)) + " " + identity->user;
+}
+
 // One line each; no part of it can hold another line.
 std::string text_of(const XetGrant& grant) {
   return "token\n" + storage::to_text(grant.repo) + "\n" + to_hex(grant.commit) + "\n" +
-         (grant.bearer ? to_hex(*grant.bearer) : "-") + "\n" +
-         std::to_string(seconds_of(grant.expires_at));
+         text_of(grant.bearer) + "\n" + std::to_string(seconds_of(grant.expires_at));
 }
 
 std::string text_of(const XorbGrant& grant) {
@@ -65,6 +74,14 @@ std::string_view take_until(std::string_view& text, char separator) noexcept {
   return part;
 }
 
+std::optional<XetBearer> read_bearer(std::string_view text) {
+  if (text == kOperator) return std::monostate();
+  if (const auto secret = parse_digest(text)) return *secret;
+  const auto right = storage::parse_right(take_until(text, ' '));
+  if (!right || text.empty()) return std::nullopt;
+  return XetIdentity{.user = std::string(text), .right = *right};
+}
+
 std::optional<XetGrant> read_grant(std::string_view text) {
   if (take_until(text, '\n') != "token") return std::nullopt;
   const std::string_view name = take_until(text, '\n');
@@ -74,10 +91,10 @@ std::optional<XetGrant> read_grant(std::string_view text) {
       storage::find_repo_id(dataset ? storage::RepoKind::Dataset : storage::RepoKind::Model,
                             name.substr(std::min(slash + 1, name.size())));
   const auto commit = parse_git_oid(take_until(text, '\n'));
-  const auto bearer = parse_digest(take_until(text, '\n'));
+  const auto bearer = read_bearer(take_until(text, '\n'));
   const auto expires = parse_seconds(text);
-  if (!repo || !commit || !expires) return std::nullopt;
-  return XetGrant{.repo = *repo, .commit = *commit, .expires_at = *expires, .bearer = bearer};
+  if (!repo || !commit || !bearer || !expires) return std::nullopt;
+  return XetGrant{.repo = *repo, .commit = *commit, .expires_at = *expires, .bearer = *bearer};
 }
 
 }  // namespace

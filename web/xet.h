@@ -16,7 +16,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
+#include "storage/access.h"
 #include "storage/base/clock.h"
 #include "storage/base/digest.h"
 #include "storage/repo_id.h"
@@ -37,14 +39,24 @@ std::optional<std::uint64_t> xet_size_bytes_min(XetMode mode) noexcept;
 // How a token of Xet starts, so that it is not taken for a wrong token of a user.
 inline constexpr std::string_view kXetTokenPrefix = "xet_";
 
+// Somebody whom an identity provider vouches for, and what his token gives him on a repository.
+struct XetIdentity {
+  std::string user;
+  storage::Right right = storage::Right::None;
+
+  bool operator==(const XetIdentity&) const = default;
+};
+
+// Who asked for a token: the SHA-256 of his own, zeros for who had none, or his identity; monostate
+// for the operator, from whom nobody takes a right.
+using XetBearer = std::variant<std::monostate, Digest, XetIdentity>;
+
 // What a token permits: the files of one revision.
 struct XetGrant {
   storage::RepoId repo;
   GitOid commit;
   Time expires_at;  // whole seconds
-  // The SHA-256 of his token who asked for it, zeros for who had none; nothing for whom nobody can
-  // take a right from meanwhile (the operator, who is known to an identity provider).
-  std::optional<Digest> bearer = Digest{};
+  XetBearer bearer = Digest{};
 
   bool operator==(const XetGrant&) const = default;
 };

@@ -9,8 +9,10 @@
 #include "tests/storage/error_kind.h"
 #include "tests/web/guarded.h"
 #include "tests/web/identity_provider.h"
+#include "tests/web/xet_files.h"
 #include "web/audit_log.h"
 #include "web/limits.h"
+#include "web/xet.h"
 
 namespace holdfast::web {
 namespace {
@@ -77,7 +79,74 @@ struct Provided : tests::Asking {
   Access access;
 };
 
+// The same with files that are read by Xet, of a private repository.
+struct Reading : Provided {
+  Reading() {
+    services.xet = &xet;
+    tests::publish_xet_files(*sample.store);
+    tests::index_main(*sample.store, "org/xet");
+    book().put_rules(repo, {.is_private = true});
+  }
+
+  storage::AccessBook& book() { return *sample.store->access(); }
+
+  Response get(const std::string& bearer, const std::string& target) const {
+    const std::string text = "Bearer " + bearer;
+    return ask({.target = target, .headers = {{"Authorization", text}}});
+  }
+
+  Response xet_token(const std::string& bearer) const {
+    return get(bearer, "/api/models/org/xet/xet-read-token/main");
+  }
+
+  // Of a file whose hash a reader was told.
+  int status_with(const std::string& token) const {
+    return get(token, "/-/xet/v2/reconstructions/" + hash).status;
+  }
+
+  const storage::RepoId repo = storage::parse_repo_id("org/xet");
+  const Json admins = Json::Object{{"roles", Json::Array{"admins"}}};
+  Xet xet{1};
+  std::string hash;
+};
+
 }  // namespace
+
+TEST_CASE("web/oidc: a token of Xet ends with its bearer's, and with what he was given here") {
+  Reading hub;
+  const std::string ann = provider().rs256(hub.claims());
+  const std::string admin = provider().rs256(hub.claims({{"realm_access", hub.admins}}));
+  const std::string lasting =
+      provider().rs256(hub.claims({{"realm_access", hub.admins}, {"exp", hub.now() + 100'000}}));
+  hub.hash = hub.get(admin, "/org/xet/resolve/main/short.bin").header("X-Xet-Hash");
+  REQUIRE(hub.hash.size() == 64);
+  CHECK(hub.xet_token(ann).status == 404);
+  hub.book().put_user({.name = "p-ann", .grants = {{"org/xet", Right::Read}}});
+  const auto token_of = [&](const std::string& bearer) {
+    return std::string(hub.xet_token(bearer).header("X-Xet-Access-Token"));
+  };
+  const std::string of_ann = token_of(ann), of_admin = token_of(admin),
+                    of_lasting = token_of(lasting);
+  const auto until = [&](const std::string& bearer) {
+    return std::string(hub.xet_token(bearer).header("X-Xet-Token-Expiration"));
+  };
+  CHECK(until(ann) == std::to_string(hub.now() + 300 + kIdentityLeeway.count()));
+  CHECK(until(lasting) ==
+        std::to_string(hub.now() + std::chrono::seconds(kXetTokenPeriod).count()));
+  for (const std::string& token : {of_ann, of_admin, of_lasting})
+    CHECK(hub.status_with(token) == 200);
+  // What he has of his provider stays as his token does; what he was given here is asked anew.
+  hub.book().remove_user("p-ann");
+  CHECK(hub.status_with(of_ann) == 401);
+  CHECK(hub.status_with(of_admin) == 200);
+  hub.clock.advance(300s + kIdentityLeeway);
+  CHECK(hub.status_with(of_admin) == 200);
+  hub.clock.advance(1s);
+  CHECK(hub.status_with(of_admin) == 401);
+  CHECK(hub.status_with(of_lasting) == 200);
+  hub.sample.store->catalog().remove(hub.repo, std::nullopt);
+  CHECK(hub.status_with(of_lasting) == 401);
+}
 
 TEST_CASE("web/oidc: a token that holds is its bearer, with what his roles give") {
   Provided hub;

@@ -49,10 +49,19 @@ TEST_CASE("web/xet: modes have names, and sizes from which they offer files") {
 TEST_CASE("web/xet: a token says what was signed, until it is too old") {
   const Xet xet(1);
   XetGrant grant = sample_grant();
-  for (const char* const repo : {"dataset/org/data", "model/org/tiny", "model/gpt2"}) {
-    grant.repo = storage::parse_repo_id(repo);
-    grant.bearer =
-        grant.bearer == Digest{} ? std::optional(sha256(as_bytes("hf_x"))) : std::nullopt;
+
+  struct Case {
+    const char* repo;
+    XetBearer bearer;
+  };
+
+  for (const Case& c :
+       {Case{"dataset/org/data", Digest{}}, Case{"model/org/tiny", sha256(as_bytes("hf_x"))},
+        Case{"model/gpt2", std::monostate()},
+        Case{"model/org/tiny", XetIdentity{"ann", storage::Right::None}},
+        Case{"model/org/tiny", XetIdentity{std::string(64, '0'), storage::Right::Admin}}}) {
+    grant.repo = storage::parse_repo_id(c.repo);
+    grant.bearer = c.bearer;
     const std::string token = xet.sign(grant);
     CHECK(token.starts_with(kXetTokenPrefix));
     CHECK(token.size() <= kXetTokenMax);
