@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdlib>
 #include <memory>
 #include <ranges>
@@ -11,6 +10,7 @@
 #include <cmark-gfm-core-extensions.h>
 #include <cmark-gfm.h>
 
+#include "web/internal/lower.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -73,11 +73,6 @@ std::string_view own_file(std::string_view url, const CardLinks& links) {
     return path == std::string_view::npos ? std::string_view() : rest.substr(path + 1);
   }
   return {};
-}
-
-bool same_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 // "." and ".." in each spelling that browsers take for them (WHATWG URL).

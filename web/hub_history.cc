@@ -1,10 +1,9 @@
 // Refs, commits, and the small answers that every client asks for
 // (hub-protocol 1.7, 4.4, 4.5, 4.7).
-#include <charconv>
-
 #include "storage/git/objects.h"
 #include "web/absent_routes.h"
 #include "web/internal/answers.h"
+#include "web/internal/cursor.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -64,13 +63,6 @@ Json commit_json(const CommitInfo& info) {
       {"parents", std::move(parents)}};
 }
 
-std::size_t offset_of(const Call& call) {
-  const std::string* cursor = call.query.find("cursor");
-  std::size_t offset = 0;
-  if (cursor != nullptr) std::from_chars(cursor->data(), cursor->data() + cursor->size(), offset);
-  return offset;
-}
-
 }  // namespace
 
 Response list_refs(const Call& call) {
@@ -98,7 +90,7 @@ Response list_commits(const Call& call) {
   const RevisionAt at = find_revision(call);
   const auto commits = history(call.services.store.catalog(), at);
   const std::size_t limit = page_limit(call, kPage);
-  const std::size_t begin = std::min(offset_of(call), commits.size());
+  const std::size_t begin = std::min(cursor_of(call), commits.size());
   const std::size_t end = std::min(begin + limit, commits.size());
   Json::Array page;
   for (std::size_t i = begin; i < end; ++i) page.push_back(commit_json(commits[i]));

@@ -7,6 +7,7 @@
 #include "web/front_matter.h"
 #include "web/internal/answers.h"
 #include "web/internal/commit.h"
+#include "web/internal/cursor.h"
 #include "web/internal/gate.h"
 #include "web/internal/request_json.h"
 #include "web/internal/visibility.h"
@@ -79,11 +80,6 @@ void rename(const Call& call, const Move& move) {
   with_rules(call, move.to, rules_of_name(call, move.from, move.to),
              [&] { services.store.catalog().rename(move.from, move.to); });
   if (services.names != nullptr) services.names->add(move.to);
-}
-
-std::size_t cursor_of(const Call& call) {
-  const std::string* text = call.query.find("cursor");
-  return text == nullptr ? 0 : static_cast<std::size_t>(std::strtoull(text->c_str(), nullptr, 10));
 }
 
 // A page of LFS objects: the first `skipped` are left out, and there may be more behind it.

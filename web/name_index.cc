@@ -1,18 +1,11 @@
 #include "web/name_index.h"
 
-#include <algorithm>
-#include <cctype>
+#include "web/internal/lower.h"
 
 namespace holdfast::web {
 namespace {
 
 constexpr std::chrono::seconds kFreshFor{5};
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 }  // namespace
 
@@ -33,7 +26,7 @@ bool NameIndex::is_usable(const State& state, SteadyTime now) const {
 }
 
 std::optional<storage::RepoId> NameIndex::find_other_case(const storage::RepoId& id) {
-  const std::string name = lower(storage::to_text(id));
+  const std::string name = lower_case(storage::to_text(id));
   std::optional<storage::RepoId> other;
   const auto names = current();
   if (const auto found = names->find(name); found != names->end()) other = found->second;
@@ -66,7 +59,7 @@ class NameIndex::Building {
 };
 
 NameIndex::Claim NameIndex::claim(const storage::RepoId& id) {
-  std::string name = lower(storage::to_text(id));
+  std::string name = lower_case(storage::to_text(id));
   auto state = state_.lock();
   state.wait([&](const State& now) { return !now.claimed.contains(name); });
   state->claimed.insert(name);
@@ -80,7 +73,7 @@ NameIndex::Claim::~Claim() {
 }
 
 void NameIndex::add(const storage::RepoId& id) {
-  state_.lock()->added.insert_or_assign(lower(storage::to_text(id)),
+  state_.lock()->added.insert_or_assign(lower_case(storage::to_text(id)),
                                         Added{.id = id, .at = std::chrono::steady_clock::now()});
 }
 
@@ -114,7 +107,8 @@ NameIndex::Names NameIndex::read_names() const {
     storage::Catalog::ListQuery query{.kind = kind, .limit = kPage};
     while (names.size() < names_max_) {
       const auto page = store_.catalog().list_repositories(query);
-      for (const auto& record : page) names.emplace(lower(storage::to_text(record.id)), record.id);
+      for (const auto& record : page)
+        names.emplace(lower_case(storage::to_text(record.id)), record.id);
       if (page.size() < kPage) break;
       query.after = page.back().id.full_name();
     }

@@ -23,6 +23,7 @@
 #include "web/internal/html.h"
 #include "web/internal/listing.h"
 #include "web/internal/log.h"
+#include "web/internal/lower.h"
 #include "web/internal/repository_facts.h"
 #include "web/limits.h"
 
@@ -58,13 +59,6 @@ constexpr std::string_view kConfigFact = "oci/config/";
   throw Refusal(ErrorKind::NotFound, std::string(message), oci_error(404, code, message));
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 std::string_view name_of(const FileRecord& file) {
   return std::string_view(file.path).substr(file.path.rfind('/') + 1);
 }
@@ -80,20 +74,20 @@ bool is_split(std::string_view name) {
 
 // Neither a part of a split model, which ollama cannot take, nor a helper of another model.
 bool is_model(const FileRecord& file) {
-  const std::string name = lower(name_of(file));
+  const std::string name = lower_case(name_of(file));
   return name.ends_with(".gguf") && !is_split(name) && name.find("mmproj") == name.npos &&
          !name.starts_with("imatrix");
 }
 
 bool is_projector(const FileRecord& file) {
-  const std::string name = lower(name_of(file));
+  const std::string name = lower_case(name_of(file));
   return name.ends_with(".gguf") && name.find("mmproj") != name.npos;
 }
 
 // "Q4_0" names "tiny-Q4_0.gguf" and "tiny.q4_0-v2.gguf", but not "tiny-IQ4_0.gguf".
 bool names_model(std::string_view tag, const FileRecord& file) {
-  const std::string name = lower(name_of(file));
-  const std::string want = lower(tag);
+  const std::string name = lower_case(name_of(file));
+  const std::string want = lower_case(tag);
   if (name == want || name == want + ".gguf") return true;
   for (auto at = name.find(want); at != name.npos && !want.empty(); at = name.find(want, at + 1)) {
     const char after = name[std::min(at + want.size(), name.size() - 1)];
@@ -137,7 +131,7 @@ const FileRecord* find_model(const Revision& revision, std::string_view tag) {
     });
     return found == revision.files.end() ? nullptr : &*found;
   };
-  if (lower(tag) != "latest") return with_tag(tag);
+  if (lower_case(tag) != "latest") return with_tag(tag);
   for (const std::string_view usual : kUsualTags) {
     if (const auto* file = with_tag(usual)) return file;
   }
@@ -337,7 +331,7 @@ bool is_tag(std::string_view text) {
 
 // OCI distribution-spec 1.1, "Listing Tags": small and large letters are the same there.
 bool stands_before(std::string_view a, std::string_view b) {
-  const std::string small_a = lower(a), small_b = lower(b);
+  const std::string small_a = lower_case(a), small_b = lower_case(b);
   return small_a != small_b ? small_a < small_b : a < b;
 }
 

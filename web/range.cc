@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <limits>
 #include <optional>
 
 #include <fmt/compile.h>
+
+#include "web/internal/lower.h"
 
 namespace holdfast::web {
 namespace {
@@ -32,12 +33,7 @@ std::string_view trim(std::string_view text) noexcept {
   return text;
 }
 
-bool names_bytes(std::string_view unit) noexcept {
-  constexpr std::string_view kBytes = "bytes";
-  return std::ranges::equal(unit, kBytes, [](char a, char b) {
-    return std::tolower(static_cast<unsigned char>(a)) == b;
-  });
-}
+bool names_bytes(std::string_view unit) noexcept { return same_ignoring_case(unit, "bytes"); }
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "web/internal/answers.h"
+#include "web/internal/lower.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -132,14 +133,8 @@ std::optional<SortRow> read_cursor(const Call& call, const SortOrder& order) {
                  .name = text->substr(std::min(comma + 1, text->size()))};
 }
 
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 bool contains_ignoring_case(std::string_view text, std::string_view part) {
-  return !std::ranges::search(text, part, {}, lower, lower).empty();
-}
-
-bool same_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lower, lower);
+  return !std::ranges::search(text, part, {}, lower_letter, lower_letter).empty();
 }
 
 }  // namespace

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string>
+
+#include "web/internal/lower.h"
 
 namespace holdfast::web {
 namespace {
@@ -56,11 +57,7 @@ constexpr std::array kTypes{
 std::string_view media_type(std::string_view path) noexcept {
   const std::string_view name = path.substr(path.rfind('/') + 1);
   const std::string_view extension = name.substr(name.rfind('.') + 1);
-  const auto same = [&](const Row& row) {
-    return std::ranges::equal(extension, row.extension, [](char a, char b) {
-      return std::tolower(static_cast<unsigned char>(a)) == b;
-    });
-  };
+  const auto same = [&](const Row& row) { return same_ignoring_case(extension, row.extension); };
   const auto row = std::ranges::find_if(kTypes, same);
   return row == kTypes.end() ? std::string_view("application/octet-stream") : row->type;
 }

@@ -5,6 +5,7 @@
 #include "storage/base/error.h"
 #include "web/card.h"
 #include "web/internal/log.h"
+#include "web/internal/lower.h"
 #include "web/internal/sort_keys.h"
 #include "web/limits.h"
 
@@ -92,14 +93,6 @@ std::string typed_tag_prefix(RepoKind kind) { return {'Y', letter_of(kind)}; }
 std::string base_model_term(std::string_view name) { return term("B" + std::string(name)); }
 
 std::string gram_term(std::string_view letters) { return "N" + std::string(letters); }
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
 
 Xapian::Stem stemmer() { return Xapian::Stem("en"); }
 

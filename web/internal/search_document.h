@@ -42,9 +42,6 @@ std::string typed_tag_prefix(storage::RepoKind kind);
 std::string base_model_term(std::string_view name);
 std::string gram_term(std::string_view letters);
 
-// ASCII; other bytes stay as they are.
-std::string lower_case(std::string_view text);
-
 Xapian::Stem stemmer();
 
 // Reads the card's text from the store; one that cannot be read is left out.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "web/internal/lower.h"
 #include "web/internal/search_document.h"
 #include "web/limits.h"
 
