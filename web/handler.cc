@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "web/internal/answers.h"
+#include "web/internal/body_limits.h"
 #include "web/internal/gate.h"
 #include "web/internal/log.h"
+#include "web/internal/lower.h"
 #include "web/internal/oci_form.h"
 #include "web/internal/page.h"
 #include "web/limits.h"
@@ -74,11 +76,13 @@ using Step = std::optional<Response>(const Call&);
 
 std::optional<Response> check_and_run(const Call& call) {
   check_access(call);
+  check_body(call);
   return call.match.route->handler(call);
 }
 
 std::optional<Response> check_alone(const Call& call) {
   check_access(call);
+  check_body(call);
   return std::nullopt;
 }
 
@@ -129,13 +133,7 @@ std::optional<Response> finish(Step step, const Request& asked, const Services& 
 
 }  // namespace
 
-// ASCII: no locale has a say in it.
-bool same_name(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
+bool same_name(std::string_view a, std::string_view b) noexcept { return same_ignoring_case(a, b); }
 
 Response failure_response(const Call& call) {
   try {

@@ -11,6 +11,7 @@
 
 #include "storage/access.h"
 #include "tests/web/raw_client.h"
+#include "tests/web/route_paths.h"
 #include "web/internal/gate.h"
 #include "web/internal/worker.h"
 #include "web/routes.h"
@@ -56,28 +57,12 @@ std::string length(std::size_t bytes) {
   return "Content-Length: " + std::to_string(bytes) + "\r\n";
 }
 
-struct Hole {
-  std::string_view name;
-  const char* text;
-};
-
-// A path that the pattern fits.
-std::string path_of(std::string_view pattern) {
-  std::string path(pattern);
-  for (const Hole& hole :
-       {Hole{"{kinds}", "models"}, Hole{"{kind}", "model"}, Hole{"{repo}", "org/tiny"},
-        Hole{"{rev}", "main"}, Hole{"{id}", "1"}, Hole{"{path}", "x"}}) {
-    const auto at = path.find(hole.name);
-    if (at != path.npos) path.replace(at, hole.name.size(), hole.text);
-  }
-  return path;
-}
-
 Need need_of(const Route& route) {
   return std::ranges::find(route_needs(), route.name, &RouteNeed::route)->need;
 }
 
-// A store whose book of access fails where a token is looked up.
+// A store whose book of access fails where a token is looked up, and where it is asked whether
+// anything is private.
 class FailingBook final : public storage::AccessBook {
  public:
   bool empty() const override { return false; }
@@ -108,7 +93,7 @@ class FailingBook final : public storage::AccessBook {
 
   void put_rules(const storage::RepoId&, const storage::RepositoryRules&) override {}
 
-  bool any_private() const override { return false; }
+  bool any_private() const override { throw std::runtime_error("no"); }
 
   std::optional<storage::AccessRequest> find_request(const storage::RepoId&,
                                                      std::string_view) const override {
@@ -159,7 +144,7 @@ TEST_CASE("web/flood: who may not send a body learns so before any of it is read
   tests::SampleStore& sample = hub.sample;
   sample.store->access()->add_token({.name = "ci", .secret = sha256(as_bytes("x"))});
   for (const Route& route : routes()) {
-    const std::string target = path_of(route.pattern);
+    const std::string target = tests::path_of(route.pattern);
     const auto found = match(route.method, target);
     if (!takes_body(found) || need_of(*found->route) == Need::Nothing) continue;
     CAPTURE(target);
@@ -218,6 +203,23 @@ TEST_CASE("web/flood: a long body that nobody wants is answered and not read") {
       CHECK(client.ends());
     }
   }
+}
+
+TEST_CASE("web/flood: a body that is longer than its row wants is not kept") {
+  const Hub hub;
+  for (const char* target : {"/-/login", "/org/tiny/ask-access", "/-/logout"}) {
+    CAPTURE(std::string(target));
+    RawClient client = hub.client();
+    client.send(head("POST", target, length(kSmallBodyBytes + 1)));
+    CHECK(client.next().status == 413);
+    CHECK(client.ends());
+    // Where the head does not say how long it is, what came does.
+    RawClient chunks = hub.client();
+    chunks.send(head("POST", target, "Transfer-Encoding: chunked\r\n") + "10001\r\n" +
+                std::string(kSmallBodyBytes + 1, 'x') + "\r\n0\r\n\r\n");
+    CHECK(chunks.next().status == 413);
+  }
+  CHECK(hub.lives());
 }
 
 TEST_CASE("web/flood: long bodies together have a bound, and short ones go on") {
@@ -342,6 +344,23 @@ TEST_CASE("web/flood: what fails on the pool is an answer, and not the end") {
   CHECK(hub.lives());
 }
 
+TEST_CASE("web/flood: what fails on a connection's own thread is an answer, and not the end") {
+  const tests::SampleStore sample;
+  FailingAccess store(*sample.store);
+  FailingPull pull;
+  Server server({.listen = "127.0.0.1:0", .threads = 1, .pull = &pull}, store);
+  server.start();
+  RawClient client(server.port());
+  for (int i = 0; i < 2; ++i) {
+    // That it is not here is an answer; whether upstream may be asked for it fails behind that.
+    const auto got = client.ask("GET", "/org/tiny/resolve/none/config.json");
+    CHECK(got.status == 500);
+    CHECK(got.header("Connection") == "keep-alive");
+    CHECK_FALSE(got.header("X-Request-Id").empty());
+    CHECK(client.ask("GET", "/org/tiny/resolve/main/config.json").status == 200);
+  }
+}
+
 TEST_CASE("web/flood: a connection that cannot be started does not end the listening") {
   const tests::SampleStore sample;
   const Services services{.store = *sample.store};
@@ -368,20 +387,14 @@ TEST_CASE("web/flood: a connection that cannot be started does not end the liste
     return start_session(std::move(begun), on_end);
   };
   Worker worker(context, connections, start);
-  UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof name;
-  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&name), size) == 0);
-  REQUIRE(::listen(listener.get(), 10) == 0);
-  REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0);
-  worker.listen(std::move(listener), false);
+  tests::Listener listener;
+  REQUIRE(listener.port != 0);
+  worker.listen(std::move(listener.fd), false);
   worker.start();
-  for (int i = 0; i < 3; ++i) CHECK(RawClient(ntohs(name.sin_port)).ends());
-  CHECK(RawClient(ntohs(name.sin_port)).ask("GET", "/-/healthz").body == "ok\n");
-  CHECK(RawClient(ntohs(name.sin_port)).ends());
-  RawClient last(ntohs(name.sin_port));
+  for (int i = 0; i < 3; ++i) CHECK(RawClient(listener.port).ends());
+  CHECK(RawClient(listener.port).ask("GET", "/-/healthz").body == "ok\n");
+  CHECK(RawClient(listener.port).ends());
+  RawClient last(listener.port);
   CHECK(last.ask("GET", "/-/healthz").body == "ok\n");
   while (connections.open() != 1) std::this_thread::yield();
 }
