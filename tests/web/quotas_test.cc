@@ -1,5 +1,9 @@
 #include "web/quotas.h"
 
+#include <atomic>
+#include <latch>
+#include <thread>
+
 #include <doctest/doctest.h>
 
 #include "storage/base/error.h"
@@ -7,6 +11,7 @@
 #include "tests/storage/scratch.h"
 #include "tests/web/guarded.h"
 #include "tests/web/writing.h"
+#include "web/internal/arriving_store.h"
 #include "web/internal/intake.h"
 #include "web/routes.h"
 
@@ -68,7 +73,79 @@ struct Sending {
   Intake intake;
 };
 
+// A revision that knows how often its files were read, and by how many at once.
+class ReadRevision final : public storage::ArrivingRevision {
+ public:
+  ReadRevision() {
+    repository_.id = storage::parse_repo_id("org/counted");
+    revision_.commit = GitOid{{1}};
+    for (const char* path : {"a", "b"}) {
+      const QuotaClaim content = claim(path, 50);
+      files_.push_back({.path = path, .size_bytes = content.size_bytes, .object = content.object});
+    }
+  }
+
+  const storage::RepositoryRecord& repository() const noexcept override { return repository_; }
+
+  const storage::RevisionRecord& revision() const noexcept override { return revision_; }
+
+  const std::vector<storage::FileRecord>& files() const noexcept override {
+    constexpr int kPatience = 10'000;
+    ++reads_;
+    ++readers_;
+    // Time for others to come in, if they are let.
+    for (int i = 0; i < kPatience && readers_.load() < 2; ++i) std::this_thread::yield();
+    if (readers_.load() > 1) crowded_ = true;
+    --readers_;
+    return files_;
+  }
+
+  const std::vector<storage::Ref>& refs() const noexcept override { return refs_; }
+
+  std::optional<storage::GitObjectRecord> find_git_object(const GitOid&) const override {
+    return std::nullopt;
+  }
+
+  std::unique_ptr<storage::BlobReader> open(const Digest&) override { return nullptr; }
+
+  bool answers_to(std::string_view) const override { return true; }
+
+  int reads() const noexcept { return reads_; }
+
+  bool crowded() const noexcept { return crowded_; }
+
+ private:
+  storage::RepositoryRecord repository_;
+  storage::RevisionRecord revision_;
+  std::vector<storage::FileRecord> files_;
+  std::vector<storage::Ref> refs_;
+  mutable std::atomic<int> reads_{0}, readers_{0};
+  mutable std::atomic<bool> crowded_{false};
+};
+
 }  // namespace
+
+TEST_CASE("web/quotas: many who ask at once what a repository takes have it counted once") {
+  const tests::SampleStore sample;
+  const auto revision = std::make_shared<ReadRevision>();
+  const auto store = make_arriving_store(*sample.store, revision, "main");
+  Quotas quotas({}, store->catalog());
+  constexpr int kAskers = 8;
+  std::latch all(kAskers);
+  std::atomic<int> right{0};
+  {
+    std::vector<std::jthread> askers;
+    for (int i = 0; i < kAskers; ++i) {
+      askers.emplace_back([&] {
+        all.arrive_and_wait();
+        if (quotas.bytes_of(revision->repository().id) == 100) ++right;
+      });
+    }
+  }
+  CHECK(right.load() == kAskers);
+  CHECK(revision->reads() == 1);
+  CHECK_FALSE(revision->crowded());
+}
 
 TEST_CASE("web/quotas: of two uploads side by side one has the last bytes") {
   const Bounded hub(100);
