@@ -37,6 +37,14 @@ std::uint64_t number_at(const Json::Object& result, std::string_view key) {
   return value == nullptr ? 0 : value->as_uint(key);
 }
 
+// A job to which nobody answered has done nothing of what it was asked for.
+Json::Object checked(Json::Object result) {
+  if (const std::string why = why_unanswered(result); !why.empty()) {
+    fail(ErrorKind::Unavailable, why);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::optional<Time> next_run(const MirrorRule& rule, const MirrorState& state, Time now,
@@ -143,7 +151,7 @@ Json::Object Daemon::run(const Json::Object& parameters, storage::JobContext& co
 Json::Object Daemon::run_only(const storage::RepoId& repo, storage::JobContext& context) {
   const MirrorRule* const rule = find_rule(options_.rules, repo);
   if (rule == nullptr) return {{"ignored", to_text(repo) + ": no [[mirror]] names it"}};
-  return mirror_repository(options_.make_request(*rule), repo, store_, context);
+  return checked(mirror_repository(options_.make_request(*rule), repo, store_, context));
 }
 
 // A list that was read in part yesterday tells too little of today.
@@ -170,13 +178,12 @@ Json::Object Daemon::run_rule(const MirrorRule& rule, storage::JobContext& conte
   const Time start = options_.clock->now();
   const auto since = changes_since(state, start);
   state.tried_at = start;
+  Json::Object result;
   try {
     MirrorRequest request = options_.make_request(rule);
     if (!since) resume_listing(rule, state, request);
-    Json::Object result = mirror_rule(request, since, store_, context);
+    result = mirror_rule(request, since, store_, context);
     note_result(result, {.since = since, .start = start, .resumed = request.resume}, state);
-    finish(rule, state);
-    return result;
   } catch (const std::exception& error) {
     // A shutdown is no failure: the job is queued again and the cursor stands where it stood.
     if (!context.stop().stop_requested()) {
@@ -186,6 +193,8 @@ Json::Object Daemon::run_rule(const MirrorRule& rule, storage::JobContext& conte
     finish(rule, state);
     throw;
   }
+  finish(rule, state);
+  return checked(std::move(result));
 }
 
 // A run to which nobody answered has passed nothing, though its holes tell what it wanted.

@@ -64,7 +64,8 @@ class Daemon {
   Time enqueue_due();
 
   // The body of a `mirror` job {"rule": key} or, after a hint, {"only": "model/owner/name"}: a hint
-  // about what no rule mirrors is ignored.
+  // about what no rule mirrors is ignored. Throws Unavailable where no upstream answered
+  // (why_unanswered() of mirror.h); holes are no error: the result counts them.
   Json::Object run(const Json::Object& parameters, storage::JobContext& context);
 
   // {mirrors: [{repo, upstreams, revisions, every_seconds, watermark, full_at, tried_at, done_at,

@@ -244,6 +244,7 @@ Json::Object RuleMirror::result(std::uint64_t listed, std::optional<Time> change
   return {{"pattern", request_.rule.repo},
           {"listed", listed},
           {"current", tally->current},
+          {"answered", tally->answered},
           {"repositories", std::move(news)},
           {"holes", tally->holes},
           {"down", down ? Json(tally->down) : Json()},
@@ -303,6 +304,8 @@ Json::Object RuleMirror::run_cards(std::optional<Time> since) {
     for (Json& told : cards.told) tally->news.emplace_back(told.as_object("told"));
   }
   Json::Object out = result(cards.listed, cards.changed);
+  // Upstream's list told of each, whatever became of those that it did not name.
+  out.set("answered", out["answered"].as_uint() + cards.listed);
   out.set("cards", Json::Object{{"published", cards.published},
                                 {"left_out", cards.left_out},
                                 {"to_fetch", cards.to_fetch}});
@@ -321,6 +324,16 @@ Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since
                          storage::Store& store, storage::JobContext& context) {
   RuleMirror mirror(request, store, context);
   return is_card_catalog(request.rule) ? mirror.run_cards(since) : mirror.run(since);
+}
+
+std::string why_unanswered(const Json::Object& result) {
+  const Json* const down = result.find("down");
+  if (down == nullptr || down->is_null()) return "";
+  const Json* const answered = result.find("answered");
+  const bool told_something = answered != nullptr
+                                  ? answered->as_uint("answered") > 0
+                                  : !result.find("revisions")->as_array("revisions").empty();
+  return told_something ? "" : down->as_string("down");
 }
 
 void close_stale_holes(std::span<const MirrorRule> rules, storage::Store& store,

@@ -66,9 +66,10 @@ Json::Object mirror_repository(const MirrorRequest& request, const storage::Repo
 // All repositories of the rule, SyncTuning::repositories of the first upstream at once and within
 // one upstream's kRequestsMax together, that changed since (`since` nothing: all of them, and those
 // held here that upstream does not list any more), and those with open holes. Result: {pattern,
-// listed, current, repositories: [result of mirror_repository() where there is news], holes, down,
-// bytes_fetched, bytes_to_fetch, requests, changed}, in the order of the listing. `down` is the
-// reason where upstream went away, or answered for no repository. `changed` is the
+// listed, current, answered, repositories: [result of mirror_repository() where there is news],
+// holes, down, bytes_fetched, bytes_to_fetch, requests, changed}, in the order of the listing.
+// `answered` counts the repositories that upstream said something of, were it that there is none.
+// `down` is the reason where upstream went away, or answered for no repository. `changed` is the
 // newest change that the listing told, for the caller's watermark, or null.
 //
 // `cards_only` over a pattern, for the default branches, is a catalog of cards, which may have
@@ -81,6 +82,10 @@ Json::Object mirror_repository(const MirrorRequest& request, const storage::Repo
 // tried again in full runs, and a thousand of them in others.
 Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since,
                          storage::Store& store, storage::JobContext& context);
+
+// Of a result of either: why upstream could not be asked at all. "" where it told something, and
+// where there was nothing to ask.
+std::string why_unanswered(const Json::Object& result);
 
 // Closes the holes of repositories that no rule means any more.
 void close_stale_holes(std::span<const MirrorRule> rules, storage::Store& store, EventSink& events);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <optional>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -60,9 +61,24 @@ storage::Selection selection_of(const Job& job) {
   return {.include = list_parameter(job, "include"), .exclude = list_parameter(job, "exclude")};
 }
 
+// Unless upstream answered to one rule at least: then the job is done, and its result says what it
+// lacks.
+void fail_if_none_answered(const Json::Array& rules, ErrorKind kind) {
+  std::string all;
+  for (const Json& rule : rules) {
+    const Json* const error = rule.find("error");
+    const std::string why =
+        error != nullptr ? error->as_string("error") : mirror::why_unanswered(rule.as_object());
+    if (why.empty()) return;
+    all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", rule.find("pattern")->as_string(), why);
+  }
+  if (!all.empty()) fail(kind, all);
+}
+
 // All that the configuration lists. A rule whose upstream cannot even list does not stop the next.
 Json::Object run_sync_all(const Job& job, const WorkerContext& context, JobContext& progress) {
   Json::Array rules;
+  std::optional<ErrorKind> refused;  // the first refusal's
   if (!flag_parameter(job, "dry_run")) {
     mirror::close_stale_holes(context.config.mirrors, context.store, context.events);
   }
@@ -74,10 +90,12 @@ Json::Object run_sync_all(const Job& job, const WorkerContext& context, JobConte
       rules.emplace_back(mirror::mirror_rule(request, std::nullopt, context.store, progress));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::Io) throw;
+      refused = refused.value_or(error.kind());
       rules.emplace_back(Json::Object{
           {"pattern", rule.repo}, {"error_kind", to_text(error.kind())}, {"error", error.what()}});
     }
   }
+  fail_if_none_answered(rules, refused.value_or(ErrorKind::Unavailable));
   return {{"rules", std::move(rules)}, {"bytes_free", free_bytes(context.store.directory())}};
 }
 

@@ -146,7 +146,11 @@ TEST_CASE("mirror/daemon: a run to which nobody answered is no complete one, and
   site.fixture.hub.script({.fault = fakes::Fault::Busy, .match = "", .count = -1});
   site.clock.time += hours(7);
   site.daemon->enqueue_due();
-  REQUIRE(site.run_queued().size() == 1);
+  const auto unanswered = site.run_queued();
+  REQUIRE(unanswered.size() == 1);
+  CHECK(unanswered[0].state == storage::JobState::Failed);
+  CHECK(unanswered[0].error_kind == "unavailable");
+  CHECK(unanswered[0].error.find("503") != std::string::npos);
   const Json down = site.mirror_status();
   CHECK(down.find("done_at")->as_string() == done);
   CHECK(down.find("tried_at")->as_string() == holdfast::to_text(site.clock.time));
@@ -157,7 +161,9 @@ TEST_CASE("mirror/daemon: a run to which nobody answered is no complete one, and
   site.fixture.hub.clear_scripts();
   site.clock.time += minutes(2);
   site.daemon->enqueue_due();
-  REQUIRE(site.run_queued().size() == 1);
+  const auto answered = site.run_queued();
+  REQUIRE(answered.size() == 1);
+  CHECK(answered[0].state == storage::JobState::Done);
   const Json up = site.mirror_status();
   CHECK(up.find("done_at")->as_string() == holdfast::to_text(site.clock.time));
   CHECK(up.find("failures")->as_uint() == 0);
@@ -261,6 +267,28 @@ TEST_CASE("mirror/daemon: a hint about a mirrored repository is followed, others
   for (const auto& job : done) CHECK(job.state == storage::JobState::Done);
   CHECK(check_mirrored(*site.fixture.store, site.fixture.commit, sample_files()) == "");
   CHECK(site.fixture.hub.requests("org/other") == 0);
+}
+
+TEST_CASE("mirror/daemon: a hint that upstream does not answer to has failed") {
+  DaemonSite site;
+  site.fixture.hub.script({.fault = fakes::Fault::Busy, .match = "", .count = -1});
+  site.fixture.store->jobs().enqueue("mirror", "hint/model/org/m", {{"only", "model/org/m"}});
+  const auto jobs = site.run_queued();
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0].state == storage::JobState::Failed);
+  CHECK(jobs[0].error.find("503") != std::string::npos);
+  CHECK(site.fixture.store->catalog().holes().size() == 1);
+}
+
+TEST_CASE("mirror/daemon: a run with holes is done, and counts them") {
+  DaemonSite site;
+  site.rules = {every_six_hours("org/absent")};
+  site.make();
+  site.daemon->enqueue_due();
+  const auto jobs = site.run_queued();
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0].state == storage::JobState::Done);
+  CHECK(jobs[0].result.find("holes")->as_uint() == 1);
 }
 
 TEST_CASE("mirror/daemon: a thread of its own queues what is due and ends at once") {

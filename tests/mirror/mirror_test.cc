@@ -272,8 +272,24 @@ TEST_CASE("mirror/mirror: an upstream that stays down is given up for the rest")
   }
   CHECK(asked >= 3);
   CHECK(asked < kRepositories);
+  CHECK(why_unanswered(result) == text_of(result, "down"));
   fixture.hub.clear_scripts();
   CHECK(number_of(fixture.run({.repo = "org/*"}), "holes") == 0);
+}
+
+TEST_CASE("mirror/mirror: an upstream that goes away on the way has told something") {
+  MirrorFixture fixture;
+  for (int i = 0; i < 9; ++i) fixture.add("org/m" + std::to_string(i), "one");
+  // It answers for two repositories, and is gone for the rest.
+  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .first = 3, .count = -1});
+  fixture.hub.script({.fault = Fault::Busy, .match = "/api/models?", .first = 2, .count = -1});
+  MirrorRequest request = fixture.request({.repo = "org/*"});
+  request.upstreams[0].tuning.repositories = 1;
+  const Json::Object result = fixture.run(request);
+  CHECK(number_of(result, "answered") == 2);
+  CHECK(number_of(result, "holes") == 7);
+  CHECK(text_of(result, "down").find("503") != std::string::npos);
+  CHECK(why_unanswered(result) == "");
 }
 
 TEST_CASE("mirror/mirror: repositories that are broken upstream cost no other") {
