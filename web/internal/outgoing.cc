@@ -138,16 +138,17 @@ Outgoing::Progress Outgoing::push(TlsStream& tls, Disk disk) {
 }
 
 Outgoing::Progress Outgoing::push_some(int socket, Disk disk) {
+  std::size_t of_files = 0;
   while (!is_done()) {
+    if (of_files >= kSendfileBytes) return Progress::More;
     const FileExtent* file = next_file();
     if (file != nullptr && disk == Disk::Never && is_cold(*file)) return Progress::Cold;
     const std::ptrdiff_t sent = file == nullptr ? send_memory(socket) : send_file(socket, *file);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Progress::Blocked;
     if (sent <= 0) return Progress::Failed;
-    const bool of_file = file != nullptr;
+    if (file != nullptr) of_files += static_cast<std::size_t>(sent);
     advance(static_cast<std::size_t>(sent));
-    if (of_file && !is_done()) return Progress::More;
   }
   return Progress::Done;
 }
