@@ -353,7 +353,7 @@ RemoteGit HubUpstream::fetch_git(const storage::RepoId& repo, const GitFetchRequ
   request.token_as_password = true;
   std::optional<PackBody> body;
   with_retries(Bucket::Api, asking, [&](Permit& permit) {
-    body.emplace();
+    body.emplace(options_.spool);
     HttpResponse response = permit.get(client_, request, *body, options_.stop);
     if (response.status >= 200 && response.status < 300) body->finish();
     return response;
@@ -363,6 +363,10 @@ RemoteGit HubUpstream::fetch_git(const storage::RepoId& repo, const GitFetchRequ
 
 std::optional<RemoteGit> HubUpstream::git(const storage::RepoId& repo, const GitOid& commit,
                                           GitDepth depth, std::string& why_not) {
+  if (options_.spool.empty()) {
+    why_not = "there is no folder for packs";
+    return std::nullopt;
+  }
   try {
     const GitServer server = ask_git_server(repo);
     if (server.version2 && depth == GitDepth::Full) {
@@ -375,7 +379,8 @@ std::optional<RemoteGit> HubUpstream::git(const storage::RepoId& repo, const Git
     }
     why_not = "upstream's git has no protocol 2 or no shallow fetch";
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::Cancelled) throw;
+    // A disk that is full here says nothing of what upstream has.
+    if (error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::NoSpace) throw;
     why_not = error.what();
   }
   return std::nullopt;

@@ -4,6 +4,7 @@
 // are asked for again, a body that broke off goes on where it stopped. Thread-safe.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -26,6 +27,8 @@ struct HubOptions {
   // Shared by all who speak to the same account; nullptr: an own one.
   std::shared_ptr<Governor> governor;
   std::stop_token stop;
+  // Where fetched packs lie while they are read; empty: git is not asked for history.
+  std::filesystem::path spool;
   // Called with a line for people before each wait, and with "" after it; from any thread.
   std::function<void(std::string_view)> note;
 };

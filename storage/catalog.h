@@ -92,7 +92,7 @@ struct Publication {
   RevisionRecord revision;
   std::vector<FileRecord> files;  // the whole tree, unselected included
   std::vector<std::pair<GitOid, GitObjectRecord>> git_objects;  // commit, trees, pointer blobs
-  std::vector<Ref> refs;                                        // to set
+  std::vector<Ref> refs;                                        // to set; to remove, at zeros
   std::optional<Evidence> evidence;
   std::vector<std::pair<std::string, Json>> facts;  // as put_facts() takes them
   std::vector<std::string> leases;                  // lease keys to drop in the same batch

@@ -1,6 +1,8 @@
 // The answer to a git fetch on its way into a pack that can be read.
 #pragma once
 
+#include <filesystem>
+
 #include "mirror/git_protocol.h"
 #include "mirror/http_client.h"
 #include "mirror/limits.h"
@@ -11,11 +13,14 @@ namespace holdfast::mirror {
 
 class PackBody final : public BodySink {
  public:
+  // The pack lies below `folder` while this lives.
+  explicit PackBody(const std::filesystem::path& folder) : pack_(kGitPackMax, folder) {}
+
   void begin(const HttpResponse&) override {}
 
   void write(std::span<const std::byte> bytes) override { reader_.add(bytes); }
 
-  // Corrupt when the answer or the pack is not whole.
+  // Corrupt when the answer or the pack is not whole, NoSpace on a full disk.
   void finish() {
     reader_.finish();
     pack_.finish();
@@ -26,7 +31,7 @@ class PackBody final : public BodySink {
   RemoteGit objects(std::uint64_t blob_bytes_max) const;
 
  private:
-  storage::git::PackReader pack_{kGitPackMax};
+  storage::git::PackReader pack_;
   GitFetchReader reader_{[this](std::span<const std::byte> bytes) { pack_.add(bytes); }};
 };
 

@@ -4,12 +4,13 @@
 
 #include "mirror/hub_upstream.h"
 #include "mirror/url.h"
+#include "storage/spool.h"
 
 namespace holdfast::mirror {
 namespace {
 
-HubOptions hub_options(const UpstreamConfig& config, const std::stop_token& stop,
-                       Reporter& reporter) {
+HubOptions hub_options(const UpstreamConfig& config, const storage::Store& store,
+                       const std::stop_token& stop, Reporter& reporter) {
   HubOptions options;
   options.http = {.endpoint = parse_url(config.endpoint),
                   .token = config.token,
@@ -27,16 +28,18 @@ HubOptions hub_options(const UpstreamConfig& config, const std::stop_token& stop
   options.pauser = config.tuning.pauser;
   options.governor = config.governor;
   options.stop = stop;
+  options.spool = storage::spool_directory(store);
   options.note = [&reporter](std::string_view text) { reporter.note(text); };
   return options;
 }
 
 std::vector<Rivals::Rival> rivals_of(std::span<const UpstreamConfig> others,
-                                     const std::stop_token& stop, Reporter& reporter) {
+                                     const storage::Store& store, const std::stop_token& stop,
+                                     Reporter& reporter) {
   std::vector<Rivals::Rival> rivals;
   for (const UpstreamConfig& other : others) {
-    rivals.push_back({.name = other.name, .connect = [config = other, stop, &reporter] {
-                        return make_hub_upstream(hub_options(config, stop, reporter));
+    rivals.push_back({.name = other.name, .connect = [config = other, &store, stop, &reporter] {
+                        return make_hub_upstream(hub_options(config, store, stop, reporter));
                       }});
   }
   return rivals;
@@ -75,10 +78,11 @@ SyncSession::SyncSession(UpstreamConfig config, std::span<const UpstreamConfig> 
       context_(context),
       on_stop_(context.stop(), [this] { stop_.request_stop(); }),
       reporter_(context),
-      upstream_(make_hub_upstream(hub_options(config_, stop_.get_token(), reporter_))),
-      rivals_(rivals_of(others, stop_.get_token(), reporter_), [this](const std::string& name) {
-        reporter_.note(config_.name + " stalls, asking " + name + " too");
-      }) {}
+      upstream_(make_hub_upstream(hub_options(config_, store_, stop_.get_token(), reporter_))),
+      rivals_(rivals_of(others, store_, stop_.get_token(), reporter_),
+              [this](const std::string& name) {
+                reporter_.note(config_.name + " stalls, asking " + name + " too");
+              }) {}
 
 void SyncSession::start_evidence(bool same_repository) {
   upstream_->start_evidence(same_repository);

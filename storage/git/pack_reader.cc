@@ -1,9 +1,12 @@
 #include "storage/git/pack_reader.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 #include <git2/sys/odb_backend.h>
 
@@ -18,7 +21,7 @@ class TemporaryFolder {
  public:
   explicit TemporaryFolder(const std::filesystem::path& parent) {
     std::string name = (parent / "holdfast-pack-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) fail(ErrorKind::Io, name + ": cannot be made");
+    if (::mkdtemp(name.data()) == nullptr) fail_errno("create directory", name, errno);
     path_ = name;
   }
 
@@ -36,8 +39,19 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+// libgit2 gives the system's words, not its number.
+ErrorKind kind_of_failure() {
+  const git_error* const error = git_error_last();
+  if (error == nullptr || error->klass != GIT_ERROR_OS) return ErrorKind::Corrupt;
+  const std::string_view text = error->message;
+  const bool full = text.ends_with(std::generic_category().message(ENOSPC)) ||
+                    text.ends_with(std::generic_category().message(EDQUOT));
+  return full ? ErrorKind::NoSpace : ErrorKind::Io;
+}
+
 void check(int result, const char* what) {
-  check_libgit2(result, ErrorKind::Corrupt, std::string("git pack: ") + what);
+  if (result >= 0) return;
+  check_libgit2(result, kind_of_failure(), std::string("git pack: ") + what);
 }
 
 using Indexer = std::unique_ptr<git_indexer, Freed<git_indexer_free>>;
@@ -74,7 +88,7 @@ void PackReader::add(std::span<const std::byte> bytes) {
   state_->bytes_left -= bytes.size();
   state_->scan.add(bytes);
   check(git_indexer_append(state_->indexer.get(), bytes.data(), bytes.size(), &state_->progress),
-        "read");
+        "write");
 }
 
 void PackReader::finish() {

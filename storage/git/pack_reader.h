@@ -2,7 +2,7 @@
 // a directory of its own, which goes away with the object.
 //
 // Errors: Corrupt (damaged, an object whose id is wrong, a delta without its base), LimitExceeded
-// (also as pack_scan.h says, before a delta is resolved), Io. Not thread-safe.
+// (also as pack_scan.h says, before a delta is resolved), NoSpace, Io. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -19,9 +19,9 @@ namespace holdfast::storage::git {
 
 class PackReader {
  public:
-  // Accepts a pack of at most `bytes_max`, and keeps it in a folder of its own below `parent`.
-  explicit PackReader(std::uint64_t bytes_max,
-                      const std::filesystem::path& parent = std::filesystem::temp_directory_path());
+  // Accepts a pack of at most `bytes_max`, and keeps it in a folder of its own below `parent`
+  // (storage/spool.h).
+  PackReader(std::uint64_t bytes_max, const std::filesystem::path& parent);
   PackReader(const PackReader&) = delete;
   PackReader& operator=(const PackReader&) = delete;
   ~PackReader();

@@ -1,8 +1,8 @@
 #include "storage/internal/local_catalog.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
-#include <set>
 #include <tuple>
 #include <utility>
 
@@ -262,14 +262,18 @@ void LocalCatalog::publish_all(std::span<const Publication> publications) {
   const std::lock_guard lock(writing_);
   const std::shared_lock gate(parts_.gate);
   Batch batch(parts_.database);
+  std::map<RepoId, std::vector<Ref>> changed;
   for (const Publication& publication : publications) {
     check_publication(parts_, publication);
     add_publication(batch, parts_, publication);
+    std::vector<Ref>& refs = changed[publication.repository.id];
+    refs.insert(refs.end(), publication.refs.begin(), publication.refs.end());
   }
   // Once each: a change looks for the one before in what is written, not in the batch.
-  std::set<RepoId> changed;
-  for (const Publication& publication : publications) changed.insert(publication.repository.id);
-  for (const RepoId& repo : changed) note_change(batch, parts_, repo);
+  for (const auto& [repo, refs] : changed) {
+    check_places(parts_, repo, refs);
+    note_change(batch, parts_, repo);
+  }
   parts_.database.write(batch);
   ++parts_.generation;
 }
@@ -278,6 +282,8 @@ void LocalCatalog::change_refs(const RepoId& id, std::span<const Ref> expected,
                                std::span<const Ref> refs) {
   const std::lock_guard lock(writing_);
   check_expected(parts_, id, expected);
+  check_refs(parts_, id, refs, nullptr);
+  check_places(parts_, id, refs);
   Batch batch(parts_.database);
   for (const Ref& ref : refs) add_ref(batch, parts_, id, ref);
   if (!refs.empty()) note_change(batch, parts_, id);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include "storage/base/error.h"
@@ -10,6 +12,7 @@
 #include "storage/internal/catalog_rows.h"
 #include "storage/internal/keys.h"
 #include "storage/limits.h"
+#include "storage/ref_places.h"
 
 namespace holdfast::storage {
 namespace {
@@ -72,21 +75,19 @@ void check_still_there(const CatalogParts& parts, const Publication& publication
     fail(ErrorKind::NotFound, name + ": expected as it was, found another that was made since");
 }
 
-// Git keeps refs as files: none of them can be a directory of another.
-void check_free(const CatalogParts& parts, const RepoId& repo, const std::string& name) {
-  const auto refuse = [&](std::string_view other) {
-    fail(ErrorKind::Conflict, to_text(repo) + ": ref \"" + name + "\": expected no ref beside \"" +
-                                  std::string(other) + "\"");
-  };
+// Calls `visit` with every ref of the repository that cannot be beside this one.
+void for_each_in_way(const CatalogParts& parts, const RepoId& repo, std::string_view name,
+                     const std::function<void(std::string_view other)>& visit) {
   for (auto slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1)) {
-    const std::string parent = name.substr(0, slash);
-    if (parts.database.contains(Family::Head, keys::ref(repo, parent))) refuse(parent);
+    const std::string_view parent = name.substr(0, slash);
+    if (parts.database.contains(Family::Head, keys::ref(repo, parent))) visit(parent);
   }
-  const auto visit = [&](std::string_view key, std::string_view) {
-    refuse(key.substr(keys::ref(repo, "").size()));
-    return false;
-  };
-  parts.database.scan(Family::Head, keys::ref(repo, name + "/"), visit);
+  const std::size_t start = keys::ref(repo, "").size();
+  parts.database.scan(Family::Head, keys::ref(repo, std::string(name) + "/"),
+                      [&](std::string_view key, std::string_view) {
+                        visit(key.substr(start));
+                        return true;
+                      });
 }
 
 std::string reference_of(const Publication& publication, const FileRecord& file) {
@@ -183,8 +184,12 @@ void add_publication(Batch& batch, const CatalogParts& parts, const Publication&
             encode_repository(merged_repository(parts, publication)));
   batch.put(Family::Head, keys::revision(repo, to_hex(commit)),
             encode_revision(publication.revision));
-  for (const Ref& ref : publication.refs)
-    batch.put(Family::Head, keys::ref(repo, ref.name), encode_oid(ref.commit));
+  for (const Ref& ref : publication.refs) {
+    if (ref.commit == GitOid{})
+      add_ref(batch, parts, repo, ref);
+    else
+      batch.put(Family::Head, keys::ref(repo, ref.name), encode_oid(ref.commit));
+  }
   if (publication.evidence)
     batch.put(Family::Evidence, keys::evidence(repo, commit),
               to_text(Json(publication.evidence->record)));
@@ -199,18 +204,35 @@ void check_expected(const CatalogParts& parts, const RepoId& repo, std::span<con
   for (const Ref& ref : expected) {
     const auto row = parts.database.get(Family::Head, keys::ref(repo, ref.name));
     const GitOid now = row ? decode_oid(*row) : GitOid{};
-    if (now == ref.commit) {
-      if (!row) check_free(parts, repo, ref.name);
-      continue;
-    }
+    if (now == ref.commit) continue;
     fail(ErrorKind::Conflict, to_text(repo) + ": ref \"" + ref.name + "\": expected " +
                                   to_hex(ref.commit) + ", found " + to_hex(now));
+  }
+}
+
+void check_places(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs) {
+  std::set<std::string_view> going;
+  std::vector<std::string_view> coming;
+  for (const Ref& ref : refs) {
+    if (ref.commit == GitOid{})
+      going.insert(ref.name);
+    else if (!parts.database.contains(Family::Head, keys::ref(repo, ref.name)))
+      coming.push_back(ref.name);
+  }
+  for (const std::string_view name : coming) {
+    for_each_in_way(parts, repo, name, [&](std::string_view other) {
+      if (!going.contains(other)) fail_in_way(repo, name, other);
+    });
+    const auto other = std::ranges::find_if(
+        coming, [&](std::string_view made) { return !can_be_beside(name, made); });
+    if (other != coming.end()) fail_in_way(repo, name, *other);
   }
 }
 
 void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs,
                 const GitOid* arriving) {
   for (const Ref& ref : refs) {
+    if (ref.commit == GitOid{}) continue;
     const std::string named = to_text(repo) + ": ref \"" + ref.name + "\"";
     if (!ref.name.starts_with("refs/") || ref.name.size() > kRefNameMax)
       fail(ErrorKind::Invalid, named + ": expected a name that starts with refs/");
@@ -223,12 +245,10 @@ void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const R
 void add_ref(Batch& batch, const CatalogParts& parts, const RepoId& repo, const Ref& ref) {
   const std::string key = keys::ref(repo, ref.name);
   const bool removed = ref.commit == GitOid{};
-  if (removed) {
+  if (removed)
     batch.erase(Family::Head, key);
-  } else {
-    check_refs(parts, repo, {&ref, 1}, nullptr);
+  else
     batch.put(Family::Head, key, encode_oid(ref.commit));
-  }
   add_audit(batch, parts,
             {{"event", removed ? "remove_ref" : "set_ref"},
              {"repo", to_text(repo)},

@@ -11,7 +11,7 @@ void check_distinct(std::span<const Publication> publications);
 
 // Throws Invalid for a malformed record, NotFound for an object that is not stored or a ref that
 // points at no visible revision, and Conflict where expected refs have moved or what should be new
-// is there.
+// is there. Where its refs can be is for check_places().
 void check_publication(const CatalogParts& parts, const Publication& publication);
 
 void add_publication(Batch& batch, const CatalogParts& parts, const Publication& publication);
@@ -21,12 +21,17 @@ void add_publication(Batch& batch, const CatalogParts& parts, const Publication&
 void put_git_alias(Batch& batch, const CatalogParts& parts, const GitOid& blob,
                    const Digest& object);
 
-// Refs may point at revisions that are visible, or at `arriving`.
+// Refs may point at revisions that are visible, or at `arriving`, or go.
 void check_refs(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs,
                 const GitOid* arriving);
 
 // Conflict unless the refs are as they stand in `expected`.
 void check_expected(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> expected);
+
+// Conflict where a ref that one call makes cannot be beside another (ref_places.h), be that there
+// already or made by the same call. What the call removes is in nobody's way; a ref that is there
+// may move wherever it is. `refs` are all that the call sets and removes of the repository.
+void check_places(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs);
 
 // Checks and points a ref, or removes it when its commit is zeros.
 void add_ref(Batch& batch, const CatalogParts& parts, const RepoId& repo, const Ref& ref);

@@ -4,7 +4,6 @@
 
 #include "storage/base/error.h"
 #include "storage/git/pack.h"
-#include "storage/git/pack_reader.h"
 #include "storage/git/pkt_line.h"
 #include "tests/storage/error_kind.h"
 
@@ -12,7 +11,6 @@ namespace holdfast::mirror {
 namespace {
 
 using storage::git::ObjectType;
-using storage::git::PackReader;
 using storage::git::PackWriter;
 using storage::git::pkt;
 using tests::kind_of;
@@ -98,42 +96,6 @@ TEST_CASE("mirror/git_protocol: an answer that is cut, refused or no git is told
   CHECK(kind_of([&] { read(head + "0000" + pkt("more")); }) == ErrorKind::Corrupt);
   CHECK(kind_of([&] { read(pkt("ERR not our ref\n")); }) == ErrorKind::Unsupported);
   CHECK(kind_of([&] { read(head + pkt("\3out of memory\n") + "0000"); }) == ErrorKind::Unsupported);
-}
-
-TEST_CASE("storage/git/pack_reader: a pack reads back, by the ids of its bytes") {
-  PackReader reader(1 << 20);
-  reader.add(as_bytes(pack_of({"one\n", std::string(5000, 'x')})));
-  reader.finish();
-  CHECK(reader.objects().size() == 2);
-  const auto one = reader.read(git_object_id("blob", as_bytes(std::string_view("one\n"))), 100);
-  REQUIRE(one);
-  CHECK(one->bytes == "one\n");
-  CHECK(one->type == ObjectType::Blob);
-  const GitOid large = git_object_id("blob", as_bytes(std::string(5000, 'x')));
-  CHECK_FALSE(reader.read(large, 100));
-  CHECK(reader.read(large, 5000));
-  CHECK_FALSE(reader.read(GitOid{}, 100));
-}
-
-TEST_CASE("storage/git/pack_reader: a damaged pack is refused") {
-  const std::string pack = pack_of({std::string(5000, 'x')});
-  const auto read = [](const std::string& bytes, std::uint64_t bytes_max = 1 << 20) {
-    PackReader reader(bytes_max);
-    reader.add(as_bytes(bytes));
-    reader.finish();
-  };
-  CHECK_NOTHROW(read(pack));
-  CHECK(kind_of([&] { read(pack.substr(0, pack.size() - 1)); }) == ErrorKind::Corrupt);
-  CHECK(kind_of([&] { read(""); }) == ErrorKind::Corrupt);
-  CHECK(kind_of([&] { read(pack, 30); }) == ErrorKind::LimitExceeded);
-  for (std::size_t at = 0; at < pack.size(); ++at) {
-    CAPTURE(at);
-    std::string bent = pack;
-    bent[at] = static_cast<char>(bent[at] ^ 0x10);
-    // The count of objects begins there: so many nobody may send.
-    const ErrorKind kind = at == 8 ? ErrorKind::LimitExceeded : ErrorKind::Corrupt;
-    CHECK(kind_of([&] { read(bent); }) == kind);
-  }
 }
 
 }  // namespace holdfast::mirror

@@ -1,5 +1,7 @@
 #include <array>
 #include <cstdlib>
+#include <filesystem>
+#include <iostream>
 #include <memory>
 #include <random>
 #include <utility>
@@ -97,6 +99,40 @@ TEST_CASE("mirror/sync: killed anywhere, the store opens and the next run goes o
           distinct_bytes(files) + static_cast<std::uint64_t>(killed - before) * 1'000'000);
   }
   CHECK(killed == kills);
+}
+
+TEST_CASE("mirror/sync: killed while git sends, it leaves nothing that the next open keeps") {
+  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") != 0) {
+    std::cout << "SKIPPED: git does not run\n";
+    return;
+  }
+  const TempDir git, temp;
+  const auto files = crash_files();
+  const auto directory = temp.path() / "store";
+  fakes::HubImposter hub({.git_root = git.path()});
+  const GitOid commit = hub.add_revision("org/m", files);
+  const auto victim = std::make_shared<Sync<pid_t>>(0);
+  hub.script({.match = "/git-upload-pack", .action = [victim] {
+                auto pid = victim->lock();
+                if (*pid > 0) ::kill(std::exchange(*pid, 0), SIGKILL);
+              }});
+  pid_t child = 0;
+  {
+    // Held, so that the action finds whom to kill however fast the child is.
+    auto pid = victim->lock();
+    child = start_sync(hub.endpoint(), directory.string());
+    *pid = child;
+  }
+  REQUIRE(wait_for(child, victim) == -1);
+  CHECK_FALSE(std::filesystem::is_empty(directory / "staging"));
+  const auto store = storage::Store::open({.directory = directory});
+  CHECK(std::filesystem::is_empty(directory / "staging"));
+  hub.clear_scripts();
+  FakeContext context;
+  SyncRequest request{.repo = {.owner = "org", .name = "m"}};
+  request.upstream.endpoint = hub.endpoint();
+  sync(request, *store, context);
+  CHECK(check_mirrored(*store, commit, files) == "");
 }
 
 }  // namespace

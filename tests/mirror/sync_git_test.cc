@@ -1,16 +1,26 @@
 // Syncs from an upstream whose repositories are real git's, behind git's own server program.
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include <doctest/doctest.h>
 
 #include "mirror/git_history.h"
+#include "mirror/hub_upstream.h"
+#include "mirror/url.h"
 #include "storage/git/objects.h"
 #include "storage/git/pack_plan.h"
+#include "storage/spool.h"
 #include "tests/mirror/sync_fixture.h"
+#include "tests/storage/error_kind.h"
+#include "tests/storage/small_disk.h"
 
 namespace holdfast::mirror {
 namespace {
+
+namespace fs = std::filesystem;
 
 const storage::RepoId kRepo{.owner = "org", .name = "m"};
 
@@ -216,6 +226,44 @@ TEST_CASE("mirror/sync_git: a listing that contradicts git's trees publishes not
                                   to_hex(git_object_id("blob", as_bytes(std::string_view("{}")))));
   CHECK_THROWS_AS(site.fixture.run(), Error);
   CHECK_FALSE(site.fixture.store->catalog().find_revision(kRepo, site.fixture.commit));
+}
+
+TEST_CASE("mirror/sync_git: a pack lies in the store while it comes, and not longer") {
+  if (!have_git()) return;
+  GitSite site;
+  SyncFixture& fixture = site.fixture;
+  const auto spool = storage::spool_directory(*fixture.store);
+  const auto packs = [&] {
+    return std::ranges::count_if(fs::directory_iterator(spool), [](const fs::path& path) {
+      return path.filename().string().starts_with("holdfast-pack-");
+    });
+  };
+  std::atomic<std::ptrdiff_t> seen = 0;
+  fixture.hub.script({.match = "/git-upload-pack", .action = [&] { seen = packs(); }});
+  fixture.run();
+  CHECK(git_objects(fixture) == "fetched");
+  CHECK(seen == 1);
+  CHECK(packs() == 0);
+}
+
+TEST_CASE("mirror/sync_git: a pack that does not fit on the disk is an error, no other history") {
+  if (!have_git()) return;
+  const tests::SmallDisk disk("400k");
+  if (!disk.mounted()) return;
+  GitSite site;
+  HubOptions options;
+  options.http.endpoint = parse_url(site.fixture.hub.endpoint());
+  options.spool = disk.path();
+  const auto upstream = make_hub_upstream(options);
+  std::string why_not;
+  CHECK(tests::kind_of([&] {
+          upstream->git(kRepo, site.fixture.commit, GitDepth::Tip, why_not);
+        }) == ErrorKind::NoSpace);
+  CHECK(fs::is_empty(disk.path()));
+  // Nowhere to keep it is another matter: then git is left alone.
+  options.spool.clear();
+  CHECK_FALSE(make_hub_upstream(options)->git(kRepo, site.fixture.commit, GitDepth::Tip, why_not));
+  CHECK(why_not.find("no folder") != std::string::npos);
 }
 
 }  // namespace holdfast::mirror

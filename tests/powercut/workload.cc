@@ -47,6 +47,9 @@ constexpr std::chrono::hours kGcTimes[] = {std::chrono::hours(80), std::chrono::
                                            std::chrono::hours(210)};
 constexpr std::chrono::milliseconds kStart{1'700'000'000'000};
 
+// Git can keep one of them at a time: each round makes the one, and the other makes way.
+constexpr std::string_view kWays[] = {"refs/heads/way", "refs/heads/way/x"};
+
 // A repository of the work, and what it has in each round.
 struct Shape {
   std::string_view name;
@@ -166,7 +169,11 @@ Publication publication_of(const Shape& shape, int round) {
                           .tree = snapshot.tree,
                           .time = time,
                           .title = std::to_string(round)};
-  publication.refs = {{"refs/heads/main", snapshot.commit}};
+  publication.refs = {
+      {"refs/heads/main", snapshot.commit},
+      {std::string(kWays[round % 2]), snapshot.commit},
+      {std::string(kWays[(round + 1) % 2]), {}},
+  };
   publication.evidence = Evidence{.record = {{"round", round}}};
   publication.facts = {{"card", Json(Json::Object{{"license", "mit"}})}};
   return publication;
@@ -228,7 +235,9 @@ class Checker {
     if (kind != "revision") return;
     std::string round;
     words >> round;
-    if (!is_forgotten(round)) revision(parse_repo_id(value), parse_git_oid(other).value());
+    if (is_forgotten(round)) return;
+    revision(parse_repo_id(value), parse_git_oid(other).value());
+    one_way(parse_repo_id(value));
   }
 
   // Every byte of every object, every row against every other.
@@ -275,6 +284,14 @@ class Checker {
       wrong("revision " + to_hex(commit) + ": not there");
     for (const FileRecord& file : files)
       if (file.object) object(*file.object);
+  }
+
+  void one_way(const RepoId& id) {
+    const auto is_way = [](const Ref& ref) {
+      return std::ranges::find(kWays, ref.name) != std::end(kWays);
+    };
+    const auto refs = store_.catalog().refs(id);
+    if (std::ranges::count_if(refs, is_way) != 1) wrong(to_text(id) + ": not one of two refs");
   }
 
   // From the commit down through its trees; blobs are checked as files.

@@ -2,12 +2,10 @@
 
 #include <atomic>
 #include <cerrno>
-#include <iostream>
 #include <optional>
 #include <thread>
 
 #include <doctest/doctest.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "storage/limits.h"
 #include "tests/storage/error_kind.h"
 #include "tests/storage/scratch.h"
+#include "tests/storage/small_disk.h"
 
 namespace holdfast::storage {
 namespace {
@@ -24,6 +23,7 @@ using tests::FakeClock;
 using tests::kind_of;
 using tests::random_bytes;
 using tests::ScratchDirectory;
+using tests::SmallDisk;
 
 constexpr std::size_t kLarge = 1 << 20;
 
@@ -294,31 +294,10 @@ TEST_CASE("storage/local_blob_store: open files are bounded and the one used las
   CHECK(files.find(name(3)) != nullptr);
 }
 
-// A file system of a few MiB; not mounted when the machine does not allow it.
-class SmallDisk {
- public:
-  SmallDisk() { mounted_ = ::mount("tmpfs", scratch_.path().c_str(), "tmpfs", 0, "size=24m") == 0; }
-
-  ~SmallDisk() {
-    if (mounted_) ::umount2(scratch_.path().c_str(), MNT_DETACH);
-  }
-
-  bool mounted() const { return mounted_; }
-
-  const std::filesystem::path& path() const { return scratch_.path(); }
-
- private:
-  ScratchDirectory scratch_;
-  bool mounted_ = false;
-};
-
 TEST_CASE(
     "storage/local_blob_store: a full disk says so before anything is written, and recovers") {
-  const SmallDisk disk;
-  if (!disk.mounted()) {
-    std::cout << "SKIPPED: mounting a tmpfs needs root\n";
-    return;
-  }
+  const SmallDisk disk("24m");
+  if (!disk.mounted()) return;
   const auto store = Store::open({.directory = disk.path() / "data"});
   CHECK(kind_of([&] { store->blobs().create({.lease_key = "big", .size_bytes = 100ULL << 20}); }) ==
         ErrorKind::NoSpace);

@@ -11,6 +11,9 @@
 #include <doctest/doctest.h>
 
 #include "storage/git/objects.h"
+#include "storage/internal/catalog_rows.h"
+#include "storage/internal/keys.h"
+#include "storage/ref_places.h"
 #include "storage/scans.h"
 #include "storage/store.h"
 #include "tests/storage/error_kind.h"
@@ -206,6 +209,87 @@ TEST_CASE_FIXTURE(History, "storage/publish: no ref is a directory of another") 
     catalog().change_refs(repo(), {}, {&gone, 1});
     CHECK_NOTHROW(catalog().publish(made));
   }
+}
+
+TEST_CASE_FIXTURE(History, "storage/publish: whoever makes a ref, git has a place for it") {
+  const GitOid tip = grow("refs/heads/main", {}, {"a"});
+  const Ref dev{.name = "refs/heads/dev", .commit = tip};
+  catalog().set_refs(repo(), {&dev, 1});
+  const Ref below{.name = "refs/heads/dev/x", .commit = tip};
+  // Nobody said what they expect.
+  CHECK(kind_of([&] { catalog().set_refs(repo(), {&below, 1}); }) == ErrorKind::Conflict);
+  Publication made = commit("b", {tip});
+  made.refs = {{.name = below.name, .commit = made.revision.commit}};
+  CHECK_THROWS_WITH_AS(catalog().publish(made), doctest::Contains("refs/heads/dev/x"), Error);
+  CHECK_THROWS_WITH_AS(catalog().publish(made), doctest::Contains("\"refs/heads/dev\""), Error);
+  // Neither was there before.
+  const std::vector<Ref> both{{"refs/heads/q/r", tip}, {"refs/heads/q", tip}};
+  CHECK(kind_of([&] { catalog().set_refs(repo(), both); }) == ErrorKind::Conflict);
+  std::vector<Publication> pair{commit("c", {tip}), commit("d", {tip})};
+  pair[0].refs = {{.name = "refs/heads/q", .commit = pair[0].revision.commit}};
+  pair[1].refs = {{.name = "refs/heads/q/r", .commit = pair[1].revision.commit}};
+  CHECK(kind_of([&] { catalog().publish_all(pair); }) == ErrorKind::Conflict);
+  CHECK(titles() == Titles{"a"});
+  CHECK(catalog().refs(repo()).size() == 2);
+  pair[1].repository.id = parse_repo_id("owner/other");
+  CHECK_NOTHROW(catalog().publish_all(pair));
+}
+
+TEST_CASE_FIXTURE(History, "storage/publish: a ref makes way in the write that makes the other") {
+  const GitOid tip = grow("refs/heads/main", {}, {"a"});
+  const Ref dev{.name = "refs/heads/dev", .commit = tip};
+  catalog().set_refs(repo(), {&dev, 1});
+  Publication made = commit("b", {tip});
+  const Ref below{.name = "refs/heads/dev/x", .commit = made.revision.commit};
+  made.refs = {{.name = dev.name, .commit = {}}, below};
+  // Only where it is as it was seen.
+  made.expected_refs = {{.name = dev.name, .commit = made.revision.commit},
+                        {.name = below.name, .commit = {}}};
+  CHECK(kind_of([&] { catalog().publish(made); }) == ErrorKind::Conflict);
+  CHECK(catalog().resolve(repo(), dev.name) == tip);
+  CHECK(titles() == Titles{"a"});
+  SUBCASE("of a publication") {
+    made.expected_refs = {dev, {.name = below.name, .commit = {}}};
+    catalog().publish(made);
+  }
+  SUBCASE("of a change of refs, whatever stands first") {
+    made.refs.clear();
+    made.expected_refs.clear();
+    catalog().publish(made);
+    const std::vector<Ref> expected{dev, {.name = below.name, .commit = {}}};
+    const std::vector<Ref> wanted{below, {.name = dev.name, .commit = {}}};
+    catalog().change_refs(repo(), expected, wanted);
+  }
+  CHECK_FALSE(catalog().resolve(repo(), dev.name));
+  CHECK(catalog().resolve(repo(), below.name) == below.commit);
+  CHECK(titles() == Titles{"a", "b"});
+}
+
+TEST_CASE_FIXTURE(History, "storage/publish: a pair of refs from an older store stays, and moves") {
+  const GitOid tip = grow("refs/heads/main", {}, {"a"});
+  const GitOid next = grow("refs/heads/other", tip, {"b"});
+  const std::vector<Ref> pair{{"refs/heads/dev", tip}, {"refs/heads/dev/x", tip}};
+  store.reset();
+  {
+    Database database(scratch.path() / "catalog", Database::Use::Existing);
+    Batch batch(database);
+    for (const Ref& ref : pair) {
+      batch.put(Family::Head, keys::ref(repo(), ref.name), encode_oid(ref.commit));
+    }
+    database.write(batch);
+  }
+  store = Store::open({.directory = scratch.path(), .clock = &clock});
+  const Ref third{.name = "refs/heads/dev/y", .commit = tip};
+  CHECK(kind_of([&] { catalog().set_refs(repo(), {&third, 1}); }) == ErrorKind::Conflict);
+  for (const Ref& ref : pair) {
+    CHECK_NOTHROW(check_place(catalog(), repo(), ref.name));
+    const Ref moved{.name = ref.name, .commit = next};
+    CHECK_NOTHROW(catalog().change_refs(repo(), {&ref, 1}, {&moved, 1}));
+    CHECK(catalog().resolve(repo(), ref.name) == next);
+  }
+  CHECK(kind_of([&] { check_place(catalog(), repo(), third.name); }) == ErrorKind::Conflict);
+  CHECK(refs_in_way(catalog(), repo(), third.name).size() == 1);
+  CHECK(refs_in_way(catalog(), repo(), "refs/heads").size() == 4);
 }
 
 TEST_CASE_FIXTURE(History, "storage/scans: what a crash left unscanned is asked for, once") {

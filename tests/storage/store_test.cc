@@ -7,6 +7,7 @@
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/internal/local_store.h"
+#include "storage/spool.h"
 #include "tests/storage/scratch.h"
 
 namespace holdfast::storage {
@@ -44,6 +45,29 @@ TEST_CASE("storage/store: what was committed is there after reopening") {
   CHECK(read_object(store->blobs(), large_digest, 4 << 20) == as_text(large));
   CHECK(read_object(store->blobs(), small_digest, 4 << 20) == as_text(small));
   CHECK(store->directory() == scratch.path() / "data");
+}
+
+TEST_CASE(
+    "storage/spool: it lies in the store, and what a kill left there goes with the next open") {
+  const ScratchDirectory scratch;
+  auto store = Store::open({.directory = scratch.path() / "data"});
+  const auto spool = spool_directory(*store);
+  CHECK(spool.string().starts_with((scratch.path() / "data").string() + "/"));
+  CHECK(staged_bytes(*store) == 0);
+  std::filesystem::create_directory(spool / "holdfast-pack-abc");
+  std::ofstream(spool / "holdfast-pack-abc/tmp_pack") << "PACK";
+  std::ofstream(spool / "holdfast-pack-def") << "PACK";
+  {
+    const auto writer = store->blobs().create({.lease_key = "a", .size_bytes = 300'000});
+    writer->append(random_bytes(1000, 1));
+    // All that is set aside for it; nothing of what lies in folders.
+    CHECK(staged_bytes(*store) == 300'004);
+  }
+  store.reset();
+  store = Store::open({.directory = scratch.path() / "data"});
+  CHECK_FALSE(std::filesystem::exists(spool / "holdfast-pack-abc"));
+  CHECK_FALSE(std::filesystem::exists(spool / "holdfast-pack-def"));
+  CHECK(staged_bytes(*store) == 300'000);
 }
 
 TEST_CASE("storage/store: the layout is the one of FORMAT.md") {
