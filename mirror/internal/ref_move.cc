@@ -7,6 +7,7 @@
 
 #include "mirror/limits.h"
 #include "storage/base/error.h"
+#include "storage/ref_places.h"
 
 namespace holdfast::mirror {
 
@@ -55,21 +56,20 @@ bool RefMove::is_rewritten(std::span<const GitOid> parents) {
   return parts_.session.upstream().follows(parts_.request.repo, choice.commit, *before_) == false;
 }
 
-// Git keeps refs as files: none can be a directory of another. What stands in the way here goes
-// where upstream deleted it, with its name alone: its commits stay.
-void RefMove::make_way(std::span<const storage::Ref> upstream) {
+// What stands in the new ref's way here goes where upstream deleted it, with its name alone: its
+// commits stay. The watch knows before it happens, so that it is told however that ends.
+void RefMove::find_way(std::span<const storage::Ref> upstream) {
   const storage::RepoId& repo = parts_.request.repo;
   const std::string& name = parts_.choice.ref->name;
-  storage::Catalog& catalog = parts_.session.store().catalog();
+  const storage::Catalog& catalog = parts_.session.store().catalog();
   // A sync of the default branch makes another one of it; any other leaves HEAD where it is.
   std::optional<std::string> stays_default;
   const auto known = catalog.find_repository(repo);
   if (known && !parts_.request.revision.empty()) {
     stays_default = "refs/heads/" + known->default_branch;
   }
-  std::vector<storage::Ref> in_way, gone;
-  for (const storage::Ref& ref : catalog.refs(repo)) {
-    if (!name.starts_with(ref.name + "/") && !ref.name.starts_with(name + "/")) continue;
+  makes_way_ = storage::refs_in_way(catalog, repo, name);
+  for (const storage::Ref& ref : makes_way_) {
     const bool listed =
         std::ranges::find(upstream, ref.name, &storage::Ref::name) != upstream.end();
     const bool is_default = stays_default && ref.name == *stays_default;
@@ -80,17 +80,19 @@ void RefMove::make_way(std::span<const storage::Ref> upstream) {
                                      : is_default ? "is the default branch"
                                                   : "is not known to be deleted upstream"));
     }
-    in_way.push_back(ref);
-    gone.push_back({.name = ref.name, .commit = {}});
   }
-  if (in_way.empty()) return;
-  catalog.change_refs(repo, in_way, gone);
-  for (const storage::Ref& ref : in_way) {
-    parts_.session.context().log(ref.name + " is gone upstream and makes way for " + name +
-                                 "; its commit " + to_hex(ref.commit) + " stays");
-    parts_.watch.ref_dropped(ref, name);
-  }
+  if (makes_way_.empty()) return;
+  for (const storage::Ref& ref : makes_way_) parts_.watch.dropping_ref(ref, name);
   parts_.watch.save();
+}
+
+void RefMove::tell_dropped() {
+  for (const storage::Ref& ref : makes_way_) {
+    parts_.session.context().log(ref.name + " is gone upstream and made way for " +
+                                 parts_.choice.ref->name + "; its commit " + to_hex(ref.commit) +
+                                 " stays");
+    parts_.watch.ref_dropped(ref.name);
+  }
 }
 
 // Another sync was faster, and may have asked upstream before us, or after; or a ref is in the way.
@@ -98,12 +100,13 @@ void RefMove::look_again() {
   RevisionChoice& choice = parts_.choice;
   const std::string name = choice.ref->name;
   before_ = held();
+  makes_way_.clear();
   if (before_ == choice.commit) return;
   const auto refs =
       parts_.session.upstream().refs(parts_.request.repo, name.starts_with("refs/pr/"));
   const bool is_ours = std::ranges::find(refs, *choice.ref) != refs.end();
   if (is_ours && !(parts_.fallback && before_ && is_behind())) {
-    if (!before_) make_way(refs);
+    if (!before_) find_way(refs);
     return;
   }
   choice.ref.reset();
@@ -117,6 +120,8 @@ void RefMove::write(std::span<const GitOid> parents, const Write& write) {
     std::vector<storage::Ref> refs, expects;
     if (const auto& ref = parts_.choice.ref) {
       rewritten = is_rewritten(parents);
+      expects = makes_way_;
+      for (const storage::Ref& gone : makes_way_) refs.push_back({.name = gone.name, .commit = {}});
       refs.push_back(*ref);
       expects.push_back({.name = ref->name, .commit = before_.value_or(GitOid{})});
     }
@@ -129,7 +134,10 @@ void RefMove::write(std::span<const GitOid> parents, const Write& write) {
     }
     look_again();
   }
-  if (parts_.choice.ref) parts_.watch.ref_moved(*parts_.choice.ref, before_, rewritten);
+  if (!parts_.choice.ref) return;
+  tell_dropped();
+  parts_.watch.ref_moved(*parts_.choice.ref, before_, rewritten);
+  if (!makes_way_.empty()) parts_.watch.save();
 }
 
 }  // namespace holdfast::mirror

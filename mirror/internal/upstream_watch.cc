@@ -84,6 +84,12 @@ UpstreamWatch::Memory UpstreamWatch::read(const std::optional<Json>& record) con
   if (const Json* const refs = record->find("refs_gone")) {
     for (const Json& ref : refs->as_array(kWhere)) memory.refs_gone.insert(ref.as_string(kWhere));
   }
+  if (const Json* const refs = record->find("dropping")) {
+    for (const auto& [ref, drop] : refs->as_object(kWhere)) {
+      memory.dropping[ref] = {.before = parse_commit(text_of(drop, "before").value_or("")),
+                              .in_way_of = text_of(drop, "for").value_or("")};
+    }
+  }
   if (const Json* const refs = record->find("history")) {
     for (const auto& [ref, commits] : refs->as_object(kWhere)) {
       for (const Json& commit : commits.as_array(kWhere)) {
@@ -104,7 +110,10 @@ UpstreamWatch::Memory UpstreamWatch::read(const std::optional<Json>& record) con
 }
 
 Json::Object UpstreamWatch::to_json(const Memory& memory) {
-  Json::Object history, skipped;
+  Json::Object history, skipped, dropping;
+  for (const auto& [ref, drop] : memory.dropping) {
+    dropping.set(ref, Json::Object{{"before", to_hex(drop.before)}, {"for", drop.in_way_of}});
+  }
   for (const auto& [ref, commits] : memory.history) {
     Json::Array list;
     for (const GitOid& commit : commits) list.emplace_back(to_hex(commit));
@@ -118,6 +127,7 @@ Json::Object UpstreamWatch::to_json(const Memory& memory) {
           {"license", optional_text(memory.license)},
           {"gone", memory.gone},
           {"refs_gone", Json::Array(memory.refs_gone.begin(), memory.refs_gone.end())},
+          {"dropping", std::move(dropping)},
           {"history", std::move(history)},
           {"skipped", std::move(skipped)},
           {"pinned", std::move(pinned)},
@@ -169,13 +179,27 @@ void UpstreamWatch::listen_to(std::span<const UpstreamConfig> upstreams, std::si
   heeded_ = known && speaker == 0;
 }
 
+// What went in a write after which nobody could say so any more.
+void UpstreamWatch::tell_dropped(std::span<const storage::Ref> held) {
+  const auto is_held = [&](const std::string& name) {
+    return std::ranges::find(held, name, &storage::Ref::name) != held.end();
+  };
+  std::vector<std::string> gone;
+  for (const auto& [ref, drop] : memory_.dropping) {
+    if (!is_held(ref) && is_held(drop.in_way_of)) gone.push_back(ref);
+  }
+  for (const std::string& ref : gone) ref_dropped(ref);
+}
+
 void UpstreamWatch::saw_refs(std::span<const storage::Ref> refs) {
+  const std::vector<storage::Ref> all_held = catalog_.refs(repo_);
+  tell_dropped(all_held);
   if (!heeded_) return;
   if (memory_.gone) {
     change([](Memory& memory) { memory.gone = false; });
     emit(EventKind::RepositoryBack, {});
   }
-  for (const storage::Ref& held : catalog_.refs(repo_)) {
+  for (const storage::Ref& held : all_held) {
     // Pull requests are listed only when they are asked for.
     if (is_pull_request(held)) continue;
     const auto now = std::ranges::find(refs, held.name, &storage::Ref::name);
@@ -184,7 +208,10 @@ void UpstreamWatch::saw_refs(std::span<const storage::Ref> refs) {
       change([name = held.name](Memory& memory) { memory.refs_gone.insert(name); });
       emit(EventKind::RefDeleted, {{"ref", held.name}, {"before", to_hex(held.commit)}});
     } else if (now != refs.end() && was_gone) {
-      change([name = held.name](Memory& memory) { memory.refs_gone.erase(name); });
+      change([name = held.name](Memory& memory) {
+        memory.refs_gone.erase(name);
+        memory.dropping.erase(name);  // stayed, and is to stay
+      });
       emit(EventKind::RefRestored, {{"ref", held.name}, {"after", to_hex(now->commit)}});
     }
   }
@@ -235,9 +262,18 @@ bool UpstreamWatch::is_left_over(const storage::Ref& ref) const {
          !known->second.empty() && known->second.front() == ref.commit;
 }
 
-void UpstreamWatch::ref_dropped(const storage::Ref& ref, const std::string& in_way_of) {
+void UpstreamWatch::dropping_ref(const storage::Ref& ref, const std::string& in_way_of) {
+  change([name = ref.name, drop = Dropping{.before = ref.commit, .in_way_of = in_way_of}](
+             Memory& memory) { memory.dropping[name] = drop; });
+}
+
+void UpstreamWatch::ref_dropped(const std::string& name) {
+  const auto found = memory_.dropping.find(name);
+  if (found == memory_.dropping.end()) return;
+  const Dropping drop = found->second;
+  change([name](Memory& memory) { memory.dropping.erase(name); });
   emit(EventKind::RefDropped,
-       {{"ref", ref.name}, {"before", to_hex(ref.commit)}, {"for", in_way_of}});
+       {{"ref", name}, {"before", to_hex(drop.before)}, {"for", drop.in_way_of}});
 }
 
 void UpstreamWatch::skipped(std::string_view revision, const GitOid& commit,

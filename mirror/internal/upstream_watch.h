@@ -52,9 +52,11 @@ class UpstreamWatch {
   // Whether `ref` is here because upstream had it, names what it named then, and upstream said that
   // it has it no more.
   bool is_left_over(const storage::Ref& ref) const;
-  // Such a ref went, for another could not be beside it. Its commits stay what `keep` makes of
-  // them.
-  void ref_dropped(const storage::Ref& ref, const std::string& in_way_of);
+  // Such a ref is to go, for another cannot be beside it; its commits stay what `keep` makes of
+  // them. To be saved before it goes: what dies between that and ref_dropped() is told by
+  // saw_refs() of the next sync. Told twice it may be, where two syncs are at it; lost never.
+  void dropping_ref(const storage::Ref& ref, const std::string& in_way_of);
+  void ref_dropped(const std::string& name);
   // The rule leaves this revision out.
   void skipped(std::string_view revision, const GitOid& commit, const std::string& reason);
   void emit(EventKind kind, Json::Object details);
@@ -72,11 +74,18 @@ class UpstreamWatch {
   void save();
 
  private:
+  // A ref on its way out.
+  struct Dropping {
+    GitOid before;
+    std::string in_way_of;
+  };
+
   // What the fact says.
   struct Memory {
     std::optional<std::string> name, gated, license;
     bool gone = false;
     std::set<std::string> refs_gone;
+    std::map<std::string, Dropping> dropping;            // by ref
     std::map<std::string, std::vector<GitOid>> history;  // per ref, newest first
     std::map<std::string, std::string> skipped;          // revision -> commit and reason
     std::set<GitOid> pinned;
@@ -88,6 +97,7 @@ class UpstreamWatch {
   Memory read(const std::optional<Json>& record) const;
   static Json::Object to_json(const Memory& memory);
   void change(Change what);
+  void tell_dropped(std::span<const storage::Ref> held);
   void note_change(std::optional<std::string> Memory::* value, const std::string& now,
                    EventKind kind);
 

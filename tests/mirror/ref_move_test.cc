@@ -1,10 +1,15 @@
 // Refs that git cannot keep beside each other ("dev" and "dev/x"), and a default branch that moves.
 #include "mirror/internal/ref_move.h"
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
+#include "mirror/internal/upstream_watch.h"
 #include "mirror/mirror.h"
 #include "storage/base/error.h"
+#include "storage/internal/local_store.h"
+#include "tests/fakes/step_disk.h"
 #include "tests/mirror/mirror_fixture.h"
 
 namespace holdfast::mirror {
@@ -117,6 +122,87 @@ TEST_CASE("mirror/ref_move: what stands in the way and is not known to be delete
     CHECK(fixture.resolve("org/m", "refs/heads/dev/x") == now);
     CHECK(fixture.store->catalog().holes().empty());
   }
+}
+
+// Among those that are kept to be shown.
+std::size_t times_told(storage::Store& store, std::string_view kind) {
+  const auto fact = store.catalog().find_fact(kRepo, {}, "mirror");
+  if (!fact) return 0;
+  return static_cast<std::size_t>(std::ranges::count_if(
+      fact->find("events")->as_array(),
+      [&](const Json& event) { return event.find("kind")->as_string() == kind; }));
+}
+
+// From that step of the disk on nothing is written any more, while `old_ref` makes way. Returns
+// whether there is such a step.
+bool make_way_until(int step, const Pair& pair, bool held) {
+  tests::StepDisk disk;  // outlives the store
+  MirrorFixture fixture;
+  const auto open = [&] {
+    fixture.store.reset();
+    fixture.store = storage::open_local_store({.directory = fixture.temp.path() / "disk"}, disk);
+  };
+  open();
+  const GitOid old_commit = mirror_old(fixture, pair);
+  fixture.hub.set_ref("org/m", pair.old_ref, std::nullopt);
+  const GitOid wanted =
+      held ? *fixture.resolve("org/m") : fixture.add("org/m", "new", pair.new_ref);
+  fixture.hub.set_ref("org/m", pair.new_ref, wanted);
+  disk.arm(tests::Fault::NoSpace, step);
+  try {
+    fixture.run(kRule);
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::NoSpace);
+  }
+  const bool struck = disk.struck();
+  disk.heal();
+  open();
+  const auto old_now = fixture.resolve("org/m", pair.old_ref);
+  const auto new_now = fixture.resolve("org/m", pair.new_ref);
+  CHECK(((old_now == old_commit && !new_now) || (!old_now && new_now == wanted)));
+  CHECK(number_of(fixture.run(kRule), "holes") == 0);
+  CHECK(fixture.resolve("org/m", pair.new_ref) == wanted);
+  CHECK_FALSE(fixture.resolve("org/m", pair.old_ref));
+  CHECK(times_told(*fixture.store, "ref-dropped") == 1);
+  fixture.run(kRule);
+  CHECK(times_told(*fixture.store, "ref-dropped") == 1);
+  return struck;
+}
+
+TEST_CASE(
+    "mirror/ref_move: cut off anywhere, one of two refs is there, and what made way is told") {
+  for (const bool held : {true, false}) {
+    CAPTURE(held);
+    int step = 1;
+    while (make_way_until(step, kPairs[0], held)) {
+      ++step;
+      CAPTURE(step);
+    }
+    CHECK(step > 4);
+  }
+}
+
+TEST_CASE("mirror/ref_move: a ref that stayed after all, and goes later, was not dropped") {
+  MirrorFixture fixture;
+  const Pair& pair = kPairs[0];
+  const GitOid commit = mirror_old(fixture, pair);
+  // Told to go, and did not.
+  UpstreamWatch watch(fixture.store->catalog(), kRepo, fixture.events);
+  watch.listen_to(std::vector{fixture.upstream(fixture.hub)}, 0);
+  watch.saw_refs({});
+  const storage::Ref old_ref{.name = pair.old_ref, .commit = commit};
+  watch.dropping_ref(old_ref, pair.new_ref);
+  watch.save();
+  fixture.run(kRule);
+  CHECK(times_told(*fixture.store, "ref-restored") > 0);
+  // Somebody makes the change here by hand, later.
+  const std::vector<storage::Ref> by_hand{{.name = pair.old_ref, .commit = {}},
+                                          {.name = pair.new_ref, .commit = commit}};
+  fixture.store->catalog().change_refs(kRepo, {}, by_hand);
+  fixture.hub.set_ref("org/m", pair.old_ref, std::nullopt);
+  fixture.hub.set_ref("org/m", pair.new_ref, commit);
+  fixture.run(kRule);
+  CHECK(times_told(*fixture.store, "ref-dropped") == 0);
 }
 
 TEST_CASE("mirror/ref_move: what a dropped ref named is kept as `keep` says") {
