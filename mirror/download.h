@@ -35,6 +35,7 @@ struct DownloadOptions {
   // Ends the whole download: requested here as well, when one file fails for good. The upstream
   // must listen to it.
   std::stop_source stop;
+  std::uint64_t catalog_bytes = 0;  // that will be written besides: must fit, too
   // Called in the caller's thread, several times a second.
   std::function<void(const storage::Progress&)> report;
   ArrivalWatch* arrival = nullptr;   // borrowed; nullptr: nobody reads along

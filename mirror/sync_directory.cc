@@ -10,11 +10,13 @@
 #include "mirror/history.h"
 #include "mirror/internal/clone_sync.h"
 #include "mirror/internal/folder_listing.h"
+#include "mirror/internal/room.h"
 #include "mirror/sync.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/git/objects.h"
 #include "storage/git/repository_reader.h"
+#include "storage/ref_places.h"
 #include "storage/scans.h"
 
 namespace holdfast::mirror {
@@ -23,6 +25,7 @@ namespace {
 // 2000-01-01T00:00:00Z: a folder has no history to take a time from.
 constexpr Time kFolderTime{std::chrono::seconds(946'684'800)};
 
+constexpr std::string_view kBranch = "refs/heads/main";
 constexpr std::size_t kReadBytes = 1 << 20;
 
 class FolderRun {
@@ -36,7 +39,7 @@ class FolderRun {
  private:
   void list();
   void find_parent();
-  void check_room() const;
+  std::uint64_t bytes_to_store() const;
   void take_in(std::size_t i);
   void check_hash(std::size_t i) const;
   Digest hash(std::size_t i, int fd, GitBlobHasher& git);
@@ -75,25 +78,21 @@ void FolderRun::find_parent() {
     fail(ErrorKind::Conflict, to_text(request_.repo) + ": origin is '" + known->origin +
                                   "', so a folder cannot become its next revision");
   }
-  const auto commit = store_.catalog().resolve(request_.repo, "refs/heads/main");
+  storage::check_place(store_.catalog(), request_.repo, kBranch);
+  const auto commit = store_.catalog().resolve(request_.repo, kBranch);
   if (commit) parent_ = store_.catalog().find_revision(request_.repo, *commit);
 }
 
 // Files that the revision before has under the same name and size are probably here already.
-void FolderRun::check_room() const {
-  std::uint64_t needed = kFreeMargin;
+std::uint64_t FolderRun::bytes_to_store() const {
+  std::uint64_t bytes = 0;
   for (const storage::FileRecord& file : files_) {
     const auto before = parent_
                             ? store_.catalog().find_file(request_.repo, parent_->commit, file.path)
                             : std::nullopt;
-    if (!before || before->size_bytes != file.size_bytes) needed += file.size_bytes;
+    if (!before || before->size_bytes != file.size_bytes) bytes += file.size_bytes;
   }
-  const std::uint64_t free = free_bytes(store_.directory());
-  if (needed <= free) return;
-  fail(ErrorKind::NoSpace, store_.directory().string() + ": " + std::to_string(needed) +
-                               " bytes are needed (" + std::to_string(kFreeMargin) +
-                               " of them stay free for the catalog), " + std::to_string(free) +
-                               " are free");
+  return bytes;
 }
 
 void FolderRun::read_parts(std::size_t i, int fd,
@@ -211,7 +210,7 @@ void FolderRun::publish(const storage::git::Snapshot& snapshot, Time time) {
         oid,
         storage::GitObjectRecord{.type = std::string(to_text(object.type)), .bytes = object.bytes});
   }
-  publication.refs.push_back({.name = "refs/heads/main", .commit = snapshot.commit});
+  publication.refs.push_back({.name = std::string(kBranch), .commit = snapshot.commit});
   publication.leases = leases_;
   store_.catalog().publish(publication);
   storage::request_scan(store_, request_.repo, snapshot.commit);
@@ -220,7 +219,7 @@ void FolderRun::publish(const storage::git::Snapshot& snapshot, Time time) {
 Json::Object FolderRun::result(const GitOid& commit, bool current) const {
   return {{"repo", to_text(request_.repo)},
           {"commit", to_hex(commit)},
-          {"ref", "refs/heads/main"},
+          {"ref", kBranch},
           {"files", files_.size()},
           {"bytes_total", progress_.total_bytes},
           {"bytes_fetched", stored_bytes_},
@@ -249,7 +248,7 @@ Json::Object FolderRun::run() {
   progress_.total_items = files_.size();
   for (const storage::FileRecord& file : files_) progress_.total_bytes += file.size_bytes;
   if (request_.dry_run) return dry_result();
-  check_room();
+  check_room(store_, bytes_to_store());
   for (std::size_t i = 0; i < files_.size(); ++i) take_in(i);
   storage::git::SnapshotInfo info{.time = kFolderTime, .message = std::string(kFolderMessage)};
   if (parent_) {

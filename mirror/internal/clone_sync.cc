@@ -9,10 +9,12 @@
 #include "mirror/git_history.h"
 #include "mirror/hub_listing.h"
 #include "mirror/internal/revision_choice.h"
+#include "mirror/internal/room.h"
 #include "mirror/sync_plan.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/git/repository_reader.h"
+#include "storage/ref_places.h"
 #include "storage/scans.h"
 
 namespace holdfast::mirror {
@@ -40,7 +42,6 @@ class CloneRun {
   void look_up();
   bool is_current() const;
   void check_complete() const;
-  void check_room() const;
   void take_in(storage::FileRecord& file);
   void copy_lfs(const storage::FileRecord& file);
   void publish();
@@ -87,6 +88,7 @@ void CloneRun::choose() {
   const auto choice = choose_revision(clone_.refs(), word);
   if (!choice) fail(ErrorKind::NotFound, where + ": no branch, tag or commit '" + word + "'");
   choice_ = *choice;
+  if (choice_.ref) storage::check_place(store_.catalog(), request_.repo, choice_.ref->name);
 }
 
 storage::git::Object CloneRun::object(const GitOid& oid, storage::git::ObjectType type) {
@@ -195,15 +197,6 @@ void CloneRun::check_complete() const {
                                 std::to_string(absent.size()) +
                                 " LFS files (git lfs fetch brings it):" + names +
                                 (absent.size() > kNamedMax ? " …" : ""));
-}
-
-void CloneRun::check_room() const {
-  const std::uint64_t needed = missing_bytes_ + kFreeMargin, free = free_bytes(store_.directory());
-  if (needed <= free) return;
-  fail(ErrorKind::NoSpace, store_.directory().string() + ": " + std::to_string(needed) +
-                               " bytes are needed (" + std::to_string(kFreeMargin) +
-                               " of them stay free for the catalog), " + std::to_string(free) +
-                               " are free");
 }
 
 void CloneRun::take_in(storage::FileRecord& file) {
@@ -324,7 +317,7 @@ Json::Object CloneRun::run() {
   if (is_current()) return result(true);
   check_complete();
   if (request_.dry_run) return result(false);
-  check_room();
+  check_room(store_, missing_bytes_);
   progress_ = {.phase = "reading", .total_bytes = missing_bytes_, .total_items = missing_.size()};
   for (storage::FileRecord& file : files_) take_in(file);
   publish();

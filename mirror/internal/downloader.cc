@@ -9,8 +9,8 @@
 #include "mirror/internal/blob_id.h"
 #include "mirror/internal/race.h"
 #include "mirror/internal/rivals.h"
+#include "mirror/internal/room.h"
 #include "storage/base/error.h"
-#include "storage/base/file.h"
 
 namespace holdfast::mirror {
 namespace {
@@ -69,7 +69,7 @@ bool Downloader::is_batched(std::size_t file) const {
 
 // Staging is preallocated: a disk that is too small says so before the first byte is fetched.
 void Downloader::prepare() {
-  std::uint64_t needed = kFreeMargin;
+  std::uint64_t needed = options_.catalog_bytes;
   std::size_t opened = 0;
   for (std::size_t i = 0; i < files_.size(); ++i) {
     if (is_batched(i) || opened == kOpenWritersMax) {
@@ -84,10 +84,7 @@ void Downloader::prepare() {
       if (error.kind() != ErrorKind::Conflict) throw;  // another sync has it; open() waits for it
     }
   }
-  const std::uint64_t free = free_bytes(store_.directory());
-  if (needed <= free) return;
-  fail(ErrorKind::NoSpace, store_.directory().string() + ": " + std::to_string(needed) +
-                               " more bytes are needed, " + std::to_string(free) + " are free");
+  check_room(store_, needed);
 }
 
 bool Downloader::wait_for_workers() {

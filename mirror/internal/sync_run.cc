@@ -13,11 +13,13 @@
 #include "mirror/internal/history_held.h"
 #include "mirror/internal/left_out.h"
 #include "mirror/internal/ref_move.h"
+#include "mirror/internal/room.h"
 #include "mirror/sync_plan.h"
 #include "mirror/url.h"
 #include "storage/base/error.h"
 #include "storage/git/objects.h"
 #include "storage/scans.h"
+#include "storage/spool.h"
 
 namespace holdfast::mirror {
 namespace {
@@ -66,6 +68,7 @@ class SyncRun {
   void list();
   void take_git();
   ArrivingListing arriving() const;
+  std::uint64_t history_bytes() const;
   void fetch();
   History history_from_listing(Json::Object& evidence);
   History make_history(Json::Object& evidence);
@@ -215,6 +218,8 @@ void SyncRun::list() {
   plan_ = make_sync_plan(listing_, request_.selection, stored_objects());
   check_size(request_, choice_.commit, plan_.selected_bytes);
   if (request_.dry_run) return;
+  // Before git brings anything either; what a download staged before this is not written again.
+  check_room(store_, plan_.fetch_bytes, storage::staged_bytes(store_));
   take_git();
   // git brought the small files.
   if (git_) plan_ = make_sync_plan(listing_, request_.selection, stored_objects());
@@ -283,6 +288,18 @@ ArrivingListing SyncRun::arriving() const {
   return out;
 }
 
+// Of what git brought: the objects that a publication puts into the catalog.
+std::uint64_t SyncRun::history_bytes() const {
+  std::uint64_t bytes = 0;
+  if (!git_) return bytes;
+  for (const auto& [oid, object] : git_->objects) {
+    const bool held = object.type == "blob" ? store_.catalog().find_blob_object(oid).has_value()
+                                            : store_.catalog().find_git_object(oid).has_value();
+    if (!held) bytes += object.bytes.size();
+  }
+  return bytes;
+}
+
 void SyncRun::fetch() {
   std::vector<storage::FileRecord> wanted;
   for (const PlannedFile& planned : plan_.files) {
@@ -299,6 +316,7 @@ void SyncRun::fetch() {
                 .checkpoint_every = tuning.checkpoint_every,
                 .pauser = tuning.pauser,
                 .stop = session_.stop(),
+                .catalog_bytes = history_bytes(),
                 .report = [&](const storage::Progress& p) { session_.reporter().report(p); },
                 .arrival = request_.arrival,
                 .staging = session_.config().staging,

@@ -180,5 +180,35 @@ TEST_CASE("mirror/clone_sync: a work tree is a clone, and what is not committed 
   CHECK(check_mirrored(*fixture.store, fixture.commit, sample_files()) == "");
 }
 
+TEST_CASE("mirror/clone_sync: a ref that git could not have beside one here is refused first") {
+  if (!have_git()) return;
+  CloneFixture fixture;
+  fixture.keep_all_lfs();
+  fixture.run(fixture.request());
+  auto files = sample_files();
+  files[1].content = fakes::content_of("# Tagged\n");
+  const GitOid wanted = fixture.add(files, "refs/heads/dev");
+  storage::Catalog& catalog = fixture.store->catalog();
+  const storage::Ref below{.name = "refs/heads/dev/x", .commit = fixture.commit};
+  catalog.set_refs(kRepo, {&below, 1});
+  std::size_t reports = 0;
+  fixture.context.on_report = [&](const storage::Progress&) { ++reports; };
+  for (const bool dry_run : {true, false}) {
+    CAPTURE(dry_run);
+    DirectorySyncRequest request = fixture.request("dev");
+    request.dry_run = dry_run;
+    CHECK_THROWS_WITH_AS(fixture.run(request), doctest::Contains("\"refs/heads/dev\""), Error);
+    CHECK_THROWS_WITH_AS(fixture.run(request), doctest::Contains("\"refs/heads/dev/x\""), Error);
+  }
+  CHECK(reports == 0);
+  CHECK_FALSE(catalog.find_revision(kRepo, wanted));
+  // By its commit alone it asks for no place.
+  CHECK(fixture.run(fixture.request(to_hex(wanted))).find("ref")->is_null());
+  const storage::Ref gone{.name = below.name, .commit = {}};
+  catalog.change_refs(kRepo, {}, {&gone, 1});
+  fixture.run(fixture.request("dev"));
+  CHECK(catalog.resolve(kRepo, "dev") == wanted);
+}
+
 }  // namespace
 }  // namespace holdfast::mirror

@@ -117,5 +117,25 @@ TEST_CASE("mirror/sync_directory: a mirror and a folder do not replace each othe
                        doctest::Contains("--force"), Error);
 }
 
+TEST_CASE("mirror/sync_directory: a branch that git could not have is refused before work") {
+  FolderFixture fixture;
+  fixture.run();
+  storage::Catalog& catalog = fixture.store->catalog();
+  const GitOid commit = catalog.resolve(kTiny, "main").value();
+  const std::vector<storage::Ref> moved{{"refs/heads/main", {}}, {"refs/heads/main/old", commit}};
+  catalog.change_refs(kTiny, {}, moved);
+  write(fixture.folder / "model.safetensors", noise(600'000, 3));
+  std::size_t reports = 0;
+  fixture.context.on_report = [&](const storage::Progress&) { ++reports; };
+  CHECK_THROWS_WITH_AS(fixture.run(), doctest::Contains("\"refs/heads/main\""), Error);
+  CHECK_THROWS_WITH_AS(fixture.run(), doctest::Contains("\"refs/heads/main/old\""), Error);
+  CHECK(reports == 0);
+  CHECK(catalog.revisions(kTiny).size() == 1);
+  const storage::Ref gone{.name = "refs/heads/main/old", .commit = {}};
+  catalog.change_refs(kTiny, {}, {&gone, 1});
+  CHECK_NOTHROW(fixture.run());
+  CHECK(catalog.resolve(kTiny, "main") != commit);
+}
+
 }  // namespace
 }  // namespace holdfast::mirror

@@ -1,0 +1,21 @@
+#include "mirror/internal/room.h"
+
+#include <string>
+
+#include "mirror/limits.h"
+#include "storage/base/error.h"
+#include "storage/base/file.h"
+
+namespace holdfast::mirror {
+
+void check_room(const storage::Store& store, std::uint64_t bytes, std::uint64_t staged) {
+  const std::uint64_t needed = bytes + kFreeMargin, free = free_bytes(store.directory());
+  if (needed <= free + staged) return;
+  fail(ErrorKind::NoSpace,
+       store.directory().string() + ": " + std::to_string(needed) + " bytes are needed (" +
+           std::to_string(kFreeMargin) + " of them stay free for the catalog), " +
+           std::to_string(free) + " are free" +
+           (staged > 0 ? " beside " + std::to_string(staged) + " that are staged" : ""));
+}
+
+}  // namespace holdfast::mirror

@@ -1,0 +1,14 @@
+// Whether the store's disk has room for what is about to be written there.
+#pragma once
+
+#include <cstdint>
+
+#include "storage/store.h"
+
+namespace holdfast::mirror {
+
+// NoSpace, with all figures, unless `bytes` fit and leave kFreeMargin to the catalog. What is
+// `staged` of them already takes no room any more.
+void check_room(const storage::Store& store, std::uint64_t bytes, std::uint64_t staged = 0);
+
+}  // namespace holdfast::mirror
