@@ -280,8 +280,9 @@ TEST_CASE("mirror/mirror: an upstream that stays down is given up for the rest")
 TEST_CASE("mirror/mirror: an upstream that goes away on the way has told something") {
   MirrorFixture fixture;
   for (int i = 0; i < 9; ++i) fixture.add("org/m" + std::to_string(i), "one");
-  // It answers for two repositories, and is gone for the rest.
-  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .first = 3, .count = -1});
+  // It answers for two repositories, each asked for its refs and then by git, and is gone for the
+  // rest.
+  fixture.hub.script({.fault = Fault::Busy, .match = "/refs", .first = 5, .count = -1});
   fixture.hub.script({.fault = Fault::Busy, .match = "/api/models?", .first = 2, .count = -1});
   MirrorRequest request = fixture.request({.repo = "org/*"});
   request.upstreams[0].tuning.repositories = 1;
