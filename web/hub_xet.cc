@@ -186,6 +186,19 @@ Response describe(const Call& call, const Dialect& dialect) {
   return response;
 }
 
+std::shared_ptr<const ServedXorb> find_xorb(const Call& call, const XorbGrant& grant) {
+  Xet& xet = xet_of(call);
+  if (auto served = xet.find_served(grant)) return served;
+  const auto& index = index_of(call);
+  const auto file = index.find_file(grant.file);
+  if (!file || grant.xorb >= file->xorbs.size()) refuse(404, "EntryNotFound", "No such xorb");
+  const auto chunks = index.chunks(file->object, grant.xorb);
+  auto served = std::make_shared<const ServedXorb>(
+      ServedXorb{.object = file->object, .frame = {file->xorbs[grant.xorb], chunks}});
+  xet.keep_served(grant, served);
+  return served;
+}
+
 }  // namespace
 
 Response xet_read_token(const Call& call) {
@@ -223,19 +236,15 @@ Response xet_xorb(const Call& call) {
              : std::nullopt;
   // 403 makes clients ask for the file's description again.
   if (!grant) refuse(403, "", "this address is not, or no longer, valid: ask for it again");
-  const auto& index = index_of(call);
-  const auto file = index.find_file(grant->file);
-  if (!file || grant->xorb >= file->xorbs.size()) refuse(404, "EntryNotFound", "No such xorb");
-  const auto& xorb = file->xorbs[grant->xorb];
-  const std::shared_ptr<const storage::BlobReader> reader =
-      make_xorb_reader(call.services.store.blobs().open(file->object), xorb,
-                       index.chunks(file->object, grant->xorb));
+  const auto xorb = find_xorb(call, *grant);
+  const std::shared_ptr<const storage::BlobReader> reader = storage::xet::make_xorb_reader(
+      call.services.store.blobs().open(xorb->object), {xorb, &xorb->frame});
   const auto [kind, range] = range_of(call, reader->size_bytes());
   const bool part = kind == RangeKind::Part;
   Response response;
   response.status = part ? 206 : 200;
   response.set("Content-Type", "application/octet-stream");
-  response.set("ETag", "\"" + to_text(xorb.hash) + "\"");
+  response.set("ETag", "\"" + to_text(xorb->frame.hash()) + "\"");
   response.set("Accept-Ranges", "bytes");
   response.set("Cache-Control", "no-store");
   if (part) response.set("Content-Range", content_range(range, reader->size_bytes()));

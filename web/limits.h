@@ -151,6 +151,8 @@ inline constexpr std::uint64_t kXetLargeBytes = 40'000'000'000;
 inline constexpr std::chrono::minutes kXetTokenPeriod{15};  // of addresses too
 inline constexpr std::size_t kXetTokenMax = 1024;
 inline constexpr std::size_t kXetWishesMax = 10'000;  // revisions remembered
+// Xorbs whose headers and footers are kept ready: 70 KiB each, of 64 MiB.
+inline constexpr std::size_t kXetServedMax = 64;
 
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
 inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text

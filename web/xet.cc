@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <set>
 #include <span>
 #include <utility>
 
+#include "storage/base/recently_used.h"
 #include "storage/base/sync.h"
 #include "web/base64.h"
 #include "web/browser_session.h"
@@ -97,6 +99,17 @@ std::optional<XetGrant> read_grant(std::string_view text) {
   return XetGrant{.repo = *repo, .commit = *commit, .expires_at = *expires, .bearer = *bearer};
 }
 
+// The xorb of a grant, whoever has it and however long it holds.
+using XorbName = std::pair<storage::xet::Hash, std::size_t>;
+
+struct XorbNameHash {
+  std::size_t operator()(const XorbName& name) const noexcept {
+    std::size_t start = 0;  // a hash's bytes are evenly spread as they are
+    std::memcpy(&start, name.first.bytes.data(), sizeof start);
+    return start + name.second;
+  }
+};
+
 }  // namespace
 
 struct Xet::State {
@@ -116,6 +129,7 @@ struct Xet::State {
   }
 
   Digest key;
+  RecentlyUsed<XorbName, ServedXorb, XorbNameHash> served{kXetServedMax};
   Sync<std::set<std::pair<storage::RepoId, GitOid>>> wishes;
 };
 
@@ -171,6 +185,14 @@ std::optional<XorbGrant> Xet::verify(std::string_view path, std::string_view que
   const XorbGrant grant{.file = *file, .xorb = xorb, .expires_at = *until};
   if (!state_->verify(text_of(grant), *signature) || now > grant.expires_at) return std::nullopt;
   return grant;
+}
+
+std::shared_ptr<const ServedXorb> Xet::find_served(const XorbGrant& grant) const {
+  return state_->served.find({grant.file, grant.xorb});
+}
+
+void Xet::keep_served(const XorbGrant& grant, std::shared_ptr<const ServedXorb> xorb) {
+  state_->served.add({grant.file, grant.xorb}, std::move(xorb));
 }
 
 bool Xet::is_first_wish(const storage::RepoId& repo, const GitOid& commit) {

@@ -23,6 +23,7 @@
 #include "storage/base/digest.h"
 #include "storage/repo_id.h"
 #include "storage/xet/hash.h"
+#include "storage/xet/xorb.h"
 
 namespace holdfast::web {
 
@@ -70,6 +71,12 @@ struct XorbGrant {
   bool operator==(const XorbGrant&) const = default;
 };
 
+// A xorb whose bytes were asked for.
+struct ServedXorb {
+  Digest object;
+  storage::xet::XorbFrame frame;
+};
+
 class Xet {
  public:
   // With a key that is forgotten with it.
@@ -90,6 +97,11 @@ class Xet {
   std::string sign(const XorbGrant& grant) const;
   // The same for the two parts of such an address.
   std::optional<XorbGrant> verify(std::string_view path, std::string_view query, Time now) const;
+
+  // One of the xorbs that were asked for last, or null. What a grant names never changes, so that
+  // nothing here can be out of date.
+  std::shared_ptr<const ServedXorb> find_served(const XorbGrant& grant) const;
+  void keep_served(const XorbGrant& grant, std::shared_ptr<const ServedXorb> xorb);
 
   // Whether nobody wished before that this revision had its indexes: jobs that failed are not
   // queued again with every request. Forgotten when there are too many.

@@ -77,36 +77,6 @@ std::optional<FileName> parse_file_name(std::string_view name) noexcept {
   return file;
 }
 
-std::shared_ptr<const OpenFile> OpenFiles::find(const FileName& name) {
-  auto recent = recent_.lock();
-  const auto at = recent->by_name.find(name);
-  if (at == recent->by_name.end()) return nullptr;
-  recent->order.splice(recent->order.begin(), recent->order, at->second);
-  return at->second->second;
-}
-
-void OpenFiles::add(const FileName& name, std::shared_ptr<const OpenFile> file) {
-  std::shared_ptr<const OpenFile> dropped;  // closed after the lock is gone
-  auto recent = recent_.lock();
-  if (recent->by_name.contains(name)) return;
-  recent->order.emplace_front(name, std::move(file));
-  recent->by_name.emplace(name, recent->order.begin());
-  if (recent->order.size() <= files_max_) return;
-  dropped = std::move(recent->order.back().second);
-  recent->by_name.erase(recent->order.back().first);
-  recent->order.pop_back();
-}
-
-void OpenFiles::forget(const FileName& name) {
-  std::shared_ptr<const OpenFile> dropped;  // closed after the lock is gone
-  auto recent = recent_.lock();
-  const auto at = recent->by_name.find(name);
-  if (at == recent->by_name.end()) return;
-  dropped = std::move(at->second->second);
-  recent->order.erase(at->second);
-  recent->by_name.erase(at);
-}
-
 std::unique_ptr<BlobReader> make_file_reader(std::shared_ptr<const OpenFile> file,
                                              std::uint64_t size_bytes) {
   return std::make_unique<FileReader>(std::move(file), size_bytes);

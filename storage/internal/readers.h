@@ -3,16 +3,15 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <list>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 
 #include <rocksdb/slice.h>
 
 #include "storage/base/file.h"
-#include "storage/base/sync.h"
+#include "storage/base/recently_used.h"
 #include "storage/blob_store.h"
 
 namespace holdfast::storage {
@@ -34,34 +33,15 @@ struct OpenFile {
   std::filesystem::path path;
 };
 
-// The files read last, kept open: at most `files_max`. Thread-safe.
-class OpenFiles {
- public:
-  explicit OpenFiles(std::size_t files_max) : files_max_(files_max) {}
-
-  // Null when the file is not open.
-  std::shared_ptr<const OpenFile> find(const FileName& name);
-  void add(const FileName& name, std::shared_ptr<const OpenFile> file);
-  // Its room is free once the readers at work let go of it too.
-  void forget(const FileName& name);
-
- private:
-  struct Hash {
-    std::size_t operator()(const FileName& name) const noexcept {
-      return std::hash<Digest>()(name.digest) ^ name.generation;
-    }
-  };
-
-  using Entry = std::pair<FileName, std::shared_ptr<const OpenFile>>;
-
-  struct Recent {
-    std::list<Entry> order;  // newest use first
-    std::unordered_map<FileName, std::list<Entry>::iterator, Hash> by_name;
-  };
-
-  std::size_t files_max_;
-  Sync<Recent> recent_{};
+struct FileNameHash {
+  std::size_t operator()(const FileName& name) const noexcept {
+    return std::hash<Digest>()(name.digest) ^ name.generation;
+  }
 };
+
+// The files read last, kept open. A forgotten one's room on the disk is free once the readers at
+// work let go of it too.
+using OpenFiles = RecentlyUsed<FileName, OpenFile, FileNameHash>;
 
 std::unique_ptr<BlobReader> make_file_reader(std::shared_ptr<const OpenFile> file,
                                              std::uint64_t size_bytes);

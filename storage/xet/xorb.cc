@@ -66,23 +66,13 @@ std::string make_footer(const Xorb& xorb, std::span<const Chunk> chunks) {
 
 class XorbReader final : public BlobReader {
  public:
-  XorbReader(std::unique_ptr<BlobReader> object, const Xorb& xorb, std::span<const Chunk> chunks)
-      : object_(std::move(object)), offset_(xorb.offset), footer_(make_footer(xorb, chunks)) {
-    headers_.reserve(chunks.size() * kChunkHeaderBytes);
-    starts_.reserve(chunks.size() + 1);
-    std::uint64_t start = 0;
-    for (const Chunk& chunk : chunks) {
-      starts_.push_back(start);
-      append_header(headers_, chunk);
-      start += kChunkHeaderBytes + chunk.size_bytes;
-    }
-    starts_.push_back(start);
-  }
+  XorbReader(std::unique_ptr<BlobReader> object, std::shared_ptr<const XorbFrame> frame)
+      : object_(std::move(object)), frame_(std::move(frame)) {}
 
-  std::uint64_t size_bytes() const noexcept override { return starts_.back() + footer_.size(); }
+  std::uint64_t size_bytes() const noexcept override { return frame_->size_bytes(); }
 
   void read(std::uint64_t offset, std::span<std::byte> out) const override {
-    for_each_part(
+    frame_->for_each_part(
         {.offset = offset, .length = out.size()},
         [&](std::span<const std::byte> bytes) {
           std::memcpy(out.data(), bytes.data(), bytes.size());
@@ -96,7 +86,7 @@ class XorbReader final : public BlobReader {
 
   std::vector<Extent> extents(ByteRange range) const override {
     std::vector<Extent> all;
-    for_each_part(
+    frame_->for_each_part(
         range,
         [&](std::span<const std::byte> bytes) { all.emplace_back(MemoryExtent{.bytes = bytes}); },
         [&](ByteRange part) {
@@ -107,20 +97,28 @@ class XorbReader final : public BlobReader {
   }
 
  private:
-  // The parts of a range in order: bytes of ours, or a range of the object.
-  template <class UseBytes, class UseObject>
-  void for_each_part(ByteRange range, const UseBytes& use_bytes, const UseObject& use_object) const;
-
   std::unique_ptr<BlobReader> object_;
-  std::uint64_t offset_;  // of the xorb in the object
-  std::string headers_;
-  std::string footer_;
-  std::vector<std::uint64_t> starts_;  // of the chunks' headers, and of the footer
+  std::shared_ptr<const XorbFrame> frame_;
 };
 
-template <class UseBytes, class UseObject>
-void XorbReader::for_each_part(ByteRange range, const UseBytes& use_bytes,
-                               const UseObject& use_object) const {
+}  // namespace
+
+XorbFrame::XorbFrame(const Xorb& xorb, std::span<const Chunk> chunks)
+    : hash_(xorb.hash), offset_(xorb.offset), footer_(make_footer(xorb, chunks)) {
+  headers_.reserve(chunks.size() * kChunkHeaderBytes);
+  starts_.reserve(chunks.size() + 1);
+  std::uint64_t start = 0;
+  for (const Chunk& chunk : chunks) {
+    starts_.push_back(start);
+    append_header(headers_, chunk);
+    start += kChunkHeaderBytes + chunk.size_bytes;
+  }
+  starts_.push_back(start);
+}
+
+void XorbFrame::for_each_part(ByteRange range,
+                              const std::function<void(std::span<const std::byte>)>& use_bytes,
+                              const std::function<void(ByteRange)>& use_object) const {
   if (range.offset > size_bytes() || range.length > size_bytes() - range.offset) {
     fail(ErrorKind::Invalid, "xorb: expected a range within " + std::to_string(size_bytes()) +
                                  " bytes, found " + std::to_string(range.length) + " from " +
@@ -148,8 +146,6 @@ void XorbReader::for_each_part(ByteRange range, const UseBytes& use_bytes,
   if (at < end) use_bytes(as_bytes(footer_).subspan(at - starts_.back(), end - at));
 }
 
-}  // namespace
-
 ByteRange chunk_range(std::span<const Chunk> chunks, std::size_t first, std::size_t end) noexcept {
   ByteRange range;
   for (std::size_t i = 0; i < end; ++i) {
@@ -158,9 +154,9 @@ ByteRange chunk_range(std::span<const Chunk> chunks, std::size_t first, std::siz
   return range;
 }
 
-std::unique_ptr<BlobReader> make_xorb_reader(std::unique_ptr<BlobReader> object, const Xorb& xorb,
-                                             std::span<const Chunk> chunks) {
-  return std::make_unique<XorbReader>(std::move(object), xorb, chunks);
+std::unique_ptr<BlobReader> make_xorb_reader(std::unique_ptr<BlobReader> object,
+                                             std::shared_ptr<const XorbFrame> frame) {
+  return std::make_unique<XorbReader>(std::move(object), std::move(frame));
 }
 
 }  // namespace holdfast::storage::xet

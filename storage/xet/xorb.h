@@ -7,8 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "storage/blob_store.h"
 #include "storage/xet/index.h"
@@ -24,9 +27,33 @@ inline constexpr std::size_t kXorbChunksMax = 8192;
 // Where in a xorb chunks `first` to `end`, without that one, lie: from a header to a chunk's end.
 ByteRange chunk_range(std::span<const Chunk> chunks, std::size_t first, std::size_t end) noexcept;
 
-// Reads a xorb of `object`, which it owns, from its first header to the length of its footer.
-// `chunks` are all of the xorb's.
-std::unique_ptr<BlobReader> make_xorb_reader(std::unique_ptr<BlobReader> object, const Xorb& xorb,
-                                             std::span<const Chunk> chunks);
+// What a xorb has besides the object's bytes: some 70 bytes a chunk.
+class XorbFrame {
+ public:
+  // `chunks` are all of the xorb's.
+  XorbFrame(const Xorb& xorb, std::span<const Chunk> chunks);
+
+  const Hash& hash() const noexcept { return hash_; }
+
+  // From the first header to the length of the footer.
+  std::uint64_t size_bytes() const noexcept { return starts_.back() + footer_.size(); }
+
+  // The parts of a range in order: bytes of the frame go to `use_bytes`, ranges of the object to
+  // `use_object`. Invalid: the range is not within the xorb.
+  void for_each_part(ByteRange range,
+                     const std::function<void(std::span<const std::byte>)>& use_bytes,
+                     const std::function<void(ByteRange)>& use_object) const;
+
+ private:
+  Hash hash_;
+  std::uint64_t offset_;  // of the xorb in the object
+  std::string headers_;
+  std::string footer_;
+  std::vector<std::uint64_t> starts_;  // of the chunks' headers, and of the footer
+};
+
+// Reads a xorb of `object`, which it owns.
+std::unique_ptr<BlobReader> make_xorb_reader(std::unique_ptr<BlobReader> object,
+                                             std::shared_ptr<const XorbFrame> frame);
 
 }  // namespace holdfast::storage::xet

@@ -1,5 +1,7 @@
 #include "storage/xet/xorb.h"
 
+#include <memory>
+
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -25,7 +27,8 @@ struct Sample {
     for (const Chunk& chunk : chunks) xorb.size_bytes += chunk.size_bytes;
     object = mixed_bytes(xorb.offset + xorb.size_bytes + 9, scale);
     const Digest digest = fixture.store->blobs().put(object);
-    reader = make_xorb_reader(fixture.store->blobs().open(digest), xorb, chunks);
+    reader = make_xorb_reader(fixture.store->blobs().open(digest),
+                              std::make_shared<XorbFrame>(xorb, chunks));
   }
 
   static std::uint32_t one(std::size_t bytes, std::size_t scale) {
