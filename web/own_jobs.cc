@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "web/internal/answers.h"
+#include "web/internal/forms.h"
 #include "web/internal/jobs.h"
 #include "web/internal/request_json.h"
 #include "web/limits.h"
@@ -19,6 +20,8 @@ Json progress_json(const storage::Progress& progress) {
                       {"note", progress.note}};
 }
 
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
 // Only the operator sees what a job was asked: it names local paths and addresses.
 Json job_json(const Call& call, const storage::Job& job) {
   const bool trusted = call.request.trusted;
@@ -29,8 +32,9 @@ Json job_json(const Call& call, const storage::Job& job) {
                       {"state", storage::to_text(job.state)},
                       {"progress", progress_json(job.progress)},
                       {"result", job.result},
-                      {"error", job.error.empty() ? Json() : Json(job.error)},
-                      {"error_kind", job.error_kind.empty() ? Json() : Json(job.error_kind)},
+                      {"shortfall", text_or_null(shortfall_of(job))},
+                      {"error", text_or_null(job.error)},
+                      {"error_kind", text_or_null(job.error_kind)},
                       {"created_at", to_text(job.created_at)},
                       {"updated_at", to_text(job.updated_at)}};
 }
@@ -67,6 +71,18 @@ std::string name_of(const storage::Job& job) {
   return "job " + std::to_string(job.id) + " " + job.kind + (repo.empty() ? "" : " " + repo);
 }
 
+// Holes as results tell them (mirror/mirror.h): a rule's are counted, a repository's are listed.
+std::uint64_t holes_in(const Json::Object& result) {
+  const Json* const holes = result.find("holes");
+  if (holes == nullptr) return 0;
+  if (holes->is_array()) return holes->as_array().size();
+  return holes->is_integer() ? holes->as_uint() : 0;
+}
+
+std::string counted(std::uint64_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 // The job that the URL names, changed; an answer that shows how it now is.
 Response change_job(const Call& call, void (storage::JobQueue::*change)(storage::JobId)) {
   const storage::Job job = find_job(call);
@@ -94,12 +110,52 @@ std::string repository_of(const storage::Job& job) {
   return {};
 }
 
-Response list_jobs(const Call& call) {
-  Json::Array list;
-  for (const auto& job : call.services.store.jobs().list(page_limit(call, kJobsPage))) {
-    list.push_back(job_json(call, job));
+std::string shortfall_of(const storage::Job& job) {
+  if (job.state != storage::JobState::Done) return {};
+  std::uint64_t holes = holes_in(job.result), failed = 0;
+  const Json* const rules = job.result.find("rules");
+  const std::size_t all = rules != nullptr && rules->is_array() ? rules->as_array().size() : 0;
+  for (std::size_t i = 0; i < all; ++i) {
+    const Json& rule = rules->as_array()[i];
+    if (!rule.is_object()) continue;
+    holes += holes_in(rule.as_object());
+    failed += rule.find("error") == nullptr ? 0 : 1;
   }
-  return json_response(Json::Object{{"jobs", std::move(list)}});
+  std::string text;
+  if (failed > 0) text = std::to_string(failed) + " of " + counted(all, "mirror") + " failed";
+  if (holes > 0) text += (text.empty() ? "" : ", ") + counted(holes, "hole");
+  return text;
+}
+
+bool JobFilter::takes(const storage::Job& job) const {
+  return (state.empty() || state == storage::to_text(job.state)) &&
+         (kind.empty() || kind == job.kind) && (before == 0 || job.id < before);
+}
+
+JobFilter read_job_filter(const Call& call) {
+  return {.state = field(call.query, "state"),
+          .kind = field(call.query, "kind"),
+          .before = number_of(field(call.query, "before")).value_or(0)};
+}
+
+ListedJobs find_jobs(const storage::JobQueue& queue, const JobFilter& filter, std::size_t limit) {
+  ListedJobs listed;
+  for (storage::Job& job : queue.list(kJobsLookedThrough)) {
+    listed.kinds.insert(job.kind);
+    if (!filter.takes(job)) continue;
+    listed.more = listed.jobs.size() == limit;
+    if (!listed.more) listed.jobs.push_back(std::move(job));
+  }
+  return listed;
+}
+
+Response list_jobs(const Call& call) {
+  const ListedJobs listed =
+      find_jobs(call.services.store.jobs(), read_job_filter(call), page_limit(call, kJobsPage));
+  Json::Array list;
+  for (const storage::Job& job : listed.jobs) list.push_back(job_json(call, job));
+  const Json next = listed.more ? Json(listed.jobs.back().id) : Json();
+  return json_response(Json::Object{{"jobs", std::move(list)}, {"next", next}});
 }
 
 Response enqueue_job(const Call& call) {

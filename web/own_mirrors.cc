@@ -1,5 +1,6 @@
 // What is mirrored and how it goes, and the hub's word that something changed (hub-protocol 7.1).
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -10,6 +11,7 @@
 #include "web/internal/keyed_hash.h"
 #include "web/internal/page.h"
 #include "web/internal/request_json.h"
+#include "web/internal/table.h"
 
 namespace holdfast::web {
 namespace {
@@ -67,52 +69,63 @@ Html shown_time(const Json& mirror, std::string_view key) {
   return html;
 }
 
-// Why the last run was none, below its mirror.
-Html error_row(const Json& mirror) {
-  Html row;
+// Why the last run was none; nothing where it was one.
+Html error_html(const Json& mirror) {
+  Html html;
   const std::string error = shown(mirror, "error");
-  if (error.empty()) return row;
+  if (error.empty()) return html;
   const std::string failures = shown(mirror, "failures");
-  row.add(R"(<tr class="why"><td colspan="6">)");
-  if (failures != "" && failures != "1") row.add("Failed ", failures, " times; the last time: ");
-  row.add(error, "</td></tr>\n");
-  return row;
+  if (failures != "" && failures != "1") html.add("Failed ", failures, " times; the last time: ");
+  return html.add(error);
 }
 
-Html mirror_row(const Json& mirror) {
-  const bool active = shown(mirror, "active") == "true";
-  const std::string holes = shown(mirror, "holes");
-  Html row;
-  row.add(R"(<tr><td class="key">)", shown(mirror, "repo"), "</td><td>",
-          active                            ? chip("running", "state-running")
-          : !shown(mirror, "error").empty() ? chip("failed", "state-failed")
-                                            : chip("idle"),
-          R"(</td><td class="num">)");
-  if (holes.empty() || holes == "0") {
-    row.add(holes);
-  } else {
-    row.add(R"(<a href="#holes">)", holes, "</a>");
+Html state_html(const Json& mirror) {
+  if (shown(mirror, "active") == "true") return chip("running", "state-running");
+  return shown(mirror, "error").empty() ? chip("idle") : chip("failed", "state-failed");
+}
+
+Html mirror_table(const Json::Array& mirrors) {
+  constexpr std::array kColumns{Column{"Repositories", "key"},   Column{"State"},
+                                Column{"Holes", "num"},          Column{"Last attempt", "when"},
+                                Column{"Last complete", "when"}, Column{"Next", "when"}};
+  Table table(kColumns);
+  for (const Json& mirror : mirrors) {
+    const std::string holes = shown(mirror, "holes");
+    Html holes_link;
+    if (holes.empty() || holes == "0") {
+      holes_link.add(holes);
+    } else {
+      holes_link.add(R"(<a href="#holes">)", holes, "</a>");
+    }
+    table.add_row({Html().add(shown(mirror, "repo")), state_html(mirror), holes_link,
+                   shown_time(mirror, "tried_at"), shown_time(mirror, "done_at"),
+                   shown_time(mirror, "next_at")});
+    if (const Html error = error_html(mirror); !error.empty()) table.add_note(error);
   }
-  row.add(R"(</td><td class="when">)", shown_time(mirror, "tried_at"), R"(</td><td class="when">)",
-          shown_time(mirror, "done_at"), R"(</td><td class="when">)", shown_time(mirror, "next_at"),
-          "</td></tr>\n", error_row(mirror));
-  return row;
+  return table.html();
 }
 
-Html hole_row(const Call& call, const storage::Hole& hole) {
-  constexpr std::size_t kShortCommit = 10;
-  Html row;
+Html hole_place(const Call& call, const storage::Hole& hole) {
+  Html html;
   const bool held = call.services.store.catalog().find_repository(hole.repo).has_value();
-  row.add(R"(<tr><td class="key">)");
-  if (held) row.add(R"(<a href=")", page_path(call.services, hole.repo), R"(">)");
-  row.add(hole.repo.full_name());
-  if (held) row.add("</a>");
-  if (!hole.path.empty()) row.add(" ", hole.path);
-  row.add(R"(</td><td class="id">)");
-  if (hole.commit != GitOid{}) row.add(to_hex(hole.commit).substr(0, kShortCommit));
-  row.add(R"(</td><td class="when">)", time_html(hole.since), "</td><td>", hole.reason,
-          "</td></tr>\n");
-  return row;
+  if (held) html.add(R"(<a href=")", page_path(call.services, hole.repo), R"(">)");
+  html.add(hole.repo.full_name());
+  if (held) html.add("</a>");
+  if (!hole.path.empty()) html.add(" ", hole.path);
+  return html;
+}
+
+Html hole_table(const Call& call, std::span<const storage::Hole> holes) {
+  constexpr std::size_t kShortCommit = 10;
+  constexpr std::array kColumns{Column{"Repository", "key"}, Column{"Commit", "id"},
+                                Column{"Since", "when"}, Column{"Reason", "text"}};
+  Table table(kColumns);
+  for (const storage::Hole& hole : holes) {
+    Html commit;
+    if (hole.commit != GitOid{}) commit.add(to_hex(hole.commit).substr(0, kShortCommit));
+    table.add_row({hole_place(call, hole), commit, time_html(hole.since), Html().add(hole.reason)});
+  }
+  return table.html();
 }
 
 // What should be here and is not, the newest first; people who want them all ask for them.
@@ -124,13 +137,8 @@ Html holes_html(const Call& call) {
   std::ranges::stable_sort(holes, std::greater(), &storage::Hole::since);
   html.add(
       "<h2 id=\"holes\">Holes</h2>\n<p>What should be mirrored and is not here, and why. "
-      "Each is tried again with every run.</p>\n<div class=\"scroll\"><table "
-      R"(class="jobs"><thead><tr><th>Repository</th><th>Commit</th><th>Since</th>)"
-      "<th>Reason</th></tr></thead><tbody>\n");
-  for (const auto& hole : std::span(holes).first(std::min(kShown, holes.size()))) {
-    html.add(hole_row(call, hole));
-  }
-  html.add("</tbody></table></div>\n");
+      "Each is tried again with every run.</p>\n",
+      hole_table(call, std::span(holes).first(std::min(kShown, holes.size()))));
   if (holes.size() > kShown) {
     html.add("<p>And ", std::to_string(holes.size() - kShown),
              " more: <code>holdfast sync --holes</code> lists all.</p>\n");
@@ -158,19 +166,14 @@ Response list_mirrors(const Call& call) {
 
 Response mirrors_page(const Call& call) {
   const Json::Object all = mirrors_of(call);
-  Html rows;
-  for (const Json& mirror : all.find("mirrors")->as_array("mirrors")) rows.add(mirror_row(mirror));
+  const Json::Array& mirrors = all.find("mirrors")->as_array("mirrors");
   Html body;
   body.add("<section class=\"hero\"><h1>Mirrors</h1></section>\n");
-  if (rows.empty()) {
+  if (mirrors.empty()) {
     body.add(R"(<section class="empty"><h2>No mirrors</h2><p>What the configuration lists under )"
              "<code>[[mirror]]</code> is kept up to date, and shown here.</p></section>\n");
   } else {
-    body.add(
-        R"(<div class="scroll"><table class="jobs"><thead><tr><th>Repositories</th><th>State</th>)"
-        R"(<th class="num">Holes</th><th>Last attempt</th><th>Last complete</th><th>Next</th>)"
-        "</tr></thead><tbody>\n",
-        rows, "</tbody></table></div>\n");
+    body.add(mirror_table(mirrors));
   }
   body.add(holes_html(call));
   return page_response(call, {.title = "Mirrors", .section = Section::Mirrors}, body);

@@ -11,6 +11,7 @@
 #include "web/internal/gate.h"
 #include "web/internal/gate_html.h"
 #include "web/internal/page.h"
+#include "web/internal/table.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -143,8 +144,8 @@ Html decision_form(const Call& call, const AccessRequest& request, Standing stan
                   R"(<input type="hidden" name="who" value=")", request.who,
                   R"("><input type="hidden" name="standing" value=")", storage::to_text(standing),
                   "\"><button class=\"plain ",
-                  standing == Standing::Accepted ? std::string_view("good") : "bad", "\">", label,
-                  "</button></form>");
+                  standing == Standing::Accepted ? std::string_view("good") : "bad",
+                  "\" aria-label=\"", label, " ", request.who, "\">", label, "</button></form>");
 }
 
 struct StandingInfo {
@@ -156,19 +157,19 @@ constexpr std::array kStandings{StandingInfo{Standing::Pending, "warn"},
                                 StandingInfo{Standing::Accepted, "state-done"},
                                 StandingInfo{Standing::Rejected, "state-failed"}};
 
-Html request_row(const Call& call, const AccessRequest& request) {
-  const auto* shown = std::ranges::find(kStandings, request.standing, &StandingInfo::standing);
-  Html row;
-  row.add("<tr><td class=\"key\">", request.who, "</td><td>",
-          chip(storage::to_text(request.standing), shown->style), "</td><td class=\"when\">",
-          time_html(request.asked_at), "</td><td>", answers_html(request), "</td><td>");
-  if (!request.decided_by.empty()) row.add(request.decided_by, ", ", time_html(request.decided_at));
-  row.add("</td><td class=\"get\">");
+Html decided_html(const AccessRequest& request) {
+  Html html;
+  if (request.decided_by.empty()) return html;
+  return html.add(request.decided_by, ", ", time_html(request.decided_at));
+}
+
+Html decision_forms(const Call& call, const AccessRequest& request) {
+  Html html;
   if (request.standing != Standing::Accepted)
-    row.add(decision_form(call, request, Standing::Accepted, "Accept"));
+    html.add(decision_form(call, request, Standing::Accepted, "Accept"));
   if (request.standing != Standing::Rejected)
-    row.add(decision_form(call, request, Standing::Rejected, "Reject"));
-  return row.add("</td></tr>\n");
+    html.add(decision_form(call, request, Standing::Rejected, "Reject"));
+  return html;
 }
 
 Html request_table(const Call& call, std::vector<AccessRequest> requests) {
@@ -176,12 +177,17 @@ Html request_table(const Call& call, std::vector<AccessRequest> requests) {
   std::ranges::sort(requests, {}, [](const AccessRequest& request) {
     return std::tuple(request.standing, request.asked_at, request.who);
   });
-  Html html;
-  html.add(
-      "<div class=\"scroll\"><table class=\"jobs\"><thead><tr><th>Who</th><th>State</th>"
-      "<th>Asked</th><th>Answers</th><th>Decided</th><th></th></tr></thead><tbody>\n");
-  for (const AccessRequest& request : requests) html.add(request_row(call, request));
-  return html.add("</tbody></table></div>\n");
+  constexpr std::array kColumns{Column{"Who", "key"},    Column{"State"},
+                                Column{"Asked", "when"}, Column{"Answers", "text"},
+                                Column{"Decided"},       Column{"Actions", "get", true}};
+  Table table(kColumns);
+  for (const AccessRequest& request : requests) {
+    const auto* shown = std::ranges::find(kStandings, request.standing, &StandingInfo::standing);
+    table.add_row({Html().add(request.who), chip(storage::to_text(request.standing), shown->style),
+                   time_html(request.asked_at), answers_html(request), decided_html(request),
+                   decision_forms(call, request)});
+  }
+  return table.html();
 }
 
 }  // namespace

@@ -85,9 +85,8 @@ Html search_form(const Call& call, const CatalogQuery& query) {
   Html html;
   return html.add(
       "<form action=\"", base_path(call.services),
-      R"(/"><div class="search"><input type="search" name="q" placeholder="Names, tags, )"
-      "words "
-      R"(of cards" aria-label="Search" value=")",
+      R"(/"><div class="search"><input type="search" name="q" placeholder="Names, tags, cards" )"
+      R"(aria-label="Search" value=")",
       query.text, R"("><button>Search</button></div><div class="filters">)",
       choice_html({"kind", "Models and datasets", query.kind, kKinds}),
       choice_html({"task", "Any task", query.task, choices.tasks}),
@@ -109,26 +108,32 @@ Html count_html(const CatalogQuery& query, const CatalogRows& found) {
 }
 
 Html page_links(const Call& call, const CatalogQuery& query, const CatalogRows& found) {
-  const std::size_t pages = std::min((found.total + kCatalogPageRows - 1) / kCatalogPageRows,
-                                     kSearchCountMax / kCatalogPageRows);
   Html html;
-  if (pages < 2) return html;
+  if (found.pages < 2) return html;
   const std::string base = base_path(call.services);
   html.add(R"(<nav class="pages" aria-label="Pages">)");
   if (query.page > 1)
     html.add(R"(<a rel="prev" href=")", base, catalog_place(query, query.page - 1),
              "\">Previous</a>");
-  html.add("<span class=\"quiet\">Page ", std::uint64_t{query.page}, " of ", std::uint64_t{pages},
-           "</span>");
-  if (query.page < pages)
+  html.add("<span class=\"quiet\">Page ", std::uint64_t{query.page}, " of ",
+           std::uint64_t{found.pages}, "</span>");
+  if (query.page < found.pages)
     html.add(R"(<a rel="next" href=")", base, catalog_place(query, query.page + 1), "\">Next</a>");
   return html.add("</nav>\n");
+}
+
+Html no_rows(const Call& call, const CatalogRows& found) {
+  Html html;
+  return html.add("<section class=\"empty\"><h2>",
+                  found.total == 0 ? std::string_view("Nothing here fits") : "The list ends before",
+                  "</h2><p><a href=\"", base_path(call.services),
+                  "/\">All repositories</a></p></section>\n");
 }
 
 Html list_html(const Call& call, const CatalogQuery& query, const CatalogRows& found) {
   Html html;
   html.add(count_html(query, found));
-  if (found.rows.empty()) return html;
+  if (found.rows.empty()) return html.add(no_rows(call, found));
   html.add("<ul class=\"catalog\">\n");
   for (const auto& facts : found.rows) html.add(repository_row(call, facts));
   return html.add("</ul>\n", page_links(call, query, found));

@@ -52,7 +52,8 @@ Html ref_switch(const Call& call, const RevisionAt& at, const Places& places) {
   constexpr std::string_view kHeads = "refs/heads/";
   constexpr std::string_view kTags = "refs/tags/";
   Html html;
-  html.add("<details class=\"refs\"><summary>", wanted_revision(call), "</summary><ul>");
+  html.add(R"(<details class="refs"><summary aria-label="Branch or tag: )", wanted_revision(call),
+           "\">", wanted_revision(call), "</summary><ul>");
   for (const auto& ref : call.services.store.catalog().refs(at.id)) {
     std::string name = ref.name;
     for (const std::string_view prefix : {kHeads, kTags}) {
@@ -107,8 +108,8 @@ Html file_row(const Places& places, const storage::FileRecord& file) {
   Html row;
   if (!file.object) {
     return row.add(R"(<tr class="absent"><td class="file">)", name,
-                   R"(</td><td class="id">not mirrored</td><td class="num">)",
-                   size_text(file.size_bytes), "</td><td></td></tr>\n");
+                   R"(</td><td class="id"></td><td class="num">)", size_text(file.size_bytes),
+                   "</td><td class=\"get\">not mirrored</td></tr>\n");
   }
   const std::string sha256 = to_hex(*file.object);
   return row.add(R"(<tr><td class="file"><a href=")", places.of("blob", file.path), R"(">)", name,
@@ -121,8 +122,9 @@ Html file_row(const Places& places, const storage::FileRecord& file) {
 Html folder_table(const Places& places, const std::string& path, const Folder& folder) {
   Html html;
   html.add(
-      "<table class=\"files\"><thead><tr><th>Name</th><th>SHA-256</th><th class=\"num\">Size</th>"
-      "<th></th></tr></thead><tbody>\n");
+      R"(<table class="files"><thead><tr><th scope="col">Name</th><th scope="col">SHA-256</th>)"
+      R"(<th scope="col" class="num">Size</th><th scope="col"><span class="unseen">Download</span>)"
+      "</th></tr></thead><tbody>\n");
   std::size_t rows = 0;
   for (const auto& [name, directory] : folder.directories) {
     if (++rows <= kFilesPageRows) html.add(directory_row(places, path, name, directory));
@@ -145,7 +147,7 @@ Html metadata_html(const Json& fact) {
   for (const auto& [key, value] : metadata->as_object()) {
     std::string text = value.is_string() ? value.as_string() : to_text(value);
     if (text.size() > kShownMax) text = text.substr(0, kShownMax) + " …";
-    html.add("<tr><th>", key, "</th><td><code>", text, "</code></td></tr>\n");
+    html.add("<tr><th scope=\"row\">", key, "</th><td><code>", text, "</code></td></tr>\n");
   }
   return html.add("</table></div></details>\n");
 }

@@ -8,6 +8,7 @@
 #include "web/internal/gate.h"
 #include "web/internal/jobs.h"
 #include "web/internal/page.h"
+#include "web/internal/table.h"
 #include "web/limits.h"
 
 namespace holdfast::web {
@@ -19,11 +20,20 @@ using storage::JobState;
 constexpr std::array kStates{JobState::Queued, JobState::Running, JobState::Done, JobState::Failed,
                              JobState::Cancelled};
 
+bool is_active(const Job& job) noexcept {
+  return job.state == JobState::Queued || job.state == JobState::Running;
+}
+
 std::string job_place(storage::JobId id) { return "/-/jobs/" + std::to_string(id); }
 
-Html state_chip(const Job& job) {
+// "done", and beside it what is not.
+Html state_html(const Job& job) {
   const std::string state(storage::to_text(job.state));
-  return chip(state, "state-" + state);
+  Html html = chip(state, "state-" + state);
+  if (const std::string shortfall = shortfall_of(job); !shortfall.empty()) {
+    html.add(" ", chip(shortfall, "warn"));
+  }
+  return html;
 }
 
 Html job_progress(const Job& job) {
@@ -31,58 +41,22 @@ Html job_progress(const Job& job) {
   Html html;
   if (job.state == JobState::Failed) return html.add(job.error);
   if (progress.total_bytes > 0) {
-    html.add("<progress max=\"", progress.total_bytes, "\" value=\"", progress.done_bytes,
-             "\"></progress> ", size_text(progress.done_bytes), " of ",
+    html.add("<progress aria-label=\"Progress\" max=\"", progress.total_bytes, "\" value=\"",
+             progress.done_bytes, "\"></progress> ", size_text(progress.done_bytes), " of ",
              size_text(progress.total_bytes));
   } else if (progress.total_items > 0) {
-    html.add("<progress max=\"", progress.total_items, "\" value=\"", progress.done_items,
-             "\"></progress> ", progress.done_items, " of ", progress.total_items);
+    html.add("<progress aria-label=\"Progress\" max=\"", progress.total_items, "\" value=\"",
+             progress.done_items, "\"></progress> ", progress.done_items, " of ",
+             progress.total_items);
   }
   if (!progress.phase.empty()) html.add(" ", progress.phase);
   if (!progress.note.empty()) html.add(" · ", progress.note);
   return html;
 }
 
-Html job_row(const Call& call, const Job& job) {
-  Html row;
-  return row.add(R"(<tr><td class="num"><a href=")", base_path(call.services), job_place(job.id),
-                 "\">", job.id, "</a></td><td>", job.kind, "</td><td class=\"key\">",
-                 repository_of(job), "</td><td>", state_chip(job), "</td><td class=\"progress\">",
-                 job_progress(job), "</td><td class=\"when\">", time_html(job.updated_at),
-                 "</td></tr>\n");
-}
-
-// What is listed: of a state or all, of a kind or all, older than a job or from the newest on.
-struct Wanted {
-  std::string state, kind;
-  std::uint64_t before = 0;  // 0: from the newest on
-
-  bool takes(const Job& job) const {
-    return (state.empty() || state == storage::to_text(job.state)) &&
-           (kind.empty() || kind == job.kind) && (before == 0 || job.id < before);
-  }
-
-  std::string place_after(storage::JobId id) const {
-    return "/-/jobs?state=" + percent_encode(state) + "&kind=" + percent_encode(kind) +
-           "&before=" + std::to_string(id);
-  }
-};
-
-struct Listed {
-  std::vector<Job> jobs;  // newest first, at most a page
-  std::set<std::string> kinds;
-  bool more = false;
-};
-
-Listed list_wanted(const Call& call, const Wanted& wanted) {
-  Listed listed;
-  for (Job& job : call.services.store.jobs().list(kJobsLookedThrough)) {
-    listed.kinds.insert(job.kind);
-    if (!wanted.takes(job)) continue;
-    listed.more = listed.jobs.size() == kJobsPage;
-    if (!listed.more) listed.jobs.push_back(std::move(job));
-  }
-  return listed;
+std::string place_after(const JobFilter& filter, storage::JobId id) {
+  return "/-/jobs?state=" + percent_encode(filter.state) + "&kind=" + percent_encode(filter.kind) +
+         "&before=" + std::to_string(id);
 }
 
 Html option(std::string_view value, std::string_view chosen_value) {
@@ -92,7 +66,7 @@ Html option(std::string_view value, std::string_view chosen_value) {
   return html.add(">", value, "</option>");
 }
 
-Html filter_form(const Call& call, const Wanted& wanted, const std::set<std::string>& kinds) {
+Html filter_form(const Call& call, const JobFilter& wanted, const std::set<std::string>& kinds) {
   Html html;
   html.add(R"(<form class="filters" action=")", base_path(call.services),
            R"(/-/jobs"><select name="state" aria-label="State"><option value="">Any )"
@@ -103,17 +77,21 @@ Html filter_form(const Call& call, const Wanted& wanted, const std::set<std::str
   return html.add("</select><button>Filter</button></form>");
 }
 
-Html job_table(const Call& call, const Wanted& wanted, const Listed& listed) {
-  Html html;
-  html.add(
-      "<div class=\"scroll\"><table class=\"jobs\"><thead><tr><th class=\"num\">Job</th>"
-      "<th>Kind</th><th>Of</th><th>State</th><th>Progress</th><th>Changed</th></tr></thead>"
-      "<tbody>\n");
-  for (const Job& job : listed.jobs) html.add(job_row(call, job));
-  html.add("</tbody></table></div>\n");
+Html job_table(const Call& call, const JobFilter& wanted, const ListedJobs& listed) {
+  constexpr std::array kColumns{Column{"Job", "num"},       Column{"Kind"},
+                                Column{"Of", "key"},        Column{"State"},
+                                Column{"Progress", "text"}, Column{"Changed", "when"}};
+  Table table(kColumns);
+  for (const Job& job : listed.jobs) {
+    Html number;
+    number.add("<a href=\"", base_path(call.services), job_place(job.id), "\">", job.id, "</a>");
+    table.add_row({number, Html().add(job.kind), Html().add(repository_of(job)), state_html(job),
+                   job_progress(job), time_html(job.updated_at)});
+  }
+  Html html = table.html();
   if (listed.more) {
-    html.add(R"(<nav class="pages"><a href=")", base_path(call.services),
-             wanted.place_after(listed.jobs.back().id), "\">Older jobs</a></nav>\n");
+    html.add(R"(<nav class="pages" aria-label="Pages"><a href=")", base_path(call.services),
+             place_after(wanted, listed.jobs.back().id), "\">Older jobs</a></nav>\n");
   }
   return html;
 }
@@ -130,10 +108,9 @@ Html no_jobs(bool any) {
 Html actions(const Call& call, const Job& job) {
   Html html;
   if (!may_operate(call)) return html;
-  const bool runs = job.state == JobState::Queued || job.state == JobState::Running;
   const bool stopped = job.state == JobState::Failed || job.state == JobState::Cancelled;
   const std::string place = job_place(job.id);
-  if (runs)
+  if (is_active(job))
     html.add(form_start(call, place + "/cancel", "actions"), "<button>Cancel</button></form>\n");
   if (stopped)
     html.add(form_start(call, place + "/retry", "actions"), "<button>Try again</button></form>\n");
@@ -143,7 +120,11 @@ Html actions(const Call& call, const Job& job) {
 Html log_tail(const Call& call, const Job& job) {
   const auto lines = call.services.store.jobs().log_lines(job.id);
   Html html;
-  if (lines.empty()) return html.add("<p class=\"quiet\">No line yet.</p>\n");
+  if (lines.empty()) {
+    return html.add("<p class=\"quiet\">",
+                    is_active(job) ? std::string_view("No line yet.") : "No line was written.",
+                    "</p>\n");
+  }
   const std::size_t first = lines.size() - std::min(lines.size(), kJobLogLines);
   if (first > 0) {
     html.add("<p class=\"quiet\">The last ", std::uint64_t{kJobLogLines}, " of ",
@@ -157,7 +138,7 @@ Html log_tail(const Call& call, const Job& job) {
 
 Html job_facts(const Job& job) {
   Html html;
-  html.add("<dl class=\"line\"><div><dt>State</dt><dd>", state_chip(job), "</dd></div>");
+  html.add("<dl class=\"line\"><div><dt>State</dt><dd>", state_html(job), "</dd></div>");
   if (const std::string subject = repository_of(job); !subject.empty())
     html.add("<div><dt>Of</dt><dd>", subject, "</dd></div>");
   return html.add("<div><dt>Asked for</dt><dd>", time_html(job.created_at),
@@ -174,10 +155,8 @@ Response back_to_job(const Call& call, const Response& changed) {
 }  // namespace
 
 Response jobs_page(const Call& call) {
-  const Wanted wanted{.state = field(call.query, "state"),
-                      .kind = field(call.query, "kind"),
-                      .before = number_of(field(call.query, "before")).value_or(0)};
-  const Listed listed = list_wanted(call, wanted);
+  const JobFilter wanted = read_job_filter(call);
+  const ListedJobs listed = find_jobs(call.services.store.jobs(), wanted, kJobsPage);
   Html body;
   body.add("<section class=\"hero\"><h1>Jobs</h1>");
   if (!listed.kinds.empty()) body.add(filter_form(call, wanted, listed.kinds));
@@ -198,7 +177,7 @@ Response job_page(const Call& call) {
   body.add(actions(call, job), "<h2>Log</h2>\n", log_tail(call, job));
   Response response = page_response(
       call, {.title = "Job " + std::to_string(job.id), .section = Section::Jobs}, body);
-  if (job.state == JobState::Queued || job.state == JobState::Running) response.set("Refresh", "5");
+  if (is_active(job)) response.set("Refresh", "5");
   return response;
 }
 

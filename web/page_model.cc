@@ -70,7 +70,7 @@ Html front_matter_html(const Shown& shown) {
   if (!data.is_object() || data.as_object().empty()) return html;
   html.add(R"(<details class="front"><summary>Card data</summary><div class="scroll"><table>)");
   for (const auto& [key, value] : data.as_object()) {
-    html.add("<tr><th>", key, "</th><td>", value_html(value), "</td></tr>\n");
+    html.add("<tr><th scope=\"row\">", key, "</th><td>", value_html(value), "</td></tr>\n");
   }
   return html.add("</table></div></details>\n");
 }
@@ -90,9 +90,9 @@ Html dtype_html(const Json& by_dtype, std::uint64_t total) {
   Html html;
   for (const auto& [name, count] : by_dtype.as_object()) {
     if (!count.is_integer()) continue;
-    html.add("<span class=\"dtype\"><span>", name, "</span><meter max=\"", total, "\" value=\"",
-             count.as_uint(), R"("></meter><span class="num">)", count_text(count.as_uint()),
-             "</span></span>");
+    html.add("<span class=\"dtype\"><span>", name, "</span><meter aria-label=\"", name, "\" max=\"",
+             total, "\" value=\"", count.as_uint(), R"("></meter><span class="num">)",
+             count_text(count.as_uint()), "</span></span>");
   }
   return html;
 }

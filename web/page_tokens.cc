@@ -1,11 +1,13 @@
 // "/-/tokens": what a user, or an administrator, has given out, makes and revokes.
 #include <algorithm>
+#include <array>
 
 #include "web/access.h"
 #include "web/internal/answers.h"
 #include "web/internal/forms.h"
 #include "web/internal/gate.h"
 #include "web/internal/page.h"
+#include "web/internal/table.h"
 #include "web/internal/tokens.h"
 #include "web/limits.h"
 
@@ -54,39 +56,51 @@ Html expiry_html(const Call& call, const Token& token) {
   return optional_time(token.expires_at, "never");
 }
 
-Html token_row(const Call& call, const Token& token, bool all) {
+Html name_html(const Call& call, const Token& token) {
   const Caller& caller = caller_of(call.request);
-  Html repos;
-  for (const std::string& pattern : token.repos) repos.add("<code>", pattern, "</code> ");
-  if (token.repos.empty()) repos.add("<span class=\"quiet\">all</span>");
-  Html row;
-  row.add("<tr><td class=\"key\">", token.name);
+  Html html;
+  html.add(token.name);
   if (caller.token != nullptr && caller.token->secret == token.secret)
-    row.add(" ", chip("this one", "state-running"));
-  row.add("</td>");
-  if (all) row.add("<td>", token.user.empty() ? std::string_view("–") : token.user, "</td>");
-  row.add("<td>", storage::to_text(token.scope), "</td><td class=\"key\">", repos,
-          "</td><td class=\"when\">", expiry_html(call, token), "</td><td class=\"when\">",
-          optional_time(token.last_used_at, "never"), "</td><td class=\"get\">");
-  if (may_end(call, token)) {
-    row.add(form_start(call, "/-/tokens/revoke"), R"(<input type="hidden" name="name" value=")",
-            token.name, R"("><button class="plain bad">Revoke</button></form>)");
-  }
-  return row.add("</td></tr>\n");
+    html.add(" ", chip("this one", "state-running"));
+  return html;
+}
+
+Html repositories_html(const Token& token) {
+  Html html;
+  if (token.repos.empty()) return html.add("<span class=\"quiet\">all</span>");
+  for (const std::string& pattern : token.repos) html.add("<code>", pattern, "</code> ");
+  return html;
+}
+
+Html revoke_form(const Call& call, const Token& token) {
+  Html html;
+  if (!may_end(call, token)) return html;
+  return html.add(form_start(call, "/-/tokens/revoke"),
+                  R"(<input type="hidden" name="name" value=")", token.name,
+                  R"("><button class="plain bad" aria-label="Revoke )", token.name,
+                  R"(">Revoke</button></form>)");
 }
 
 Html token_table(const Call& call) {
   const auto tokens = visible_tokens(call);
-  const bool all = may_operate(call);
   Html html;
   if (tokens.empty()) return html.add("<p class=\"quiet\">There is no token yet.</p>\n");
-  html.add(R"(<div class="scroll"><table class="jobs"><thead><tr><th>Name</th>)");
-  if (all) html.add("<th>User</th>");
-  html.add(
-      "<th>Scope</th><th>Repositories</th><th>Expires</th><th>Last used</th><th></th></tr></thead>"
-      "<tbody>\n");
-  for (const Token& token : tokens) html.add(token_row(call, token, all));
-  return html.add("</tbody></table></div>\n");
+  constexpr std::array kColumns{Column{"Name", "key"},
+                                Column{"User"},
+                                Column{"Scope"},
+                                Column{"Repositories", "key"},
+                                Column{"Expires", "when"},
+                                Column{"Last used", "when"},
+                                Column{"Actions", "get", true}};
+  Table table(kColumns);
+  for (const Token& token : tokens) {
+    table.add_row({name_html(call, token),
+                   Html().add(token.user.empty() ? std::string_view("–") : token.user),
+                   Html().add(storage::to_text(token.scope)), repositories_html(token),
+                   expiry_html(call, token), optional_time(token.last_used_at, "never"),
+                   revoke_form(call, token)});
+  }
+  return table.html();
 }
 
 Html scope_choice(const Call& call) {

@@ -11,6 +11,7 @@
 #include "storage/base/sync.h"
 #include "storage/change_feed.h"
 #include "web/internal/log.h"
+#include "web/internal/newest.h"
 #include "web/internal/search_document.h"
 #include "web/internal/search_match.h"
 #include "web/limits.h"
@@ -32,6 +33,7 @@ class Writer {
     const std::string cursor = index_.get_metadata(std::string(kCursorKey));
     cursor_ = cursor.empty() ? 0 : std::stoull(cursor);
     whole_ = !index_.get_metadata(std::string(kWholeKey)).empty();
+    newest_ = search::NewestFirst(index_);
     if (index_.get_metadata(std::string(kVersionKey)).empty())
       index_.set_metadata(std::string(kVersionKey), std::string(search::kVersion));
   }
@@ -50,13 +52,18 @@ class Writer {
     const auto& catalog = store_.catalog();
     if (auto record = catalog.find_repository(change.repo)) {
       const RepositoryFacts facts = read_facts(catalog, *std::move(record), std::nullopt);
-      index_.replace_document(term, search::make_document(store_, facts));
-    } else {
+      const auto document = index_.replace_document(term, search::make_document(store_, facts));
+      newest_.put(document, facts.repository.updated_at);
+    } else if (const auto found = index_.postlist_begin(term); found != index_.postlist_end(term)) {
+      newest_.erase(*found);
       index_.delete_document(term);
     }
     cursor_ = change.number;
     if (++uncommitted_ == kSearchCommitDocuments) commit();
   }
+
+  // All that is in the index, and perhaps what the next commit brings.
+  std::shared_ptr<const search::NewestFirst::Rows> newest() { return newest_.snapshot(); }
 
   void finish() {
     if (!whole_) index_.set_metadata(std::string(kWholeKey), "1");
@@ -73,6 +80,7 @@ class Writer {
 
   storage::Store& store_;
   Xapian::WritableDatabase index_;
+  search::NewestFirst newest_;
   std::uint64_t cursor_ = 0;
   std::size_t uncommitted_ = 0;
   bool whole_ = false;
@@ -94,9 +102,10 @@ struct Progress {
   std::uint64_t asked = 0, answered = 0;  // searches that want all changes in it; those that do
   std::uint64_t cursor = 0;
   std::uint64_t commits = 0;
-  bool usable = false;   // has had everything once
-  bool failing = false;  // it cannot be written
-  bool damaged = false;  // a reader found it so
+  std::shared_ptr<const search::NewestFirst::Rows> newest;  // as of the last of them
+  bool usable = false;                                      // has had everything once
+  bool failing = false;                                     // it cannot be written
+  bool damaged = false;                                     // a reader found it so
   bool stopping = false;
 };
 
@@ -155,6 +164,7 @@ void SearchIndex::State::follow() {
   {
     auto now = progress.lock();
     now->cursor = writer.cursor();
+    now->newest = writer.newest();
     now->usable = writer.is_whole();
     now->failing = false;
     ++now->commits;
@@ -162,8 +172,10 @@ void SearchIndex::State::follow() {
   while (true) {
     const std::uint64_t asked = progress.lock()->asked;
     if (!take_changes(writer)) return;
+    auto newest = writer.newest();
     auto now = progress.lock();
     now->answered = asked;
+    now->newest = std::move(newest);
     if (now->cursor != writer.cursor() || !now->usable) ++now->commits;
     now->cursor = writer.cursor();
     now->usable = true;
@@ -282,6 +294,21 @@ bool SearchIndex::wait_until_whole() {
 std::optional<SearchResult> SearchIndex::search(const SearchQuery& query, const MaySee& may_see) {
   return state_->ask(
       [&](const Xapian::Database& index) { return search::find(index, query, may_see); });
+}
+
+std::optional<SearchIndex::Newest> SearchIndex::newest(std::size_t first, std::size_t limit) {
+  return state_->ask([&](const Xapian::Database& index) {
+    const auto rows = state_->progress.lock()->newest;
+    Newest newest{.ids = {}, .total = rows->size()};
+    for (std::size_t at = first; at < rows->size() && newest.ids.size() < limit; ++at) {
+      try {
+        newest.ids.push_back(search::id_of(index.get_document((*rows)[at].document)));
+      } catch (const Xapian::DocNotFoundError&) {
+        // It was removed a moment ago.
+      }
+    }
+    return newest;
+  });
 }
 
 std::optional<std::vector<SearchIndex::Tag>> SearchIndex::tags(storage::RepoKind kind,

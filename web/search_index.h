@@ -51,6 +51,15 @@ class SearchIndex {
   // Nothing while there is no index, or it cannot be read.
   std::optional<SearchResult> search(const SearchQuery& query, const MaySee& may_see);
 
+  struct Newest {
+    std::vector<storage::RepoId> ids;
+    std::size_t total = 0;  // of all there are
+  };
+
+  // Of all repositories, those that came here last stand first: `limit` of them behind the first
+  // `first`. A page costs no more than its rows, wherever it lies. Nothing as search() says it.
+  std::optional<Newest> newest(std::size_t first, std::size_t limit);
+
   struct Tag {
     std::string type;
     std::string id;

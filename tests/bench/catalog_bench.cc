@@ -32,6 +32,7 @@ using storage::Publication;
 constexpr std::size_t kGroup = 500;  // repositories published together
 constexpr std::size_t kWords = 20'000;
 constexpr std::size_t kCardWords = 80;
+constexpr std::size_t kPageRows = 50;  // of the catalog's page
 constexpr const char* kFamilies[] = {"llama", "qwen", "bert", "mistral", "gemma", "phi", "t5"};
 constexpr const char* kTasks[] = {"text-generation", "fill-mask", "text-classification",
                                   "feature-extraction", "automatic-speech-recognition"};
@@ -176,7 +177,15 @@ std::vector<Question> index_questions(std::size_t repositories) {
       {"a tag and a task, by downloads", 20, 1000,
        list("filter=license:mit&pipeline_tag=fill-mask&sort=downloads")},
       {"all, by downloads", 20, 1000, list("sort=downloads")},
-      {"catalog page", 20, 1000, [](auto&) { return std::string("/"); }},
+      {"catalog page", 200, 20, [](auto&) { return std::string("/"); }},
+      {"catalog page, from anywhere", 200, 20,
+       [=](auto& random) {
+         const std::size_t pages = repositories / kPageRows;
+         return fmt::format("/?page={}",
+                            std::uniform_int_distribution<std::size_t>(1, pages)(random));
+       }},
+      {"catalog page, the last counted of a task", 20, 1000,
+       [](auto&) { return std::string("/?task=fill-mask&page=200"); }},
       {"catalog page, two words", 100, 1000,
        [](auto& random) { return "/?q=" + word(random) + "+" + word(random); }},
   };

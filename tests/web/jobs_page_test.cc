@@ -61,6 +61,76 @@ TEST_CASE("web/jobs_page: a job has a page with its state, its error and its log
   CHECK(Browser(site.hub).get(place(site.done)).status == 401);
 }
 
+TEST_CASE("web/jobs_page: a job without lines says whether any may come") {
+  Working site;
+  CHECK(shows(site.reader.get(place(site.queued)), "No line yet."));
+  CHECK(shows(site.reader.get(place(site.failed)), "No line was written."));
+  auto& jobs = site.hub.sample.store->jobs();
+  jobs.run_one(site.queued,
+               [&](const storage::Job&, storage::JobContext&) {
+                 CHECK(shows(site.reader.get(place(site.queued)), "No line yet."));
+                 return Json::Object{};
+               },
+               {});
+  CHECK(shows(site.reader.get(place(site.queued)), "No line was written."));
+}
+
+TEST_CASE("web/jobs_page: a done job says what it left undone, wherever it is shown") {
+  struct Case {
+    const char* name;
+    Json::Object result;
+    const char* shortfall;  // "" = none
+  };
+
+  const auto rule = [](int holes) { return Json::Object{{"pattern", "a/*"}, {"holes", holes}}; };
+  const Json::Object silent{{"pattern", "b/*"}, {"error", "silent"}};
+  const Json::Object hole{{"revision", "main"}, {"reason", "gone"}};
+  const std::vector<Case> cases{
+      {"nothing", {}, ""},
+      {"a rule without holes", rule(0), ""},
+      {"a rule with one", rule(1), "1 hole"},
+      {"a rule with more", rule(12), "12 holes"},
+      {"a repository", {{"holes", Json::Array{hole, hole}}}, "2 holes"},
+      {"all rules", {{"rules", Json::Array{rule(2), rule(1)}}}, "3 holes"},
+      {"one rule failed", {{"rules", Json::Array{silent, rule(0)}}}, "1 of 2 mirrors failed"},
+      {"both", {{"rules", Json::Array{silent, rule(4)}}}, "1 of 2 mirrors failed, 4 holes"},
+  };
+  Working site;
+  auto& jobs = site.hub.sample.store->jobs();
+  for (const Case& c : cases) {
+    CAPTURE(std::string(c.name));
+    const storage::JobId id = jobs.enqueue("mirror", c.name, {});
+    jobs.run_one(id, [&](const storage::Job&, storage::JobContext&) { return c.result; }, {});
+    const std::string chip = std::string("warn\">") + c.shortfall + "<";
+    const bool any = std::string_view(c.shortfall) != "";
+    CHECK(shows(site.reader.get(place(id)), "state-done"));
+    CHECK(shows(site.reader.get(place(id)), chip) == any);
+    CHECK(shows(site.reader.get("/-/jobs?before=" + std::to_string(id + 1)), chip) == any);
+    const Json answer = tests::json_of(site.reader.get("/-/api/v1/jobs/" + std::to_string(id)));
+    const Json* const told = answer.find("shortfall");
+    CHECK((told == nullptr ? "" : told->as_string()) == c.shortfall);
+  }
+}
+
+TEST_CASE("web/jobs_page: the API lists by state and kind, a page at a time") {
+  Working site;
+  const auto ids = [&](const std::string& query) {
+    std::string text;
+    const Json answer = tests::json_of(site.reader.get("/-/api/v1/jobs" + query));
+    for (const Json& job : answer.find("jobs")->as_array()) {
+      text += std::to_string(job.find("id")->as_uint()) + " ";
+    }
+    const Json* const next = answer.find("next");
+    return text + (next == nullptr ? "" : "then " + std::to_string(next->as_uint()));
+  };
+  CHECK(ids("") == "3 2 1 ");
+  CHECK(ids("?kind=sync") == "3 2 ");
+  CHECK(ids("?state=failed") == "2 ");
+  CHECK(ids("?limit=2") == "3 2 then 2");
+  CHECK(ids("?limit=2&before=2") == "1 ");
+  CHECK(ids("?limit=1&kind=sync") == "3 then 3");
+}
+
 TEST_CASE("web/jobs_page: an administrator cancels and retries, nobody else") {
   Working site;
   CHECK_FALSE(shows(site.reader.get(place(site.queued)), "Cancel</button>"));

@@ -1,6 +1,7 @@
 #include "web/search_index.h"
 
 #include <fstream>
+#include <set>
 
 #include <doctest/doctest.h>
 
@@ -293,6 +294,62 @@ TEST_CASE("web/search_index: the catalog's page puts the best first, names befor
   REQUIRE(name != std::string::npos);
   REQUIRE(card_only != std::string::npos);
   CHECK(name < card_only);
+}
+
+TEST_CASE("web/search_index: the list of everything is read from wherever a page begins") {
+  Site hub;
+  constexpr std::size_t kAdded = 120;
+  for (std::size_t i = 0; i < kAdded; ++i) add(hub, "many/m" + std::to_string(i), "");
+  const std::size_t all = hub.sample.store->catalog().list_repositories({.limit = 1000}).size() +
+                          1;  // the sample's dataset
+  // Whatever it begins with, each stands on one page.
+  std::set<std::string> seen;
+  for (std::size_t first = 0; first < all; first += 50) {
+    const auto page = hub.index.newest(first, 50);
+    REQUIRE(page);
+    CHECK(page->total == all);
+    CHECK(page->ids.size() == std::min<std::size_t>(50, all - first));
+    for (const auto& repo : page->ids) seen.insert(storage::to_text(repo));
+  }
+  CHECK(seen.size() == all);
+  CHECK(hub.index.newest(all, 50)->ids.empty());
+
+  const std::string last = body_of(hub.get("/?page=3"));
+  CHECK(last.find("Page 3 of 3") != std::string::npos);
+  CHECK(last.find("href=\"/?page=2\"") != std::string::npos);
+  CHECK(last.find("rel=\"next\"") == std::string::npos);
+  CHECK(body_of(hub.get("/?page=2")).find("href=\"/?page=3\"") != std::string::npos);
+  CHECK(body_of(hub.get("/?page=4")).find("The list ends before") != std::string::npos);
+  CHECK(body_of(hub.get("/?page=99999999999999999999")).find("Page 1 of 3") != std::string::npos);
+
+  hub.sample.store->catalog().remove(id("many/m7"), std::nullopt);
+  CHECK(hub.index.newest(0, 1000)->total == all - 1);
+  CHECK(body_of(hub.get("/?page=3")).find("many</span>") != std::string::npos);
+}
+
+TEST_CASE("web/search_index: a page of what was searched for begins behind those before it") {
+  Site hub;
+  for (int i = 0; i < 60; ++i) add(hub, "many/zebra-" + std::to_string(i), "");
+  const auto rows = [&](const std::string& target) {
+    const std::string page = body_of(hub.get(target));
+    std::set<std::string> found;
+    for (auto at = page.find("href=\"/many/"); at != std::string::npos;
+         at = page.find("href=\"/many/", at + 1)) {
+      found.insert(page.substr(at, page.find('>', at) - at));
+    }
+    return found;
+  };
+  for (const std::string filter : {"q=zebra", "author=many"}) {
+    CAPTURE(filter);
+    auto first = rows("/?" + filter);
+    const auto second = rows("/?" + filter + "&page=2");
+    CHECK(first.size() == 50);
+    CHECK(second.size() == 10);
+    first.insert(second.begin(), second.end());
+    CHECK(first.size() == 60);
+    CHECK(rows("/?" + filter + "&page=3").empty());
+    CHECK(body_of(hub.get("/?page=2&" + filter)).find("Page 2 of 2") != std::string::npos);
+  }
 }
 
 }  // namespace holdfast::web

@@ -19,6 +19,7 @@ using storage::RepoKind;
 
 constexpr std::array kKinds{RepoKind::Model, RepoKind::Dataset};
 constexpr std::string_view kLicenceTag = "license:";
+constexpr std::size_t kPageMax = 1'000'000'000;
 constexpr SortOrder kNewest{.field = SortField::UpdatedAt, .ascending = false};
 
 std::optional<RepoKind> kind_of(const CatalogQuery& query) {
@@ -44,6 +45,17 @@ ListQuery list_of(const CatalogQuery& query) {
 }
 
 std::size_t rows_before(const CatalogQuery& query) { return (query.page - 1) * kCatalogPageRows; }
+
+// What is found by looking through it is shown as far as it is counted.
+std::size_t pages_of(std::size_t total) {
+  return (std::min(total, kSearchCountMax) + kCatalogPageRows - 1) / kCatalogPageRows;
+}
+
+// Everything there is: a list of which every page costs the same.
+bool is_everything(const CatalogQuery& query) {
+  return query.text.empty() && query.kind.empty() && query.task.empty() && query.library.empty() &&
+         query.licence.empty() && query.author.empty();
+}
 
 // Calls `visit` with each repository that the caller may see.
 template <class Visit>
@@ -87,11 +99,28 @@ CatalogRows look_for_rows(const Call& call, const CatalogQuery& query) {
   });
   std::ranges::stable_sort(
       records, [](const auto& a, const auto& b) { return a.updated_at > b.updated_at; });
-  CatalogRows found{.total = records.size()};
+  CatalogRows found{.total = records.size(), .pages = pages_of(records.size())};
   found.any = !records.empty() || any_repository(call);
   for (std::size_t at = rows_before(query);
        at < records.size() && found.rows.size() < kCatalogPageRows; ++at) {
     found.rows.push_back(read_facts(catalog, std::move(records[at]), std::nullopt));
+  }
+  return found;
+}
+
+// Nothing while there is no index.
+std::optional<CatalogRows> list_everything(const Call& call, const CatalogQuery& query) {
+  SearchIndex* index = call.services.search;
+  if (index == nullptr) return std::nullopt;
+  const auto newest = index->newest(rows_before(query), kCatalogPageRows);
+  if (!newest) return std::nullopt;
+  const auto& catalog = call.services.store.catalog();
+  CatalogRows found{.total = newest->total,
+                    .pages = (newest->total + kCatalogPageRows - 1) / kCatalogPageRows,
+                    .any = newest->total > 0};
+  for (const storage::RepoId& id : newest->ids) {
+    if (auto record = catalog.find_repository(id))
+      found.rows.push_back(read_facts(catalog, *std::move(record), std::nullopt));
   }
   return found;
 }
@@ -106,7 +135,7 @@ CatalogQuery read_catalog_query(const Call& call) {
           .library = field(call.query, "library"),
           .licence = field(call.query, "license"),
           .author = field(call.query, "author"),
-          .page = std::clamp<std::uint64_t>(page, 1, kSearchCountMax / kCatalogPageRows)};
+          .page = std::clamp<std::uint64_t>(page, 1, kPageMax)};
 }
 
 std::string catalog_place(const CatalogQuery& query, std::size_t page) {
@@ -124,16 +153,23 @@ std::string catalog_place(const CatalogQuery& query, std::size_t page) {
 }
 
 CatalogRows find_catalog_rows(const Call& call, const CatalogQuery& query) {
+  const auto may_see = seen_by(call);
+  if (is_everything(query) && !may_see) {
+    if (auto all = list_everything(call, query)) return *std::move(all);
+  }
   SearchIndex* index = call.services.search;
   SearchQuery search = list_of(query).search;
-  search.limit = rows_before(query) + kCatalogPageRows;
+  search.skip = std::min(rows_before(query), kSearchCountMax);
+  search.limit = kCatalogPageRows;
   search.count_max = kSearchCountMax;
-  const auto result = index == nullptr ? std::nullopt : index->search(search, seen_by(call));
+  const auto result = index == nullptr ? std::nullopt : index->search(search, may_see);
   if (!result) return look_for_rows(call, query);
   const auto& catalog = call.services.store.catalog();
-  CatalogRows found{.total = result->matches, .more = result->matches >= kSearchCountMax};
-  for (std::size_t at = rows_before(query); at < result->hits.size(); ++at) {
-    if (auto record = catalog.find_repository(result->hits[at].id))
+  CatalogRows found{.total = result->matches,
+                    .pages = pages_of(result->matches),
+                    .more = result->matches >= kSearchCountMax};
+  for (const SearchHit& hit : result->hits) {
+    if (auto record = catalog.find_repository(hit.id))
       found.rows.push_back(read_facts(catalog, *std::move(record), std::nullopt));
   }
   found.any = result->matches > 0 || any_repository(call);

@@ -30,6 +30,7 @@ std::string catalog_place(const CatalogQuery& query, std::size_t page);
 struct CatalogRows {
   std::vector<RepositoryFacts> rows;  // of the page
   std::size_t total = 0;              // that match, on all pages
+  std::size_t pages = 0;              // that can be asked for
   bool more = false;                  // than `total`
   bool any = false;                   // there is something to be seen at all
 };

@@ -82,19 +82,19 @@ std::string style_path(const Services& services) {
 Response page_response(const Call& call, const PageOptions& options, const Html& body) {
   const std::string base = base_path(call.services);
   Html page;
-  page.add(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>", options.title,
-      " · Holdfast</title>\n<link rel=\"stylesheet\" href=\"", style_path(call.services),
-      "\">\n</head>\n<body>\n<header class=\"top\"><div class=\"wide\"><a class=\"brand\" href=\"",
-      base, R"(/"><span class="mark" aria-hidden="true"></span>Holdfast</a><nav>)",
-      nav_link(base + "/", "Catalog", options.section == Section::Catalog),
-      nav_link(base + "/-/mirrors", "Mirrors", options.section == Section::Mirrors),
-      nav_link(base + "/-/jobs", "Jobs", options.section == Section::Jobs), "</nav>",
-      account_html(call), "</div></header>\n<main class=\"wide\">\n", body,
-      "</main>\n<footer class=\"wide\">Holdfast ", call.services.version,
-      " · every file on this site is served from this machine</footer>\n</body>\n</html>\n");
+  page.add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+           "<meta name=\"color-scheme\" content=\"light dark\">\n<title>", options.title,
+           " · Holdfast</title>\n<link rel=\"stylesheet\" href=\"", style_path(call.services),
+           "\">\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n",
+           R"(<header class="top"><div class="wide"><a class="brand" href=")", base,
+           R"(/"><span class="mark" aria-hidden="true"></span>Holdfast</a><nav aria-label="Site">)",
+           nav_link(base + "/", "Catalog", options.section == Section::Catalog),
+           nav_link(base + "/-/mirrors", "Mirrors", options.section == Section::Mirrors),
+           nav_link(base + "/-/jobs", "Jobs", options.section == Section::Jobs), "</nav>",
+           account_html(call), "</div></header>\n<main class=\"wide\" id=\"main\">\n", body,
+           "</main>\n<footer class=\"wide\">Holdfast ", call.services.version,
+           " · every file on this site is served from this machine</footer>\n</body>\n</html>\n");
   Response response;
   response.status = options.status;
   response.set("Content-Type", "text/html; charset=utf-8");
@@ -162,8 +162,9 @@ Html repository_head(const Call& call, const storage::RepoId& id, std::string_vi
   }
   html.add("<a href=\"", page, "\">", id.name, "</a>");
   if (id.kind == storage::RepoKind::Dataset) html.add(" ", chip("dataset", "kind"));
-  html.add("</h1><nav class=\"tabs\">", nav_link(page, "Card", tab == Tab::Card),
-           nav_link(files, "Files", tab == Tab::Files), "</nav></div>\n");
+  html.add("</h1><nav class=\"tabs\" aria-label=\"Repository\">",
+           nav_link(page, "Card", tab == Tab::Card), nav_link(files, "Files", tab == Tab::Files),
+           "</nav></div>\n");
   return html;
 }
 

@@ -96,6 +96,10 @@ std::string gram_term(std::string_view letters) { return "N" + std::string(lette
 
 Xapian::Stem stemmer() { return Xapian::Stem("en"); }
 
+storage::RepoId id_of(const Xapian::Document& document) {
+  return storage::parse_repo_id(document.get_value(kIdSlot));
+}
+
 Xapian::Document make_document(storage::Store& store, const RepositoryFacts& facts) {
   const storage::RepoId& id = facts.repository.id;
   Xapian::Document document;

@@ -44,6 +44,9 @@ std::string gram_term(std::string_view letters);
 
 Xapian::Stem stemmer();
 
+// Whose document it is.
+storage::RepoId id_of(const Xapian::Document& document);
+
 // Reads the card's text from the store; one that cannot be read is left out.
 Xapian::Document make_document(storage::Store& store, const RepositoryFacts& facts);
 

@@ -19,10 +19,6 @@ std::string_view name_of(std::string_view id_text) noexcept {
   return id_text.substr(std::min(id_text.find('/') + 1, id_text.size()));
 }
 
-storage::RepoId id_of(const Xapian::Document& document) {
-  return storage::parse_repo_id(document.get_value(kIdSlot));
-}
-
 // The repositories whose name has a part in it. Grams say which may; this reads their names.
 class NameHas final : public Xapian::ValuePostingSource {
  public:
@@ -184,12 +180,13 @@ SearchResult find(const Xapian::Database& index, const SearchQuery& query,
     enquire.set_sort_by_relevance_then_key(&places, false);
   }
   const bool all_are_wanted = !query.after && !may_see;
-  const auto matches =
-      enquire.get_mset(0, static_cast<Xapian::doccount>(query.limit),
-                       static_cast<Xapian::doccount>(std::max(query.limit, query.count_max)),
-                       nullptr, all_are_wanted ? nullptr : &wanted);
+  const auto matches = enquire.get_mset(
+      static_cast<Xapian::doccount>(query.skip), static_cast<Xapian::doccount>(query.limit),
+      static_cast<Xapian::doccount>(std::max(query.limit, query.count_max)), nullptr,
+      all_are_wanted ? nullptr : &wanted);
   SearchResult result;
-  result.matches = std::max<std::size_t>(matches.get_matches_lower_bound(), matches.size());
+  result.matches = std::max<std::size_t>(matches.get_matches_lower_bound(),
+                                         matches.empty() ? 0 : query.skip + matches.size());
   for (auto match = matches.begin(); match != matches.end(); ++match) {
     const Xapian::Document document = match.get_document();
     result.hits.push_back({.id = id_of(document), .key = places.key(document)});

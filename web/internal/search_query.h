@@ -21,6 +21,7 @@ struct SearchQuery {
   std::optional<double> parameters_min, parameters_max;
   std::optional<SortOrder> order;  // nothing: what fits the words best first, then by downloads
   std::optional<SortRow> after;    // the last row of the page before; with an order only
+  std::size_t skip = 0;            // rows of the pages before
   std::size_t limit = 0;           // rows
   std::size_t count_max = 0;       // matches are counted up to here
 };
