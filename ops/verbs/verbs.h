@@ -53,6 +53,7 @@ void add_token(CLI::App& app, Run& run);
 void add_user(CLI::App& app, Run& run);
 void add_access(CLI::App& app, Run& run);
 void add_quota(CLI::App& app, Run& run);
+void add_jobs(CLI::App& app, Run& run);
 void add_sample(CLI::App& app, Run& run);
 void add_config(CLI::App& app, Run& run);
 

@@ -10,8 +10,8 @@ json() { "$@" --json 2>/dev/null </dev/null | tail -n 1; }
 
 expect "version" 0 '^holdfast [0-9]+\.[0-9]+\.[0-9]+$' "$holdfast" --version
 expect "help lists every verb" 0 'serve' "$holdfast" --help
-for verb in serve sync convert inspect list show remove stats fsck gc backup restore token user access sample \
-  config; do
+for verb in serve sync convert inspect list show remove stats fsck gc backup restore token user access jobs \
+  sample config; do
   expect "help of $verb" 0 "$verb|Usage" "$holdfast" "$verb" --help
 done
 expect "no verb is a usage error" 64 'subcommand' "$holdfast"
@@ -56,6 +56,19 @@ expect "a non-loopback address needs a token or --insecure" 2 'insecure' \
 
 expect "jobs hide what they were asked from the network" 0 '"parameters":null' \
   curl -fsS "$url/-/api/v1/jobs"
+expect "an upstream that is not there fails" 2 '127\.0\.0\.1:1' \
+  "$holdfast" sync example/x --from http://127.0.0.1:1 --data "$data"
+expect "jobs are listed, newest first" 0 'sync .* model/example/x  failed: .*127\.0\.0\.1:1' \
+  "$holdfast" jobs list --limit 1 --data "$data"
+expect "by state" 0 '' bash -c "! '$holdfast' jobs list --state failed --data '$data' | grep -v failed"
+expect "by kind" 0 'scan .*done$' "$holdfast" jobs list --kind scan --data "$data"
+expect "a state that is none is a usage error" 64 'state' "$holdfast" jobs list --state broken --data "$data"
+failed_job=$("$holdfast" jobs list --state failed --limit 1 --data "$data" | awk '{print $1}')
+expect "a job's log is shown" 0 '' "$holdfast" jobs log "$failed_job" --data "$data"
+expect "in JSON too" 0 '"id":'"$failed_job"',"lines":\[' json "$holdfast" jobs log "$failed_job" --data "$data"
+expect "a failed job is queued again" 0 "$failed_job  sync" "$holdfast" jobs retry "$failed_job" --data "$data"
+expect "and cancelled" 0 "$failed_job  sync" "$holdfast" jobs cancel "$failed_job" --data "$data"
+expect "there is no such job" 2 'No job 99999' "$holdfast" jobs log 99999 --data "$data"
 expect "credentials in an address are refused before anything is stored" 2 'user name or password' \
   "$holdfast" sync example/x --from "http://user:sekret@127.0.0.1:1" --data "$data"
 expect "and stand nowhere" 1 '' grep -q sekret -r "$data"

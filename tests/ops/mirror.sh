@@ -66,6 +66,20 @@ expect "in JSON too" 1 '"id":"org/absent","commit":null' run sync --holes --json
 expect "and closes when it is there" 0 'org/absent: 1 repositories, 0 current, 0 open holes' run sync
 expect "then none is open" 0 'no open holes' run sync --holes
 
+cat >"$config" <<'END'
+[[upstream]]
+name = "down"
+endpoint = "http://127.0.0.1:1"
+[[mirror]]
+repo = "else/fresh"
+upstream = "down"
+END
+expect "where nobody answers, the sync has failed" 2 'else/fresh: .*127\.0\.0\.1:1' run sync
+expect "its job says so" 0 'sync .* failed: else/fresh: ' run jobs list --limit 1
+write_config $'[[mirror]]\nrepo = "else/none"\nupstream = "hub"'
+expect "a hole is a finding" 1 'else/none  *HOLE: ' run sync
+expect "its job is done, with that hole" 0 'done, with 1 hole$' run jobs list --state done --kind sync --limit 1
+
 write_config $'licenses = ["apache-2.0"]'
 printf '# Changed again\n' >>"$work/other/README.md"
 "$holdfast" sync org/other --from "$work/other" --data "$hub" >/dev/null 2>&1
