@@ -155,13 +155,15 @@ std::string shallow_lines(const storage::git::PackPlan& plan) {
   return lines;
 }
 
-// Whose room a pack takes: his who has signed in, from wherever, else his address's. The operator
-// shares with nobody.
+// Whose room a pack takes: his who has signed in, from wherever, else his address's; nobody's for
+// the operator, and for a proxy that does not say for whom it speaks.
 std::string client_of(const Call& call) {
-  const Caller& caller = caller_of(call.request);
-  if (call.request.trusted || caller.trusted) return "";
-  return caller.signed_in() ? "user " + caller.who()
-                            : "address " + address_group(call.request.client);
+  const Request& request = call.request;
+  const Caller& caller = caller_of(request);
+  if (request.trusted || caller.trusted) return "";
+  if (caller.signed_in()) return "user " + caller.who();
+  if (request.forwarded && request.header("X-Forwarded-For").empty()) return "";
+  return "address " + address_group(request.client);
 }
 
 // What a pack is written to. The store's own folder: a temporary one is memory on many systems.

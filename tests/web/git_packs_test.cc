@@ -29,6 +29,7 @@ struct Cloning {
   std::string_view address = "10.0.0.1";
   std::string token = "";
   const Caller* caller = nullptr;  // as he was known when the request came; nullptr: as he is now
+  bool by_proxy = false;           // which does not say for whom
 };
 
 // A hub whose clones share what the test gives them.
@@ -59,6 +60,7 @@ struct Cloned : tests::Guarded {
                    .headers = headers,
                    .body = body,
                    .id = how.id,
+                   .forwarded = how.by_proxy,
                    .client = how.address,
                    .caller = how.caller},
                   from);
@@ -342,7 +344,8 @@ TEST_CASE("web/git_packs: who has much on its way is told so, and others are ser
   const Response refused = hub.clone();
   CHECK(tests::body_of(refused).find("ERR git pack: other clones and fetches of yours") !=
         std::string::npos);
-  // Another address, who has signed in behind the same one, the operator however often.
+  // Another address, who has signed in behind the same one; the operator and a proxy, however
+  // often.
   const Response other = hub.clone({.address = "10.0.0.2"});
   CHECK(has_pack(other));
   const Response known = hub.clone({.token = ann});
@@ -352,6 +355,10 @@ TEST_CASE("web/git_packs: who has much on its way is told so, and others are ser
   const Response one = hub.clone({.caller = &owner}), two = hub.clone({.caller = &owner});
   CHECK(has_pack(one));
   CHECK(has_pack(two));
+  const Cloning behind{.address = "10.0.0.4", .by_proxy = true};
+  const Response third = hub.clone(behind), fourth = hub.clone(behind);
+  CHECK(has_pack(third));
+  CHECK(has_pack(fourth));
   first.reset();
   CHECK(has_pack(hub.clone()));
 }
