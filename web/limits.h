@@ -88,7 +88,7 @@ inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves, shallow com
 inline constexpr std::uint64_t kGitRequestBytesMax = std::uint64_t{16} * 1024 * 1024;  // inflated
 inline constexpr std::uint64_t kGitSpoolBytesMax = std::uint64_t{16} << 30U;           // one pack
 inline constexpr std::uint64_t kGitSpoolsBytesMax = std::uint64_t{32} << 30U;  // all of them
-inline constexpr std::uint64_t kGitSpoolsShare = 8;  // one client's part, but for his eldest
+inline constexpr std::uint64_t kGitSpoolsShare = 8;        // one client's part, but for his eldest
 inline constexpr std::size_t kGitPacksAtOnce = 2;          // being made; half of the pool's threads
 inline constexpr std::chrono::minutes kGitPackWaitMax{5};  // until one is begun
 inline constexpr std::size_t kLfsBatchMax = 1000;      // objects in one batch; git-lfs asks for 100

@@ -336,7 +336,7 @@ TEST_CASE(
 }
 
 TEST_CASE("web/git_packs: who has much on its way is told so, and others are served") {
-  GitPacks packs(1, 8 * 15'000);  // a share that one pack fits in, and two do not
+  GitPacks packs(1, std::uint64_t{8} * 15'000);  // a share that one pack fits in, and two do not
   Cloned hub(packs);
   const std::string ann = hub.token("a", "", storage::Right::Read);
   std::optional first(hub.clone());
