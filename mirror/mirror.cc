@@ -301,7 +301,7 @@ Json::Object RuleMirror::run_cards(std::optional<Time> since) {
     tally->current += cards.current;
     tally->holes += cards.holes;
     tally->bytes_fetched += cards.bytes_fetched;
-    for (Json& told : cards.told) tally->news.emplace_back(told.as_object("told"));
+    for (const Json& told : cards.told) tally->news.emplace_back(told.as_object("told"));
   }
   Json::Object out = result(cards.listed, cards.changed);
   // Upstream's list told of each, whatever became of those that it did not name.

@@ -223,7 +223,7 @@ Response access_page(const Call& call) {
 }
 
 Response ask_access_by_form(const Call& call) {
-  const Response asked = ask_access(call);
+  Response asked = ask_access(call);
   if (asked.status >= 400) return asked;
   Response response = see_other(call, page_place(call, find_repository(call).id));
   response.subject = asked.subject;

@@ -52,8 +52,9 @@ Html first_steps() {
 }
 
 struct Choice {
-  std::string_view name;   // of the field
-  std::string_view label;  // while nothing is chosen
+  std::string_view field;
+  std::string_view name;  // for those who hear the page
+  std::string_view any;   // while nothing is chosen
   const std::string& chosen;
   const std::vector<std::string>& values;
 };
@@ -69,9 +70,9 @@ Html option(const std::string& value, bool selected) {
 // or not.
 Html choice_html(const Choice& choice) {
   Html html;
-  const auto& [name, label, chosen, values] = choice;
+  const auto& [field, name, any, chosen, values] = choice;
   if (values.empty() && chosen.empty()) return html;
-  html.add("<select name=\"", name, "\" aria-label=\"", label, R"("><option value="">)", label,
+  html.add("<select name=\"", field, "\" aria-label=\"", name, R"("><option value="">)", any,
            "</option>");
   const bool listed = std::ranges::find(values, chosen) != values.end();
   if (!listed && !chosen.empty()) html.add(option(chosen, true));
@@ -88,10 +89,10 @@ Html search_form(const Call& call, const CatalogQuery& query) {
       R"(/"><div class="search"><input type="search" name="q" placeholder="Names, tags, cards" )"
       R"(aria-label="Search" value=")",
       query.text, R"("><button>Search</button></div><div class="filters">)",
-      choice_html({"kind", "Models and datasets", query.kind, kKinds}),
-      choice_html({"task", "Any task", query.task, choices.tasks}),
-      choice_html({"library", "Any library", query.library, choices.libraries}),
-      choice_html({"license", "Any licence", query.licence, choices.licences}),
+      choice_html({"kind", "Kind", "Any kind", query.kind, kKinds}),
+      choice_html({"task", "Task", "Any task", query.task, choices.tasks}),
+      choice_html({"library", "Library", "Any library", query.library, choices.libraries}),
+      choice_html({"license", "Licence", "Any licence", query.licence, choices.licences}),
       R"(<input name="author" placeholder="Any author" aria-label="Author" maxlength="96" )"
       R"(value=")",
       query.author, "\"></div></form>");

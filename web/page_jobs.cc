@@ -41,11 +41,11 @@ Html job_progress(const Job& job) {
   Html html;
   if (job.state == JobState::Failed) return html.add(job.error);
   if (progress.total_bytes > 0) {
-    html.add("<progress aria-label=\"Progress\" max=\"", progress.total_bytes, "\" value=\"",
+    html.add(R"(<progress aria-label="Progress" max=")", progress.total_bytes, "\" value=\"",
              progress.done_bytes, "\"></progress> ", size_text(progress.done_bytes), " of ",
              size_text(progress.total_bytes));
   } else if (progress.total_items > 0) {
-    html.add("<progress aria-label=\"Progress\" max=\"", progress.total_items, "\" value=\"",
+    html.add(R"(<progress aria-label="Progress" max=")", progress.total_items, "\" value=\"",
              progress.done_items, "\"></progress> ", progress.done_items, " of ",
              progress.total_items);
   }

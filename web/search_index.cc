@@ -98,6 +98,15 @@ bool says_damage(const Xapian::Error& error) {
   return type == "DatabaseCorruptError" || type == "DatabaseNotFoundError";
 }
 
+// Nothing where it was removed a moment ago.
+std::optional<storage::RepoId> find_id(const Xapian::Database& index, Xapian::docid document) {
+  try {
+    return search::id_of(index.get_document(document));
+  } catch (const Xapian::DocNotFoundError&) {
+    return std::nullopt;
+  }
+}
+
 struct Progress {
   std::uint64_t asked = 0, answered = 0;  // searches that want all changes in it; those that do
   std::uint64_t cursor = 0;
@@ -255,7 +264,7 @@ auto SearchIndex::State::ask(const Ask& ask)
       if (idle->size() < kSearchReadersMax) idle->push_back(std::move(reader));
       return answer;
     } catch (const Xapian::DatabaseModifiedError&) {
-      // Two commits have gone by while it was read: this reader is dropped, the next one is new.
+      continue;  // two commits have gone by while it was read: the next reader is a new one
     } catch (const Xapian::Error& error) {
       log()->warn("search_failed error=\"{}\"", error.get_description());
       if (says_damage(error)) {
@@ -301,11 +310,7 @@ std::optional<SearchIndex::Newest> SearchIndex::newest(std::size_t first, std::s
     const auto rows = state_->progress.lock()->newest;
     Newest newest{.ids = {}, .total = rows->size()};
     for (std::size_t at = first; at < rows->size() && newest.ids.size() < limit; ++at) {
-      try {
-        newest.ids.push_back(search::id_of(index.get_document((*rows)[at].document)));
-      } catch (const Xapian::DocNotFoundError&) {
-        // It was removed a moment ago.
-      }
+      if (auto id = find_id(index, (*rows)[at].document)) newest.ids.push_back(*std::move(id));
     }
     return newest;
   });

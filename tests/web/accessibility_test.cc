@@ -205,14 +205,14 @@ TEST_CASE("web/accessibility: the way past what every page begins with comes fir
 }
 
 TEST_CASE("web/accessibility: the gallery has what it says") {
-  const std::map<std::string, int> kStatuses{
+  const std::map<std::string, int> statuses{
       {"catalog", 200},    {"error-404", 404},  {"error-403", 403},      {"error-401", 401},
       {"error-429", 429},  {"gate-file", 403},  {"mirrors", 200},        {"token-refused", 400},
       {"job-failed", 200}, {"token-made", 200}, {"sign-in-refused", 403}};
   std::map<std::string, int> found;
   for (const GalleryPage& page : gallery()) found[page.name] = page.status;
   CHECK(found.size() == gallery().size());
-  for (const auto& [name, status] : kStatuses) {
+  for (const auto& [name, status] : statuses) {
     CAPTURE(name);
     CHECK(found[name] == status);
   }
@@ -225,7 +225,7 @@ TEST_CASE("web/accessibility: text stands out from what it stands on, by day and
     double least = 4.5;  // WCAG 2.2, 1.4.3; what is no text: 1.4.11
   };
 
-  const std::vector<Case> kCases{
+  const std::vector<Case> cases{
       {"ink", {"paper", "panel", "code", "tint"}},
       {"quiet", {"paper", "panel", "code", "tint"}},
       {"accent", {"paper", "panel", "code", "tint"}},
@@ -243,7 +243,7 @@ TEST_CASE("web/accessibility: text stands out from what it stands on, by day and
   }
   CHECK(night != day);
   for (const auto& colours : {day, night}) {
-    for (const Case& c : kCases) {
+    for (const Case& c : cases) {
       for (const char* const under : c.on) {
         CAPTURE(std::string(c.text));
         CAPTURE(std::string(under));
@@ -255,7 +255,7 @@ TEST_CASE("web/accessibility: text stands out from what it stands on, by day and
 
 TEST_CASE("web/accessibility: every colour of a text is one of those that are compared") {
   const std::string style = style_text();
-  const std::set<std::string> kTexts{"ink", "quiet", "accent", "accent-ink", "warn", "bad", "good"};
+  const std::set<std::string> texts{"ink", "quiet", "accent", "accent-ink", "warn", "bad", "good"};
   std::size_t found = 0;
   for (const std::string_view before : {" color: ", "{color: ", ";color: "}) {
     for (auto at = style.find(before); at != std::string::npos; at = style.find(before, at + 1)) {
@@ -266,7 +266,7 @@ TEST_CASE("web/accessibility: every colour of a text is one of those that are co
       if (value == "inherit") continue;
       REQUIRE(value.starts_with("var(--"));
       const auto end = value.find(')');
-      CHECK(kTexts.contains(value.substr(6, end - 6)));
+      CHECK(texts.contains(value.substr(6, end - 6)));
     }
   }
   CHECK(found > 20);

@@ -45,7 +45,7 @@ std::shared_ptr<const Rows> NewestFirst::snapshot() {
                        [&](const Row& row) { return !changes_.contains(row.document); });
   const auto middle = static_cast<Rows::difference_type>(kept.size());
   kept.insert(kept.end(), changed.begin(), changed.end());
-  std::inplace_merge(kept.begin(), kept.begin() + middle, kept.end(), stands_before);
+  std::ranges::inplace_merge(kept, kept.begin() + middle, stands_before);
   rows_ = std::make_shared<const Rows>(std::move(kept));
   changes_.clear();
   return rows_;

@@ -162,7 +162,7 @@ Html repository_head(const Call& call, const storage::RepoId& id, std::string_vi
   }
   html.add("<a href=\"", page, "\">", id.name, "</a>");
   if (id.kind == storage::RepoKind::Dataset) html.add(" ", chip("dataset", "kind"));
-  html.add("</h1><nav class=\"tabs\" aria-label=\"Repository\">",
+  html.add(R"(</h1><nav class="tabs" aria-label="Repository">)",
            nav_link(page, "Card", tab == Tab::Card), nav_link(files, "Files", tab == Tab::Files),
            "</nav></div>\n");
   return html;
