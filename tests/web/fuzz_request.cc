@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,13 @@ void require(bool holds) {
   if (!holds) __builtin_trap();
 }
 
+// What becomes of a body.
+enum class Fate { Kept, Handed, Dropped };
+
 // What a reader made of the bytes when they came in slices of one size.
 struct Read {
   State state = State::NeedsMore;
+  int status = 0;
   std::size_t taken = 0;
   std::string method, target, body;
   std::vector<std::pair<std::string, std::string>> headers;
@@ -26,38 +31,63 @@ struct Read {
   bool operator==(const Read&) const = default;
 };
 
-Read read(std::string_view input, std::size_t slice) {
+void decide(RequestReader& reader, Fate fate, std::string& body) {
+  if (fate == Fate::Kept) return reader.keep_body(web::kBodyBytesMax);
+  if (fate == Fate::Dropped) return reader.drop_body(web::kBodyBytesMax);
+  reader.hand_body([&body](std::string_view bytes) {
+    body += bytes;
+    return true;
+  });
+}
+
+Read read(std::string_view input, std::size_t slice, Fate fate = Fate::Kept) {
   RequestReader reader;
   Read out;
+  std::string handed;
   std::size_t end = 0;
   while (reader.state() == State::NeedsMore && end < input.size()) {
     end = std::min(end + slice, input.size());
     out.taken += reader.put(input.substr(out.taken, end - out.taken));
     if (reader.state() != State::Head) continue;
-    reader.keep_body(web::kBodyBytesMax);
+    decide(reader, fate, handed);
     out.taken += reader.put(input.substr(out.taken, end - out.taken));
   }
   out.state = reader.state();
+  out.status = reader.status();
   if (out.state != State::Complete) return out;
   const web::Request request = reader.request();
   out.method = request.method;
   out.target = request.target;
-  out.body = request.body;
+  out.body = fate == Fate::Handed ? handed : std::string(request.body);
   for (const auto& [name, value] : request.headers) out.headers.emplace_back(name, value);
   return out;
+}
+
+// A client gets to know why.
+bool is_told(const Read& read) {
+  constexpr std::array kStatuses{400, 413, 431, 505};
+  const bool known = std::ranges::find(kStatuses, read.status) != kStatuses.end();
+  return read.state == State::Refused ? known : read.status == 0;
 }
 
 }  // namespace
 
 void check_request(std::string_view input) {
   const Read whole = read(input, input.size());
-  require(whole.taken <= input.size());
+  require(whole.taken <= input.size() && is_told(whole));
   for (const std::size_t slice : {std::size_t{1}, std::size_t{7}}) {
     const Read sliced = read(input, slice);
+    require(is_told(sliced));
     require((sliced.state == State::Complete) == (whole.state == State::Complete));
     if (whole.state == State::Complete) require(sliced == whole);
   }
   if (whole.state != State::Complete) return;
+  // Where a request ends is no matter of what becomes of its body.
+  require(read(input, 5, Fate::Handed) == whole);
+  Read dropped = read(input, input.size(), Fate::Dropped);
+  require(dropped.body.empty());
+  dropped.body = whole.body;
+  require(dropped == whole);
   require(!whole.method.empty() && !whole.target.empty());
   require(whole.headers.size() <= web::kHeaderFieldsMax);
   require(whole.body.size() <= web::kBodyBytesMax && whole.body.size() < whole.taken);
