@@ -151,11 +151,7 @@ void RuleMirror::count_unavailable(const std::string& down, Sessions& sessions) 
   {
     auto tally = tally_.lock();
     tally->unavailable_in_a_row = down.empty() ? 0 : tally->unavailable_in_a_row + 1;
-    if (down.empty()) {
-      ++tally->answered;
-    } else {
-      tally->down = down;
-    }
+    if (!down.empty()) tally->down = down;
     if (tally->unavailable_in_a_row < kUnavailableInARowMax) return;
     tally->unavailable_in_a_row = 0;
   }
@@ -169,6 +165,7 @@ Json::Object RuleMirror::mirror(const Item& item, Sessions& sessions,
     return one.give_up("not asked for: upstream was down for the repositories before");
   }
   Json::Object result = one.run();
+  if (one.is_answered()) ++tally_.lock()->answered;
   count_unavailable(one.down(), sessions);
   return result;
 }
@@ -240,7 +237,9 @@ Json::Object RuleMirror::result(std::uint64_t listed, std::optional<Time> change
   for (std::optional<Json::Object>& result : tally->news) {
     if (result) news.emplace_back(*std::move(result));
   }
-  const bool down = !tally->down.empty() && (tally->is_down || tally->answered == 0);
+  // A list that came is an answer too, though it names nothing that changed.
+  const bool told = tally->answered > 0 || !pattern_.exact;
+  const bool down = !tally->down.empty() && (tally->is_down || !told);
   return {{"pattern", request_.rule.repo},
           {"listed", listed},
           {"current", tally->current},
@@ -329,11 +328,8 @@ Json::Object mirror_rule(const MirrorRequest& request, std::optional<Time> since
 std::string why_unanswered(const Json::Object& result) {
   const Json* const down = result.find("down");
   if (down == nullptr || down->is_null()) return "";
-  const Json* const answered = result.find("answered");
-  const bool told_something = answered != nullptr
-                                  ? answered->as_uint("answered") > 0
-                                  : !result.find("revisions")->as_array("revisions").empty();
-  return told_something ? "" : down->as_string("down");
+  const bool told = result.find("answered")->as_uint("answered") > 0;
+  return told ? "" : down->as_string("down");
 }
 
 void close_stale_holes(std::span<const MirrorRule> rules, storage::Store& store,

@@ -58,8 +58,8 @@ struct MirrorRequest {
 
 // One repository of the rule: one request when nothing changed upstream.
 // Result: {repo, revisions: [result of sync()], skipped: [{revision, commit, reason}],
-// holes: [{revision, commit, reason}], gone: reason or null, down: why nobody could be asked, or
-// null, expired: [commit], bytes_fetched, bytes_to_fetch, requests}.
+// holes: [{revision, commit, reason}], gone: reason or null, answered: 1 where upstream said
+// something of it, else 0, down: why nobody could be asked for some of it, or null, expired: [commit], bytes_fetched, bytes_to_fetch, requests}.
 Json::Object mirror_repository(const MirrorRequest& request, const storage::RepoId& repo,
                                storage::Store& store, storage::JobContext& context);
 
@@ -69,7 +69,7 @@ Json::Object mirror_repository(const MirrorRequest& request, const storage::Repo
 // listed, current, answered, repositories: [result of mirror_repository() where there is news],
 // holes, down, bytes_fetched, bytes_to_fetch, requests, changed}, in the order of the listing.
 // `answered` counts the repositories that upstream said something of, were it that there is none.
-// `down` is the reason where upstream went away, or answered for no repository. `changed` is the
+// `down` is the reason where upstream went away, or said nothing at all. `changed` is the
 // newest change that the listing told, for the caller's watermark, or null.
 //
 // `cards_only` over a pattern, for the default branches, is a catalog of cards, which may have

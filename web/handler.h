@@ -85,7 +85,7 @@ struct Response {
   // Not zero: nothing has changed yet; the server may ask again for up to this long before it
   // sends the answer (the long poll of jobs).
   std::chrono::milliseconds wait_max{0};
-  // What lives until the answer is sent, or another takes its place: the place in a line, say.
+  // What lives while the answer may be asked for again: the place in a line, say.
   std::shared_ptr<const void> kept;
   // Not here, but answer_by_pull() may know more.
   bool upstream_may_have_it = false;

@@ -39,6 +39,7 @@ inline constexpr std::size_t kTlsPieceBytes = std::size_t{128} * 1024;
 inline constexpr std::size_t kCopiedBytesMax = std::size_t{16} * 1024;
 
 inline constexpr std::chrono::milliseconds kLongPollMax{30'000};
+inline constexpr std::chrono::seconds kWaiterLook{1};  // whether who waits is still there
 // Pull-through: until upstream says what there is, and between two runs of a file's bytes.
 inline constexpr std::chrono::milliseconds kPullWaitMax{60'000};
 inline constexpr std::chrono::minutes kPullWholeWaitMax{60};  // of who needs a revision whole

@@ -2,6 +2,7 @@
 // co_await expression is freed too early or twice (GCC bug 95599): every such value is named first.
 #include "web/internal/session.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <utility>
@@ -283,12 +284,18 @@ class Connection final : public Session, public std::enable_shared_from_this<Con
       has_news_ = false;
       co_await ask();
       if (exchange_.wait_max().count() == 0 || context_.draining.load()) co_return;
-      if (!has_news_) {
-        waiting_.expires_at(started + exchange_.wait_max());
-        error_code woken;
-        co_await waiting_.async_wait(redirect_error(use_awaitable, woken));
-      }
+      co_await wait_for_news(started + exchange_.wait_max());
     } while (has_news_ && !has_left() && steady_clock::now() < started + exchange_.wait_max());
+  }
+
+  // No news when the time is over, or nobody waits for it any more.
+  awaitable<void> wait_for_news(SteadyTime until) {
+    for (auto now = steady_clock::now(); !has_news_ && !has_left() && now < until;
+         now = steady_clock::now()) {
+      waiting_.expires_at(std::min(until, now + kWaiterLook));
+      error_code woken;
+      co_await waiting_.async_wait(redirect_error(use_awaitable, woken));
+    }
   }
 
   // Whether nobody waits for the answer any more; behind bytes that are not read yet it cannot be

@@ -233,6 +233,7 @@ Json::Object RepositoryMirror::result() const {
           {"skipped", skipped_},
           {"holes", std::move(holes)},
           {"gone", gone_.empty() ? Json() : Json(gone_)},
+          {"answered", is_answered() ? 1 : 0},
           {"down", down_.empty() ? Json() : Json(down_)},
           {"expired", std::move(expired)},
           {"bytes_fetched", sum_of(synced_, "bytes_fetched")},

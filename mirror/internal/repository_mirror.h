@@ -51,6 +51,9 @@ class RepositoryMirror {
   // The last upstream was down: why it was thought so; "" otherwise.
   const std::string& down() const noexcept { return down_; }
 
+  // Upstream said something of it, were it that it is gone.
+  bool is_answered() const noexcept { return is_asked_ || !synced_.empty() || !skipped_.empty(); }
+
  private:
   void mirror_from(std::size_t upstream);
   std::vector<storage::Ref> ask_refs(SyncSession& session, bool fallback);

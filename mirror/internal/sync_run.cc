@@ -147,9 +147,14 @@ bool SyncRun::lacks_past(const storage::RevisionRecord& revision) const {
          !store_.catalog().find_fact(request_.repo, choice_.commit, kPastFact);
 }
 
-// A past that cannot be had (too large, refused) must not cost the commit itself.
+// A past that cannot be had (too large, refused, no room) must not cost the commit itself.
 void SyncRun::ask_git() {
-  git_ = upstream_.git(request_.repo, choice_.commit, depth(), why_no_git_);
+  try {
+    git_ = upstream_.git(request_.repo, choice_.commit, depth(), why_no_git_);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::NoSpace || !request_.full_history) throw;
+    why_no_git_ = error.what();
+  }
   if (git_ || !request_.full_history) return;
   context_.log("git: " + why_no_git_ + "; without the commits before");
   git_ = upstream_.git(request_.repo, choice_.commit, GitDepth::Tip, why_no_git_);
@@ -157,13 +162,14 @@ void SyncRun::ask_git() {
 
 // What git says must fit what is served already; otherwise that stays as it is.
 bool SyncRun::can_upgrade() {
-  ask_git();
-  if (!git_) return false;
   try {
+    ask_git();
+    if (!git_) return false;
     auto files = store_.catalog().files(request_.repo, choice_.commit, "");
     history_from_git(*git_, choice_.commit, files);
     return true;
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::Cancelled) throw;
     context_.log("git: " + std::string(error.what()) + "; the revision stays as it came");
     git_.reset();
     return false;

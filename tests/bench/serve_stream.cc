@@ -88,6 +88,7 @@ class Connection {
  private:
   void open() {
     fd_ = connect_to(job_.port);
+    random_.seed(static_cast<unsigned>(fd_));
     if (job_.tls) {
       ssl_.reset(SSL_new(job_.tls.get()));
       SSL_set_fd(ssl_.get(), fd_);
@@ -155,7 +156,7 @@ class Connection {
   bool reads_head_ = false;
   std::string head_;
   std::size_t left_ = 0;  // of the body
-  std::minstd_rand random_{static_cast<unsigned>(fd_)};
+  std::minstd_rand random_;
 };
 
 void watch(int epoll, Connection& connection) {

@@ -293,6 +293,22 @@ TEST_CASE("mirror/mirror: an upstream that goes away on the way has told somethi
   CHECK(why_unanswered(result) == "");
 }
 
+TEST_CASE("mirror/mirror: what could be had in part was answered, by a revision or by the list") {
+  MirrorFixture fixture;
+  fixture.add("org/m", "one", "refs/tags/v1");
+  const std::string second = to_hex(fixture.add("org/m", "two", "refs/tags/v2"));
+  fixture.hub.script({.fault = Fault::Busy, .match = second, .count = -1});
+  const auto in_part = [&](const Json::Object& result) {
+    CHECK(number_of(result, "holes") == 1);
+    CHECK(why_unanswered(result) == "");
+  };
+  in_part(fixture.run({.repo = "org/m", .revisions = {"v1", "v2"}}));
+  CHECK(fixture.resolve("org/m", "v1"));
+  // A list that names nothing new, and a hole that stays.
+  in_part(fixture.run({.repo = "org/*", .revisions = {"v1", "v2"}},
+                      std::chrono::system_clock::now() + std::chrono::hours(24)));
+}
+
 TEST_CASE("mirror/mirror: repositories that are broken upstream cost no other") {
   MirrorFixture fixture;
   for (int i = 0; i < 9; ++i) fixture.add("org/m" + std::to_string(i), "one");

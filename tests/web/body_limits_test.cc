@@ -25,7 +25,7 @@ constexpr Reason kReasons[] = {
     {"git-upload-pack", kBodyBytesMax}, {"enqueue", kBodyBytesMax},
     {"lfs-batch", kListBodyBytes},      {"lfs-complete", kListBodyBytes},
     {"squash", kListBodyBytes},         {"token-create", kListBodyBytes},
-    {"user-set", kListBodyBytes},
+    {"user-set", kListBodyBytes},       {"webhook", kListBodyBytes},
 };
 
 }  // namespace

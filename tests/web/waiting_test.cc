@@ -92,7 +92,7 @@ TEST_CASE("web/session: who waits to clone is served when his turn comes, by the
   CHECK(site.packs.waiting() == 0);
 }
 
-TEST_CASE("web/session: who left while he waits gives up his place at the next news") {
+TEST_CASE("web/session: who left while he waits gives up his place") {
   Site site;
   auto turn = site.packs.take_turn("the test");
   RawClient behind = site.client();
@@ -103,8 +103,6 @@ TEST_CASE("web/session: who left while he waits gives up his place at the next n
     site.ask(behind);
     wait_until([&] { return site.packs.waiting() == 2; });
   }
-  // Something happened, and the turn is still another's.
-  site.worker.tell_news();
   wait_until([&] { return site.packs.waiting() == 1 && site.connections.open() == 1; });
   turn.reset();
   CHECK(behind.next().status == 200);

@@ -26,6 +26,7 @@ constexpr std::array kLargeBodies{
     LargeBody{"enqueue", kBodyBytesMax},          // the operator's alone: a type for each tensor
     LargeBody{"lfs-batch", kListBodyBytes},       // kLfsBatchMax objects
     LargeBody{"lfs-complete", kListBodyBytes},    // kPartsMax parts, with what we said of each
+    LargeBody{"webhook", kListBodyBytes},         // with the text of a comment
     LargeBody{"squash", kListBodyBytes},          // a message of kCommitMessageMax, escaped
     LargeBody{"token-create", kListBodyBytes},    // as many patterns as one may have
     LargeBody{"user-set", kListBodyBytes},        // the same

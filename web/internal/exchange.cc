@@ -4,6 +4,7 @@
 
 #include "web/internal/account.h"
 #include "web/internal/answers.h"
+#include "web/internal/body_limits.h"
 #include "web/internal/caller.h"
 #include "web/internal/log.h"
 #include "web/limits.h"
@@ -65,7 +66,10 @@ void Exchange::begin_intake() {
 }
 
 void Exchange::settle_body() {
-  if (!answered_ && takes_body(found())) return reader_.keep_body(kBodyBytesMax, &bodies_);
+  if (!answered_ && takes_body(found())) {
+    const auto most = body_bytes_max(*found()->route);
+    return reader_.keep_body(most.value_or(kBodyBytesMax), &bodies_);
+  }
   const auto length = reader_.body_bytes();
   const bool comes_soon = length && *length <= kSmallBodyBytes && !reader_.expects_continue();
   if (comes_soon) return reader_.drop_body(kSmallBodyBytes);
@@ -130,6 +134,7 @@ void Exchange::fail(const std::exception& error) {
 }
 
 void Exchange::prepare(bool keep) {
+  response_.kept.reset();  // the waiting is over, however long the answer takes to be read
   Guards::add_headers(admission_, response_);
   delivery_.start(request_, response_, {.keep_alive = keep, .date = http_date_now()});
 }

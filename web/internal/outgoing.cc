@@ -69,7 +69,9 @@ std::span<std::byte> copy_room() {
 bool is_cold(const FileExtent& file) {
   thread_local const auto known = std::make_unique<WarmBlocks>();
   const auto now = std::chrono::steady_clock::now();
-  if (known->has(file.fd, file.offset, now)) return false;
+  // A short run comes here where copying it met something cold.
+  const bool met_cold = file.length <= kCopiedBytesMax;
+  if (!met_cold && known->has(file.fd, file.offset, now)) return false;
   std::byte byte{};
   if (read_file(file, {&byte, 1}, RWF_NOWAIT) < 0 && errno == EAGAIN) return true;
   known->add(file.fd, file.offset, now);
