@@ -6,6 +6,7 @@
 
 #include "storage/git/pack_reader.h"
 #include "storage/git/pkt_line.h"
+#include "storage/spool.h"
 #include "web/git_push.h"
 #include "web/internal/answers.h"
 #include "web/internal/commit.h"
@@ -81,7 +82,7 @@ class PushReceiver final : public Receiver {
       return;
     }
     // Where there is room for such things; what a crash leaves there goes with the next start.
-    pack_.emplace(kPushPackMax, services_.store.directory() / "staging");
+    pack_.emplace(kPushPackMax, storage::spool_directory(services_.store));
     pack_->add(as_bytes(head_));
     head_.clear();
   }

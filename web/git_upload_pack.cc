@@ -6,6 +6,7 @@
 #include "storage/base/deflate.h"
 #include "storage/git/pack.h"
 #include "storage/git/pkt_line.h"
+#include "storage/spool.h"
 #include "web/access.h"
 #include "web/git_packs.h"
 #include "web/git_request.h"
@@ -171,7 +172,8 @@ std::shared_ptr<PackSpool> make_spool(const Call& call) {
   std::optional<GitPacks::Room> room;
   GitPacks* packs = call.services.packs;
   if (packs != nullptr) room.emplace(packs->make_room(client_of(call)));
-  return std::make_shared<PackSpool>(call.services.store.directory() / "staging", std::move(room));
+  return std::make_shared<PackSpool>(storage::spool_directory(call.services.store),
+                                     std::move(room));
 }
 
 Response spooled(std::shared_ptr<PackSpool> spool) {

@@ -33,7 +33,7 @@ void check_expected(const CatalogParts& parts, const RepoId& repo, std::span<con
 // may move wherever it is. `refs` are all that the call sets and removes of the repository.
 void check_places(const CatalogParts& parts, const RepoId& repo, std::span<const Ref> refs);
 
-// Checks and points a ref, or removes it when its commit is zeros.
+// Points a ref that check_places() let through, or removes it when its commit is zeros.
 void add_ref(Batch& batch, const CatalogParts& parts, const RepoId& repo, const Ref& ref);
 
 // One line of the audit trail.
