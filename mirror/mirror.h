@@ -59,7 +59,8 @@ struct MirrorRequest {
 // One repository of the rule: one request when nothing changed upstream.
 // Result: {repo, revisions: [result of sync()], skipped: [{revision, commit, reason}],
 // holes: [{revision, commit, reason}], gone: reason or null, answered: 1 where upstream said
-// something of it, else 0, down: why nobody could be asked for some of it, or null, expired: [commit], bytes_fetched, bytes_to_fetch, requests}.
+// something of it, else 0, down: why nobody could be asked for some of it, or null,
+// expired: [commit], bytes_fetched, bytes_to_fetch, requests}.
 Json::Object mirror_repository(const MirrorRequest& request, const storage::RepoId& repo,
                                storage::Store& store, storage::JobContext& context);
 
