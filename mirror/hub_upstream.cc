@@ -379,8 +379,9 @@ std::optional<RemoteGit> HubUpstream::git(const storage::RepoId& repo, const Git
     }
     why_not = "upstream's git has no protocol 2 or no shallow fetch";
   } catch (const Error& error) {
-    // A disk that is full here says nothing of what upstream has.
-    if (error.kind() == ErrorKind::Cancelled || error.kind() == ErrorKind::NoSpace) throw;
+    // A disk that is full here says nothing of what upstream has, but the past has to fit on it.
+    const bool full = error.kind() == ErrorKind::NoSpace && depth == GitDepth::Tip;
+    if (error.kind() == ErrorKind::Cancelled || full) throw;
     why_not = error.what();
   }
   return std::nullopt;

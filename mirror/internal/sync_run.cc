@@ -149,12 +149,7 @@ bool SyncRun::lacks_past(const storage::RevisionRecord& revision) const {
 
 // A past that cannot be had (too large, refused, no room) must not cost the commit itself.
 void SyncRun::ask_git() {
-  try {
-    git_ = upstream_.git(request_.repo, choice_.commit, depth(), why_no_git_);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::NoSpace || !request_.full_history) throw;
-    why_no_git_ = error.what();
-  }
+  git_ = upstream_.git(request_.repo, choice_.commit, depth(), why_no_git_);
   if (git_ || !request_.full_history) return;
   context_.log("git: " + why_no_git_ + "; without the commits before");
   git_ = upstream_.git(request_.repo, choice_.commit, GitDepth::Tip, why_no_git_);

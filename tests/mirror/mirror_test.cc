@@ -331,7 +331,7 @@ TEST_CASE("mirror/mirror: repositories come side by side, and are told in the li
   for (int i = 0; i < kRepositories; ++i) {
     auto files = MirrorFixture::files_of(std::to_string(i));
     for (int file = 0; file < 10; ++file) {
-      const auto seed = static_cast<std::uint64_t>(100 + 10 * i + file);
+      const auto seed = 100 + 10 * static_cast<std::uint64_t>(i) + static_cast<std::uint64_t>(file);
       files.push_back({.path = std::to_string(file) + ".bin",
                        .content = fakes::content_of(noise(300'000, seed)),
                        .lfs = true});
@@ -446,7 +446,7 @@ TEST_CASE("mirror/mirror: repositories side by side ask no more than sixteen thi
   for (int i = 0; i < 8; ++i) {
     std::vector<fakes::ImposterFile> files;
     for (int file = 0; file < 6; ++file) {
-      const auto seed = static_cast<std::uint64_t>(10 * i + file);
+      const auto seed = 10 * static_cast<std::uint64_t>(i) + static_cast<std::uint64_t>(file);
       files.push_back({.path = std::to_string(file) + ".bin",
                        .content = fakes::content_of(noise(300'000, seed)),
                        .lfs = true});

@@ -99,7 +99,7 @@ launch "$holdfast" serve --config "$work/holdfast.toml" --data "$work/data" --li
 hub=$url
 mirrored() { api mirrors | grep -q '"done_at":"2'; }
 wait_for "the daemon's first run" mirrored
-expect_equal "page" 1 "$(curl -sS "$hub/-/mirrors" | grep -c 'class="key">org/m')"
+expect_equal "page" 1 "$(curl -sS "$hub/-/mirrors" | grep -c 'class="key"[^>]*>org/m')"
 expect_equal "metrics" 1 "$(curl -sS "$hub/-/metrics" | grep -c '^holdfast_mirror_last_success_timestamp_seconds{repo="org/m"} [0-9]')"
 payload='{"event":{"action":"update","scope":"repo.content"},"repo":{"type":"model","name":"org/m"}}'
 expect_equal "a hint without the secret" 403 \

@@ -67,7 +67,7 @@ std::span<std::byte> copy_room() {
 
 // Asks the kernel for one byte without waiting, unless it had the block a moment ago.
 bool is_cold(const FileExtent& file) {
-  thread_local const auto known = std::make_unique<WarmBlocks>();
+  thread_local auto known = std::make_unique<WarmBlocks>();
   const auto now = std::chrono::steady_clock::now();
   // A short run comes here where copying it met something cold.
   const bool met_cold = file.length <= kCopiedBytesMax;
