@@ -6,28 +6,13 @@
 #include "storage/git/pack.h"
 #include "storage/git/pkt_line.h"
 #include "tests/storage/error_kind.h"
+#include "tests/storage/git/made_pack.h"
 
 namespace holdfast::mirror {
-namespace {
 
-using storage::git::ObjectType;
-using storage::git::PackWriter;
 using storage::git::pkt;
 using tests::kind_of;
-
-std::string pack_of(const std::vector<std::string>& blobs) {
-  std::string pack;
-  PackWriter writer(static_cast<std::uint32_t>(blobs.size()),
-                    [&](std::span<const std::byte> bytes) { pack += as_text(bytes); });
-  for (const std::string& blob : blobs) {
-    writer.begin(ObjectType::Blob, blob.size());
-    writer.add(as_bytes(blob));
-  }
-  writer.finish();
-  return pack;
-}
-
-}  // namespace
+using tests::pack_of;
 
 TEST_CASE("mirror/git_protocol: what a server can do is read from its first answer") {
   struct Row {

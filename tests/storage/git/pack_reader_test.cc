@@ -8,6 +8,7 @@
 #include "storage/base/error.h"
 #include "storage/git/pack.h"
 #include "tests/storage/error_kind.h"
+#include "tests/storage/git/made_pack.h"
 #include "tests/storage/scratch.h"
 #include "tests/storage/small_disk.h"
 
@@ -15,20 +16,9 @@ namespace holdfast::storage::git {
 namespace {
 
 using tests::kind_of;
+using tests::pack_of;
 using tests::ScratchDirectory;
 using tests::SmallDisk;
-
-std::string pack_of(const std::vector<std::string>& blobs) {
-  std::string pack;
-  PackWriter writer(static_cast<std::uint32_t>(blobs.size()),
-                    [&](std::span<const std::byte> bytes) { pack += as_text(bytes); });
-  for (const std::string& blob : blobs) {
-    writer.begin(ObjectType::Blob, blob.size());
-    writer.add(as_bytes(blob));
-  }
-  writer.finish();
-  return pack;
-}
 
 TEST_CASE("storage/git/pack_reader: a pack reads back, by the ids of its bytes") {
   const ScratchDirectory scratch;
