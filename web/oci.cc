@@ -67,16 +67,25 @@ std::string_view name_of(const FileRecord& file) {
 bool is_split(std::string_view name) {
   constexpr std::string_view kForm = "-#####-of-#####.gguf";
   if (name.size() < kForm.size()) return false;
-  return std::ranges::equal(name.substr(name.size() - kForm.size()), kForm, [](char c, char form) {
+  const std::string end = lower_case(name.substr(name.size() - kForm.size()));
+  return std::ranges::equal(end, kForm, [](char c, char form) {
     return form == '#' ? std::isdigit(static_cast<unsigned char>(c)) != 0 : c == form;
   });
 }
 
-// Neither a part of a split model, which ollama cannot take, nor a helper of another model.
-bool is_model(const FileRecord& file) {
+// No helper of another model.
+bool is_model_or_part(const FileRecord& file) {
   const std::string name = lower_case(name_of(file));
-  return name.ends_with(".gguf") && !is_split(name) && name.find("mmproj") == name.npos &&
+  return name.ends_with(kSuffix) && name.find("mmproj") == name.npos &&
          !name.starts_with("imatrix");
+}
+
+// Ollama cannot take a split one.
+bool is_model(const FileRecord& file) { return is_model_or_part(file) && !is_split(name_of(file)); }
+
+bool is_first_part(const FileRecord& file) {
+  return is_model_or_part(file) && is_split(name_of(file)) &&
+         lower_case(name_of(file)).find("-00001-of-") != std::string::npos;
 }
 
 bool is_projector(const FileRecord& file) {
@@ -124,12 +133,22 @@ std::vector<RevisionAt> recent_revisions(const Call& call) {
   return recent;
 }
 
-const FileRecord* find_model(const Revision& revision, std::string_view tag) {
-  const auto with_tag = [&](std::string_view name) -> const FileRecord* {
+// Who asks for a model by its first part knows the others by its name: llama.cpp, and
+// node-llama-cpp, which says that it is llama.cpp.
+bool takes_parts(const Request& request) {
+  return request.header("User-Agent").starts_with("llama-cpp");
+}
+
+const FileRecord* find_model(const Revision& revision, std::string_view tag, bool parts) {
+  const auto find = [&](std::string_view name, auto is_wanted) -> const FileRecord* {
     const auto found = std::ranges::find_if(revision.files, [&](const FileRecord& file) {
-      return is_model(file) && (name.empty() || names_model(name, file));
+      return is_wanted(file) && (name.empty() || names_model(name, file));
     });
     return found == revision.files.end() ? nullptr : &*found;
+  };
+  const auto with_tag = [&](std::string_view name) {
+    const FileRecord* const whole = find(name, is_model);
+    return whole == nullptr && parts ? find(name, is_first_part) : whole;
   };
   if (lower_case(tag) != "latest") return with_tag(tag);
   for (const std::string_view usual : kUsualTags) {
@@ -309,7 +328,7 @@ std::string find_manifest(const Call& call) {
     return std::move(found->text);
   }
   const Revision revision = read_revision(call, find_head(call));
-  const FileRecord* model = find_model(revision, tag);
+  const FileRecord* model = find_model(revision, tag, takes_parts(call.request));
   if (model == nullptr) refuse_oci("MANIFEST_UNKNOWN", "No GGUF file is named \"" + tag + "\"");
   const bool artifact = accepts_artifact(call.request);
   std::string manifest = (artifact ? artifact_of : manifest_of)(call, revision, *model);
@@ -414,7 +433,7 @@ Response oci_manifest(const Call& call) {
   Response response;
   response.set("Content-Type", parse_json(manifest, "manifest").find("mediaType")->as_string());
   response.body = std::move(manifest);
-  response.set("Vary", "Accept");
+  response.set("Vary", "Accept, User-Agent");
   response.set("Docker-Content-Digest", std::string(kDigestPrefix) + to_hex(digest));
   response.set("ETag", "\"" + to_hex(digest) + "\"");
   response.set("Cache-Control", "no-cache");

@@ -70,6 +70,39 @@ TEST_CASE("web/oci: a tag names the model that ollama and llama.cpp would choose
   }
 }
 
+TEST_CASE("web/oci: llama.cpp gets the first part of a split model, where there is no whole one") {
+  struct Case {
+    const char* tag;
+    const char* file;  // "": 404
+  };
+
+  constexpr Case kCases[] = {
+      {"F16", "F16/m-F16-00001-of-00002.gguf"},
+      {"m-F16-00001-of-00002", "F16/m-F16-00001-of-00002.gguf"},
+      {"m-F16-00002-of-00002", ""},
+      {"Q8_0", "m-Q8_0.gguf"},
+      {"latest", "m-Q8_0.gguf"},
+      {"mmproj", ""},
+  };
+  const Asking hub;
+  tests::publish(*hub.sample.store, {.id = "org/split",
+                                     .files = {{"F16/m-F16-00001-of-00002.gguf", "1", true},
+                                               {"F16/m-F16-00002-of-00002.gguf", "2", true},
+                                               {"m-Q8_0-00001-of-00001.gguf", "3", true},
+                                               {"m-Q8_0.gguf", "4", true},
+                                               {"mmproj-00001-of-00002.gguf", "5", true}},
+                                     .facts = {}});
+  for (const Case& c : kCases) {
+    CAPTURE(text(c.tag));
+    const std::string target = "/v2/org/split/manifests/" + text(c.tag);
+    const Response got = hub.ask({.target = target, .headers = {{"User-Agent", "llama-cpp"}}});
+    CHECK(got.status == (text(c.file).empty() ? 404 : 200));
+    if (got.status != 200) continue;
+    CHECK(json_of(got).find_path({"ggufFile", "rfilename"})->as_string() == c.file);
+    CHECK(text(got.header("Vary")) == "Accept, User-Agent");
+  }
+}
+
 TEST_CASE("web/oci: every digest of a manifest leads to bytes that have it") {
   const Asking hub;
   const Response got = hub.get("/v2/org/tiny/manifests/latest");
@@ -110,7 +143,7 @@ TEST_CASE("web/oci: who accepts an artifact gets one, whose layers have their fi
   const Response got = hub.ask(ask);
   REQUIRE(got.status == 200);
   CHECK(got.header("Content-Type") == kType);
-  CHECK(got.header("Vary") == "Accept");
+  CHECK(got.header("Vary") == "Accept, User-Agent");
   const std::string manifest = body_of(got);
   CHECK(text(got.header("Docker-Content-Digest")) == digest_of(manifest));
   const Response pinned = hub.get("/v2/org/tiny/manifests/" + digest_of(manifest));
