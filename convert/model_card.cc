@@ -85,4 +85,13 @@ Json::Object parse_front_matter(std::string_view card) {
   }
 }
 
+Json parse_yaml(std::string_view text) {
+  if (text.size() > kFrontMatterBytesMax) return {};
+  try {
+    return Copier().copy(YAML::Load(to_valid_utf8(text)), 0);
+  } catch (const YAML::Exception&) {
+    return {};
+  }
+}
+
 }  // namespace holdfast::convert

@@ -14,4 +14,7 @@ namespace holdfast::convert {
 // beyond them it counts as none.
 Json::Object parse_front_matter(std::string_view card);
 
+// A document of YAML by the same rules and limits; null when it is none.
+Json parse_yaml(std::string_view text);
+
 }  // namespace holdfast::convert

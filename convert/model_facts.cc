@@ -10,6 +10,7 @@
 #include "convert/config.h"
 #include "convert/ggml_type.h"
 #include "convert/gguf_reader.h"
+#include "convert/hub_facts.h"
 #include "convert/limits.h"
 #include "convert/metadata_text.h"
 #include "convert/model_card.h"
@@ -287,6 +288,7 @@ std::vector<std::pair<std::string, Json>> model_facts(const ModelFiles& files,
   if (Json tokenizer = tokenizer_facts(files); !tokenizer.is_null()) {
     rows.emplace_back("tokenizer", std::move(tokenizer));
   }
+  if (Json::Object hub = hub_facts(files); !hub.empty()) rows.emplace_back("hub", std::move(hub));
   for (auto& [path, facts] : by_path) rows.emplace_back("file/" + path, std::move(facts));
   return rows;
 }

@@ -36,7 +36,8 @@ using FactsProgress =
 // "card": {"front_matter", "license", "tags", "pipeline_tag", "library_name", "base_model": [],
 // "parameters": {"total", "by_dtype"}, "formats": []}; "config": {"architecture", "supported",
 // "gguf_architecture"} and "tokenizer": {"model", "pre", "tokens"}, or {"error"}, where the model
-// has them; "file/<path>" of each model file.
+// has them; "hub": hub_facts.h, where there are any (stores of older versions have none);
+// "file/<path>" of each model file.
 std::vector<std::pair<std::string, Json>> model_facts(const ModelFiles& files,
                                                       const FactsProgress& progress = {});
 

@@ -10,9 +10,9 @@
 
 namespace holdfast::convert {
 
-// Writes the facts of model_facts.h ("card", "config", "tokenizer", "file/<path>"). A broken model
-// file is a fact, not an error. Returns {"repo", "commit", "files", "broken"}. Errors: NotFound,
-// Cancelled, Io.
+// Writes the facts of model_facts.h ("card", "config", "tokenizer", "hub", "file/<path>"). A broken
+// model file is a fact, not an error. Returns {"repo", "commit", "files", "broken"}. Errors:
+// NotFound, Cancelled, Io.
 Json::Object scan_revision(const storage::RepoId& repo, const GitOid& commit, storage::Store& store,
                            storage::JobContext& context);
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 #include <ranges>
+#include <utility>
 #include <vector>
 
 #include <cmark-gfm-core-extensions.h>
@@ -258,6 +259,13 @@ std::string_view without_front_matter(std::string_view readme) noexcept {
   return readme;
 }
 
+CardLinks links_at(const std::string& page, const std::string& commit, std::string repository) {
+  return {.file_base = page + "/resolve/" + commit + "/",
+          .page_base = page + "/blob/" + commit + "/",
+          .directory_base = page + "/tree/" + commit,
+          .repository = std::move(repository)};
+}
+
 std::string render_card(std::string_view markdown, const CardLinks& links) {
   markdown = markdown.substr(0, kCardBytesMax);
   const MarkdownParser parser = make_parser();
@@ -269,6 +277,16 @@ std::string render_card(std::string_view markdown, const CardLinks& links) {
   std::string result = html == nullptr ? "" : html;
   std::free(html);  // the library's default allocator is malloc
   return result;
+}
+
+std::string render_line(std::string_view markdown, const CardLinks& links) {
+  constexpr std::string_view kStart = "<h1>", kEnd = "</h1>\n";
+  // As a heading, where a "-" or "1." at the start is no list. A "#" at the end would close it.
+  std::string heading = "# " + std::string(markdown.substr(0, markdown.find_first_of("\r\n")));
+  if (heading.ends_with('#')) heading.insert(heading.size() - 1, 1, '\\');
+  const std::string html = render_card(heading, links);
+  if (!html.starts_with(kStart) || !html.ends_with(kEnd)) return {};
+  return html.substr(kStart.size(), html.size() - kStart.size() - kEnd.size());
 }
 
 }  // namespace holdfast::web

@@ -23,7 +23,13 @@ struct CardLinks {
   std::string repository;  // "owner/name": upstream's URLs of its own files are taken as relative
 };
 
+// Those of a repository, "owner/name", whose page is `page`, at a commit.
+CardLinks links_at(const std::string& page, const std::string& commit, std::string repository);
+
 // At most `kCardBytesMax` of the text are rendered.
 std::string render_card(std::string_view markdown, const CardLinks& links);
+
+// A line of Markdown, such as the title of a commit, without a block around it.
+std::string render_line(std::string_view markdown, const CardLinks& links);
 
 }  // namespace holdfast::web

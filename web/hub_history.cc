@@ -1,7 +1,10 @@
 // Refs, commits, and the small answers that every client asks for
 // (hub-protocol 1.7, 4.4, 4.5, 4.7).
+#include <algorithm>
+
 #include "storage/git/objects.h"
 #include "web/absent_routes.h"
+#include "web/card.h"
 #include "web/internal/answers.h"
 #include "web/internal/cursor.h"
 #include "web/limits.h"
@@ -48,7 +51,7 @@ std::vector<CommitInfo> history(const storage::Catalog& catalog, const RevisionA
 }
 
 // `parents` is ours: a mirror of us sees by it where the history that we hold ends.
-Json commit_json(const CommitInfo& info) {
+Json::Object commit_json(const CommitInfo& info) {
   Json::Array parents;
   for (const GitOid& parent : info.commit.parents) parents.emplace_back(to_hex(parent));
   const std::string& message = info.commit.message;
@@ -61,6 +64,14 @@ Json commit_json(const CommitInfo& info) {
       {"authors", Json::Array{Json::Object{{"user", author_name(info.commit.author)}}}},
       {"date", to_text(info.commit.author_time)},
       {"parents", std::move(parents)}};
+}
+
+// What a commit says, as HTML.
+Json formatted(const Call& call, const storage::RepoId& repo, const Json::Object& commit) {
+  const CardLinks links =
+      links_at(page_path(call.services, repo), commit.find("id")->as_string(), repo.full_name());
+  return Json::Object{{"title", render_line(commit.find("title")->as_string(), links)},
+                      {"message", render_card(commit.find("message")->as_string(), links)}};
 }
 
 }  // namespace
@@ -92,8 +103,14 @@ Response list_commits(const Call& call) {
   const std::size_t limit = page_limit(call, kPage);
   const std::size_t begin = std::min(cursor_of(call), commits.size());
   const std::size_t end = std::min(begin + limit, commits.size());
+  const auto expand = call.query.all("expand");
+  const bool with_html = std::ranges::find(expand, "formatted") != expand.end();
   Json::Array page;
-  for (std::size_t i = begin; i < end; ++i) page.push_back(commit_json(commits[i]));
+  for (std::size_t i = begin; i < end; ++i) {
+    Json::Object json = commit_json(commits[i]);
+    if (with_html) json.set("formatted", formatted(call, at.id, json));
+    page.emplace_back(std::move(json));
+  }
   Response response = json_response(std::move(page));
   response.set("X-Total-Count", std::to_string(commits.size()));
   if (end < commits.size()) response.set("Link", next_link(call, "cursor", std::to_string(end)));

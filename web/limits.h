@@ -56,7 +56,7 @@ inline constexpr std::size_t kHotFilesMax = 4096;
 inline constexpr std::size_t kHotOpenFilesMax = 512;
 inline constexpr std::uint64_t kHotBytesMax = std::uint64_t{64} * 1024 * 1024;
 
-inline constexpr std::size_t kTreePage = 1000;              // entries, as upstream
+inline constexpr std::size_t kTreePage = 100'000;           // entries: llama.cpp reads one page
 inline constexpr std::size_t kTreePageExpanded = 50;        // entries, as upstream
 inline constexpr std::size_t kListPage = 1000;              // repositories in one answer
 inline constexpr std::size_t kCommitsMax = 10'000;          // commits walked for one answer

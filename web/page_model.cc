@@ -47,10 +47,7 @@ Html card_html(const Call& call, const Shown& shown) {
   const std::string text =
       storage::read_object(call.services.store.blobs(), *readme->object, kCardBytesMax);
   const std::string page = page_path(call.services, shown.id());
-  const CardLinks links{.file_base = page + "/resolve/" + commit_of(shown) + "/",
-                        .page_base = page + "/blob/" + commit_of(shown) + "/",
-                        .directory_base = page + "/tree/" + commit_of(shown),
-                        .repository = shown.id().full_name()};
+  const CardLinks links = links_at(page, commit_of(shown), shown.id().full_name());
   return Html::trusted(render_card(without_front_matter(text), links));
 }
 

@@ -85,27 +85,40 @@ Json children_count(const FieldSource& source) {
   return found ? Json(found->matches) : Json();
 }
 
-// As upstream said, else as the card does.
-Json model_index(const FieldSource& source) {
-  Json given = source.facts.upstream("model-index");
+// As upstream said, else as the card does under a name of its own.
+Json upstream_or_card(const FieldSource& source, std::string_view key, std::string_view name) {
+  Json given = source.facts.upstream(key);
   if (!given.is_null()) return given;
   const Json card = source.facts.card_data();
-  const Json* own = card.find("model-index");
+  const Json* own = card.find(name);
   return own == nullptr ? Json() : *own;
+}
+
+// A member of a fact row of the revision, null when it is not there.
+Json fact_of(const FieldSource& source, std::string_view row, std::string_view member) {
+  if (!source.facts.revision) return nullptr;
+  const auto fact =
+      source.catalog.find_fact(source.facts.repository.id, source.facts.revision->commit, row);
+  const Json* found = fact ? fact->find(member) : nullptr;
+  return found == nullptr ? Json() : *found;
+}
+
+// As upstream said, else as the files of the revision do.
+Json upstream_or_files(const FieldSource& source, std::string_view key, std::string_view member) {
+  Json given = source.facts.upstream(key);
+  return given.is_null() ? fact_of(source, "hub", member) : given;
 }
 
 // The class of the model's config, "" when it is not known.
 std::string architecture_of(const FieldSource& source) {
-  if (!source.facts.revision) return {};
-  const auto fact =
-      source.catalog.find_fact(source.facts.repository.id, source.facts.revision->commit, "config");
-  const Json* name = fact ? fact->find("architecture") : nullptr;
-  return name != nullptr && name->is_string() ? name->as_string() : "";
+  const Json name = fact_of(source, "config", "architecture");
+  return name.is_string() ? name.as_string() : "";
 }
 
 Json config(const FieldSource& source) {
-  Json given = source.facts.upstream("config");
-  if (!given.is_null()) return given;
+  Json known = upstream_or_files(source, "config", "config");
+  if (!known.is_null()) return known;
+  // A revision that an older version scanned.
   const std::string architecture = architecture_of(source);
   if (architecture.empty()) return nullptr;
   return Json::Object{{"architectures", Json::Array{architecture}}};
@@ -134,6 +147,8 @@ Json transformers_info(const FieldSource& source) {
       kAutoModels, [&](const AutoModel& known) { return architecture.ends_with(known.ending); });
   if (row == std::end(kAutoModels)) return nullptr;
   Json::Object json{{"auto_model", row->name}};
+  const Json known = config(source);
+  if (const Json* own = known.find_path({"auto_map", row->name})) json.set("custom_class", *own);
   if (const Json task = source.facts.text("pipeline_tag"); !task.is_null())
     json.set("pipeline_tag", task);
   json.set("processor", "AutoTokenizer");
@@ -169,11 +184,13 @@ constexpr Field kFields[] = {
      [](const FieldSource& s) { return s.facts.text("pipeline_tag"); }},
     {"library_name", kInfo | kList,
      [](const FieldSource& s) { return s.facts.text("library_name"); }},
-    {"mask_token", kInfo, [](const FieldSource& s) { return s.facts.upstream("mask_token"); }},
+    {"mask_token", kInfo,
+     [](const FieldSource& s) { return upstream_or_files(s, "mask_token", "mask_token"); }},
     {"config", kInfo, config},
     {"transformersInfo", kInfo, transformers_info},
     {"cardData", kInfo, [](const FieldSource& s) { return s.facts.card_data(); }},
-    {"model-index", kInfo, model_index},
+    {"model-index", kInfo,
+     [](const FieldSource& s) { return upstream_or_card(s, "model-index", "model-index"); }},
     {"safetensors", kInfo, [](const FieldSource& s) { return s.facts.safetensors(); }},
     {"gguf", kInfo, [](const FieldSource& s) { return s.facts.gguf(s.catalog); }},
     {"siblings", kInfo, siblings},
@@ -185,14 +202,16 @@ constexpr Field kFields[] = {
     {"childrenModelCount", kExpandOnly, children_count},
     {"downloadsAllTime", kExpandOnly,
      [](const FieldSource& s) { return upstream_or_zero(s, "downloadsAllTime"); }},
-    {"evalResults", kExpandOnly, nothing},
+    {"evalResults", kExpandOnly,
+     [](const FieldSource& s) { return upstream_or_files(s, "evalResults", "eval_results"); }},
     {"inference", kExpandOnly, nothing},
     {"inferenceProviderMapping", kExpandOnly, nothing},
     {"resourceGroup", kExpandOnly, nothing},
     {"spaces", kExpandOnly, nothing},
     {"trendingScore", kExpandOnly,
      [](const FieldSource& s) { return upstream_or_zero(s, "trendingScore"); }},
-    {"widgetData", kExpandOnly, nothing},
+    {"widgetData", kExpandOnly,
+     [](const FieldSource& s) { return upstream_or_card(s, "widgetData", "widget"); }},
     {"securityRepoStatus", kExpandOnly, nothing},
     {"xetEnabled", kExpandOnly, nothing},
 };
