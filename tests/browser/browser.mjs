@@ -2,22 +2,15 @@
 // it a tokenizer and a configuration from the server in HF_ENDPOINT; then it reads a range with a
 // token, which makes the browser ask first (CORS preflight), and the headers that tell what came.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+import { skip, startBrowser, stopBrowser } from "./chromium.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const library = join(here, "../clients/node_modules/@huggingface/transformers/dist/transformers.min.js");
-const browser = ["chromium", "chromium-browser", "google-chrome"]
-  .flatMap((name) => process.env.PATH.split(delimiter).map((folder) => join(folder, name)))
-  .find(existsSync);
-if (!browser) {
-  console.log("SKIPPED: no chromium (Debian package chromium)");
-  process.exit(0);
-}
 
 const page = `<!doctype html><meta charset="utf-8"><title>another origin</title><script type="module">
 const hub = ${JSON.stringify(process.env.HF_ENDPOINT)};
@@ -65,14 +58,7 @@ const site = createServer(async (request, response) => {
 });
 await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
 
-const home = join(process.env.WORK, "browser");
-const child = spawn(
-  browser,
-  ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", `--user-data-dir=${home}`,
-    "--remote-debugging-port=0", `http://127.0.0.1:${site.address().port}/`],
-  { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, HOME: process.env.WORK } },
-);
+const child = startBrowser(process.env.WORK, `http://127.0.0.1:${site.address().port}/`);
 let log = "";
 child.stderr.on("data", (text) => (log += text));
 // A browser that cannot run here, or not in time, says nothing about the server.
@@ -81,18 +67,11 @@ const alarm = setTimeout(() => tell({ skipped: "the browser took longer than 200
 const found = await told;
 clearTimeout(alarm);
 child.removeAllListeners("exit");
-if (child.exitCode === null && child.signalCode === null) {
-  const gone = new Promise((resolve) => child.on("exit", resolve));
-  child.kill("SIGTERM");
-  await gone;
-}
+await stopBrowser(child);
 site.close();
 site.closeAllConnections();
 
-if (found.skipped) {
-  console.log(`SKIPPED: ${found.skipped}`);
-  process.exit(0);
-}
+if (found.skipped) skip(found.skipped);
 assert.equal(found.error, undefined);
 assert.deepEqual(found.tokens, [1, 2, 3, 4, 5, 6]);
 assert.equal(found.type, "bert");

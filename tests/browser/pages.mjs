@@ -1,21 +1,14 @@
 // A real browser, headless, looks at every page that write_gallery wrote, on a telephone and on a
 // desk, by day and by night: nothing scrolls sideways or is cut off, and every text stands out from
 // what lies under it. Usage: pages.mjs DIRECTORY; with SHOTS=FOLDER it leaves pictures there.
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { basename, delimiter, join } from "node:path";
+import { basename, join } from "node:path";
+
+import { skip, startBrowser, stopBrowser } from "./chromium.mjs";
 
 const directory = process.argv[2];
 const shots = process.env.SHOTS;
-const browser = ["chromium", "chromium-browser", "google-chrome"]
-  .flatMap((name) => process.env.PATH.split(delimiter).map((folder) => join(folder, name)))
-  .find(existsSync);
-if (!browser) {
-  console.log("SKIPPED: no chromium (Debian package chromium)");
-  process.exit(0);
-}
 
 // Says what is wrong with the page as it stands. Runs in the page.
 function findProblems(width) {
@@ -85,15 +78,8 @@ const site = createServer(async (request, response) => {
 });
 await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
 
-const child = spawn(
-  browser,
-  ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-    "--hide-scrollbars", "--disable-background-networking", "--disable-component-update",
-    `--user-data-dir=${join(directory, "profile")}`, "--remote-debugging-port=0", "about:blank"],
-  { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, HOME: directory } },
-);
+const child = startBrowser(directory, "--hide-scrollbars", "about:blank");
 let log = "";
-let skip;
 const address = await new Promise((resolve) => {
   child.stderr.on("data", (text) => {
     log += text;
@@ -104,21 +90,9 @@ const address = await new Promise((resolve) => {
   child.on("exit", () => resolve());
   setTimeout(() => resolve(), 120_000).unref();
 });
-if (!address) skip = `the browser did not start\n${log}`;
-
-async function end(code) {
-  if (child.exitCode === null && child.signalCode === null) {
-    const gone = new Promise((resolve) => child.on("exit", resolve));
-    child.kill("SIGTERM");
-    await gone;
-  }
-  site.close();
-  site.closeAllConnections();
-  process.exit(code);
-}
-if (skip) {
-  console.log(`SKIPPED: ${skip}`);
-  await end(0);
+if (!address) {
+  await stopBrowser(child);
+  skip(`the browser did not start\n${log}`);
 }
 
 // The browser's own protocol: numbered questions, their answers, and events.
@@ -169,4 +143,5 @@ for (const page of pages.sort()) {
 }
 socket.onclose = null;
 console.log(bad ? `${bad} problems` : `ok: ${pages.length} pages, each in ${sights.length} sights`);
-await end(bad || pages.length === 0 ? 1 : 0);
+await stopBrowser(child);
+process.exit(bad || pages.length === 0 ? 1 : 0);
