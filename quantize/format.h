@@ -43,6 +43,10 @@ enum class Format : std::uint32_t {
   Q2_0 = 42,
 };
 
+// Element types that a checkpoint may hold; little-endian. F8_E4M3 is the finite-only variant that
+// checkpoints use (0x7F is NaN, there is no infinity).
+enum class SourceType : std::uint8_t { F32, F16, BF16, F64, F8_E4M3, F8_E5M2 };
+
 // A run of whole blocks as the encoders see it: consecutive float32 values that are finite.
 struct Strip {
   const float* values;
@@ -64,6 +68,13 @@ using EncodeMeasured = bool (*)(const Strip& strip, std::byte* blocks, PlacedSum
 // What importance weights mean to an encoder.
 enum class Importance : std::uint8_t { Ignored, Optional, Required };
 
+// The 16-bit words of a block in which infinity and NaN show.
+struct Scales {
+  std::uint32_t offset = 0;
+  std::uint32_t count = 0;    // consecutive; may be 0
+  std::uint16_t special = 0;  // bits that are all set in infinity and NaN, and in nothing else
+};
+
 struct FormatInfo {
   Format format;
   std::string_view name;       // "Q4_0", as GGUF tools print it
@@ -75,9 +86,7 @@ struct FormatInfo {
   EncodeStrip encode_reference;  // scalar: the specification
   DecodeStrip decode;
   DecodeStrip decode_reference;
-  // Where the half-precision scales stand in a block, for first_overflow.
-  std::uint32_t scale_offset;
-  std::uint32_t scale_count;  // consecutive; 0: the scale cannot be infinite
+  Scales scales;  // for first_overflow, with `overflows`
   // Bound of RMSE / RMS for Gaussian values; derived in quantize/FORMAT.md.
   double relative_error_max;
   // Whether a block's scale is infinite or NaN, where it does not stand in one piece.
@@ -87,6 +96,8 @@ struct FormatInfo {
   // As `encode` and with the same sums as decoding gives, for a strip of whole sets of places; null
   // where blocks are decoded to be measured.
   EncodeMeasured encode_measured = nullptr;
+  // The source type whose elements are this format's blocks already, if there is one.
+  std::optional<SourceType> source_type = std::nullopt;
 };
 
 // The row of a format. Every enumerator has one.

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <string>
-#include <utility>
 
 #include "quantize/internal/numbers.h"
 #include "quantize/internal/strips.h"
@@ -39,14 +38,6 @@ struct Source {
   }
 
   const std::byte* at(std::uint64_t begin) const { return bytes + begin * source_bytes(type); }
-
-  // Whether encoding gives back the source's own bytes.
-  bool is_already(Format format) const {
-    constexpr std::pair<SourceType, Format> kSame[] = {{SourceType::F32, Format::F32},
-                                                       {SourceType::F16, Format::F16},
-                                                       {SourceType::BF16, Format::BF16}};
-    return std::ranges::find(kSame, std::pair(type, format)) != std::end(kSame);
-  }
 };
 
 // Mean squares of rows, each the sequential float32 sum that the reference takes.
@@ -151,7 +142,8 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
       mode == Mode::Best && row.encode_best != nullptr ? row.encode_best : row.encode;
   const bool weighted = !importance.empty() && row.importance != Importance::Ignored;
   const Source from{source_type, source.data()};
-  const bool copies = from.is_already(format);
+  const bool copies = row.source_type == source_type;
+  const bool is_lossless = row.source_type == SourceType::F32;  // holds what was widened
   const EncodeMeasured measured = encode == row.encode ? row.encode_measured : nullptr;
   RowMeans means(from, row_values);
   StripSums strip_sums;
@@ -177,7 +169,7 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
     }
     if (sums == nullptr) {
       encode(strip, blocks);
-    } else if (format == Format::F32) {  // holds what was widened
+    } else if (is_lossless) {
       encode(strip, blocks);
       strip_sums.add_lossless(values, count);
     } else {
@@ -197,14 +189,14 @@ void decode_rows(Format format, std::span<const std::byte> blocks, std::span<flo
 std::optional<std::uint64_t> first_overflow(Format format,
                                             std::span<const std::byte> blocks) noexcept {
   const FormatInfo& row = info(format);
+  const Scales scales = row.scales;
   const std::uint64_t count = blocks.size() / row.block_bytes;
-  for (std::uint64_t i = 0; i < count && row.overflows != nullptr; ++i) {
-    if (row.overflows(blocks.data() + i * row.block_bytes)) return i;
-  }
-  for (std::uint64_t i = 0; i < count && row.scale_count > 0; ++i) {
-    const std::byte* scales = blocks.data() + i * row.block_bytes + row.scale_offset;
-    for (std::uint32_t s = 0; s < row.scale_count; ++s) {
-      if ((load<std::uint16_t>(scales + std::size_t{2} * s) & 0x7c00u) == 0x7c00u) return i;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::byte* block = blocks.data() + i * row.block_bytes;
+    if (row.overflows != nullptr && row.overflows(block)) return i;
+    for (std::uint32_t s = 0; s < scales.count; ++s) {
+      const auto word = load<std::uint16_t>(block + scales.offset + std::size_t{2} * s);
+      if ((word & scales.special) == scales.special) return i;
     }
   }
   return std::nullopt;

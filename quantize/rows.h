@@ -16,10 +16,6 @@
 
 namespace holdfast::quantize {
 
-// Element types that a checkpoint may hold; little-endian. F8_E4M3 is the finite-only variant that
-// checkpoints use (0x7F is NaN, there is no infinity).
-enum class SourceType { F32, F16, BF16, F64, F8_E4M3, F8_E5M2 };
-
 std::uint32_t source_bytes(SourceType type) noexcept;
 
 // A value that no format can hold: NaN or an infinity in the source, or an F64 beyond float32.
@@ -66,8 +62,8 @@ enum class Mode : std::uint8_t { Identical, Best };
 // std::invalid_argument when the spans do not fit the shape, row_values is not a multiple of the
 // block, or the format requires importance and none is given.
 //
-// A finite value may still be too large for the half-precision scale of its block: the scale
-// becomes infinite, as the reference converter writes it. See first_overflow.
+// A finite value may still be too large for the half-precision scale of its block, or for F16 or
+// BF16: it becomes infinite, as the reference converter writes it. See first_overflow.
 void encode_rows(Format format, SourceType source_type, std::span<const std::byte> source,
                  std::uint64_t rows, std::uint64_t row_values, std::span<const float> importance,
                  std::span<std::byte> out, ErrorSums* sums, Mode mode = Mode::Identical);
@@ -76,8 +72,8 @@ void encode_rows(Format format, SourceType source_type, std::span<const std::byt
 // when the spans do not fit together. Any bytes decode to something; no bytes are invalid.
 void decode_rows(Format format, std::span<const std::byte> blocks, std::span<float> out);
 
-// The index of the first block whose scale is infinite or NaN, which is what the reference driver
-// refuses to write; nothing when all are finite.
+// The index of the first block whose scale, or whose number where it has none, is infinite or NaN:
+// what the reference driver refuses to write. Nothing when all are finite.
 std::optional<std::uint64_t> first_overflow(Format format,
                                             std::span<const std::byte> blocks) noexcept;
 

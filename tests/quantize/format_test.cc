@@ -22,7 +22,7 @@ TEST_CASE("quantize/format: every row is found by id and by name in any case") {
     CHECK((row.encode_reference != nullptr));
     CHECK((row.decode != nullptr));
     CHECK((row.decode_reference != nullptr));
-    CHECK(row.scale_offset + 2 * row.scale_count <= row.block_bytes);
+    CHECK(row.scales.offset + 2 * row.scales.count <= row.block_bytes);
   }
 }
 

@@ -32,27 +32,29 @@ std::jmp_buf abort_target;
 
 [[noreturn]] void leave_library(const char*) { std::longjmp(abort_target, 1); }
 
-// The library prints its grief before it stops.
-class SilentStdout {
+// The library prints its grief: before it stops to stdout, about invalid blocks to stderr.
+class Silence {
  public:
-  SilentStdout() : kept_(dup(STDOUT_FILENO)) {
-    std::fflush(stdout);
+  explicit Silence(int stream) : stream_(stream), kept_(dup(stream)) {
+    std::fflush(nullptr);
     const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup2(null, STDOUT_FILENO);
+    if (null < 0) return;
+    dup2(null, stream_);
     close(null);
   }
 
-  SilentStdout(const SilentStdout&) = delete;
-  SilentStdout& operator=(const SilentStdout&) = delete;
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
 
-  ~SilentStdout() {
-    std::fflush(stdout);
-    dup2(kept_, STDOUT_FILENO);
+  ~Silence() {
+    if (kept_ < 0) return;
+    std::fflush(nullptr);
+    dup2(kept_, stream_);
     close(kept_);
   }
 
  private:
-  int kept_;
+  int stream_, kept_;
 };
 
 // No object with a destructor lives across the jump.
@@ -83,6 +85,7 @@ struct LibraryLoader {
     }
     found = bind(handle, "ggml_quantize_init", library.initialise_) &&
             bind(handle, "ggml_quantize_chunk", library.encode_) &&
+            bind(handle, "ggml_validate_row_data", library.validate_) &&
             bind(handle, "ggml_get_type_traits", library.traits_) &&
             bind(handle, "ggml_set_abort_callback", library.set_abort_callback_);
     if (!found) reason = path + ": lacks an expected function";
@@ -120,7 +123,7 @@ OfficialLibrary::Verdict OfficialLibrary::judge(quantize::Format format,
   const quantize::FormatInfo& row = quantize::info(format);
   Verdict verdict{std::vector<std::byte>(quantize::row_bytes(row, values.size())),
                   std::vector<bool>(values.size() / row.block_values)};
-  const SilentStdout silence;
+  const Silence silence(STDOUT_FILENO);
   const AbortCallback before = set_abort_callback_(leave_library);
   const bool whole =
       survives([&] { encode_into(format, values, row_values, importance, verdict.blocks.data()); });
@@ -135,6 +138,17 @@ OfficialLibrary::Verdict OfficialLibrary::judge(quantize::Format format,
   }
   set_abort_callback_(before);
   return verdict;
+}
+
+std::vector<bool> OfficialLibrary::valid(quantize::Format format,
+                                         std::span<const std::byte> blocks) const {
+  const std::size_t bytes = quantize::info(format).block_bytes;
+  std::vector<bool> valid(blocks.size() / bytes);
+  const Silence silence(STDERR_FILENO);
+  for (std::size_t i = 0; i < valid.size(); ++i) {
+    valid[i] = validate_(static_cast<int>(format), blocks.data() + i * bytes, bytes);
+  }
+  return valid;
 }
 
 void OfficialLibrary::decode_into(quantize::Format format, std::span<const std::byte> blocks,

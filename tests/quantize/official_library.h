@@ -36,6 +36,10 @@ class OfficialLibrary {
   void encode_into(quantize::Format format, std::span<const float> values, std::uint64_t row_values,
                    std::span<const float> importance, std::byte* out) const;
 
+  // Of each block, whether ggml_validate_row_data takes it: what the reference driver asks of what
+  // it reads and writes.
+  std::vector<bool> valid(quantize::Format format, std::span<const std::byte> blocks) const;
+
   std::vector<float> decode(quantize::Format format, std::span<const std::byte> blocks) const;
   void decode_into(quantize::Format format, std::span<const std::byte> blocks,
                    std::span<float> out) const;
@@ -46,6 +50,7 @@ class OfficialLibrary {
   std::size_t (*encode_)(int type, const float* values, void* out, std::int64_t start,
                          std::int64_t rows, std::int64_t row_values,
                          const float* importance) = nullptr;
+  bool (*validate_)(int type, const void* data, std::size_t bytes) = nullptr;
   const void* (*traits_)(int type) = nullptr;
   using AbortCallback = void (*)(const char* message);
   AbortCallback (*set_abort_callback_)(AbortCallback callback) = nullptr;
