@@ -6,6 +6,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
+
+#include "storage/base/error.h"
 
 namespace holdfast::convert {
 namespace {
@@ -83,11 +86,19 @@ std::vector<float> read_scales(const TensorView& view, std::uint64_t first, std:
   const std::uint64_t begin = first / view.scale_rows * view.scale_stride;
   const std::uint64_t count = ((end - 1) / view.scale_rows + 1) * view.scale_stride - begin;
   const TensorView run = {.source = view.scales, .first = begin, .columns = {count, 1}};
-  const Dtype& dtype = *source.checkpoint.tensors[view.scales].dtype;
+  const SourceTensor& tensor = source.checkpoint.tensors[view.scales];
+  const Dtype& dtype = *tensor.dtype;
   const auto bytes = read_elements(run, dtype.bits / 8, source);
   std::vector<float> scales(count);
-  quantize::encode_rows(Format::F32, *dtype.numeric, bytes, 1, count, {},
-                        std::as_writable_bytes(std::span(scales)), nullptr);
+  try {
+    quantize::encode_rows(Format::F32, *dtype.numeric, bytes, 1, count, {},
+                          std::as_writable_bytes(std::span(scales)), nullptr);
+  } catch (const quantize::ValueError& error) {
+    fail(ErrorKind::Corrupt, source.checkpoint.files[tensor.file] + ": " + tensor.name +
+                                 ": element " + std::to_string(begin + error.index()) +
+                                 ": expected a finite number, found " +
+                                 std::to_string(error.value()));
+  }
   return scales;
 }
 

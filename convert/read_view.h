@@ -1,5 +1,6 @@
 // The only code that reads weights: a view's elements, in output order, unpacked as far as kernels
-// need it. Thread-safe as far as the files are. Errors: what reading throws.
+// need it. Thread-safe as far as the files are. Errors: what reading throws; Corrupt naming file,
+// tensor and element for a scale of FP8 numbers that is no finite number.
 #pragma once
 
 #include <cstddef>

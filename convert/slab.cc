@@ -49,22 +49,39 @@ void cut_part(std::vector<Slab>& slabs, const PlannedTensor& tensor, const Check
   }
 }
 
-[[noreturn]] void fail_value(const Slab& slab, const PlannedTensor& tensor,
-                             const Checkpoint& checkpoint, const quantize::ValueError& error) {
-  if (tensor.draft.parts.empty()) fail(ErrorKind::Corrupt, tensor.draft.name + ": " + error.what());
-  const SourceTensor& source = source_of(tensor.draft.parts[slab.part], checkpoint);
-  fail(ErrorKind::Corrupt, checkpoint.files[source.file] + ": " + source.name + ": value " +
-                               std::to_string(error.value()) + ", element " +
-                               std::to_string(slab.first_element + error.index()) + " of " +
-                               tensor.draft.name + ": expected a finite number");
+// `first` to `last` are elements of the slab.
+[[noreturn]] void fail_elements(const Slab& slab, const PlannedTensor& tensor,
+                                const Checkpoint& checkpoint, std::uint64_t first,
+                                std::uint64_t last, const std::string& what) {
+  const auto number = [&](std::uint64_t i) { return std::to_string(slab.first_element + i); };
+  std::string where;
+  if (!tensor.draft.parts.empty()) {
+    const SourceTensor& source = source_of(tensor.draft.parts[slab.part], checkpoint);
+    where = checkpoint.files[source.file] + ": " + source.name + ": ";
+  }
+  fail(ErrorKind::Corrupt,
+       where +
+           (first == last ? "element " + number(first)
+                          : "elements " + number(first) + " to " + number(last)) +
+           " of " + tensor.draft.name + ": " + what);
 }
 
-[[noreturn]] void fail_overflow(const Slab& slab, const PlannedTensor& tensor,
-                                const Checkpoint& checkpoint) {
-  const SourceTensor& source = source_of(tensor.draft.parts[slab.part], checkpoint);
-  fail(ErrorKind::Corrupt, checkpoint.files[source.file] + ": " + source.name +
-                               ": values too large for the scales of " +
-                               std::string(ggml_type(tensor.format).name));
+[[noreturn]] void fail_value(const Slab& slab, const PlannedTensor& tensor,
+                             const Checkpoint& checkpoint, std::uint64_t element, float value) {
+  fail_elements(slab, tensor, checkpoint, element, element,
+                "expected a finite number, found " + std::to_string(value));
+}
+
+// `blocks` begin at an element of the slab.
+void check_scales(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
+                  std::uint64_t element, std::span<const std::byte> blocks) {
+  const auto overflow = quantize::first_overflow(tensor.format, blocks);
+  if (!overflow) return;
+  const GgmlType& type = ggml_type(tensor.format);
+  const std::uint64_t first = element + *overflow * type.block_values;
+  fail_elements(
+      slab, tensor, checkpoint, first, first + type.block_values - 1,
+      "expected what " + std::string(type.name) + " can hold, found an infinite scale or value");
 }
 
 // Every value as float32. Exact for all types but F64.
@@ -134,6 +151,7 @@ std::vector<Rows> rows_by_importance(const Slab& slab, const PlannedTensor& tens
 void encode_rows_of(const Slab& slab, const PlannedTensor& tensor, const Checkpoint& checkpoint,
                     const ViewValues& values, std::uint64_t row_values, const Rows& rows,
                     bool measured, Encoded& encoded) {
+  const std::uint64_t first = rows.first * row_values;
   const std::uint64_t in = row_values * quantize::source_bytes(values.type);
   const GgmlType& type = ggml_type(tensor.format);
   const std::uint64_t out = row_values / type.block_values * type.block_bytes;
@@ -145,11 +163,9 @@ void encode_rows_of(const Slab& slab, const PlannedTensor& tensor, const Checkpo
                           rows.count, row_values, rows.importance, target,
                           measured ? &encoded.sums : nullptr);
   } catch (const quantize::ValueError& error) {
-    fail_value(slab, tensor, checkpoint, error);
+    fail_value(slab, tensor, checkpoint, first + error.index(), error.value());
   }
-  if (tensor.scales_finite && quantize::first_overflow(tensor.format, target)) {
-    fail_overflow(slab, tensor, checkpoint);
-  }
+  if (tensor.scales_finite) check_scales(slab, tensor, checkpoint, first, target);
 }
 
 }  // namespace
@@ -205,14 +221,17 @@ ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Source
   try {
     return apply(tensor.draft.op, read_view(view, source), slab.elements);
   } catch (const quantize::ValueError& error) {
-    fail_value(slab, tensor, source.checkpoint, error);
+    fail_value(slab, tensor, source.checkpoint, error.index(), error.value());
   }
 }
 
 Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const ViewValues& values,
                     const Source& source, bool measured) {
   if (values.encoded) {
-    if (*values.encoded == target.format) return {.bytes = values.bytes, .sums = {}};
+    if (*values.encoded == target.format) {
+      if (has_kernel(target.format)) check_scales(slab, target, source.checkpoint, 0, values.bytes);
+      return {.bytes = values.bytes, .sums = {}};
+    }
     return encode_slab(slab, target, decoded(values, slab.elements), source, measured);
   }
   const GgmlType& type = ggml_type(target.format);

@@ -42,12 +42,13 @@ std::uint64_t memory_bytes(const Slab& slab, const PlannedTensor& tensor,
 TensorView view_of(const Slab& slab, const PlannedTensor& tensor);
 
 // The slab's values as they come from the source, after reordering and the
-// tensor's ValueOp. Error(Corrupt) naming file and tensor for a value that is
-// no finite number.
+// tensor's ValueOp. Error(Corrupt) naming file, tensor and element for a value
+// that is no finite number.
 ViewValues read_slab(const Slab& slab, const PlannedTensor& tensor, const Source& source);
 
 // In the format of `target`, an output's tensor of the same draft; with error sums if `measured`.
-// Error(Corrupt) as above, and where a block's scale overflows though the plan forbids it.
+// Error(Corrupt) as above, and naming the block's elements where its scale overflows though the
+// plan forbids it, or is no finite number in blocks that are copied.
 Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const ViewValues& values,
                     const Source& source, bool measured);
 
