@@ -325,7 +325,7 @@ Json UploadBatch::entry(const LfsObject& object) {
     grant.part_bytes = part_bytes_for(object.size_bytes, part_bytes_);
     multipart_ = true;
   }
-  entry.set("authenticated", true);
+  // Not "authenticated": git-lfs would bring no token to "verify" either, which is not signed.
   entry.set("actions",
             Json::Object{{"upload", upload_action(call_, grant)},
                          {"verify", Json::Object{{"href", lfs_url(call_, repo_, "verify")}}}});
