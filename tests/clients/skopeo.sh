@@ -41,17 +41,35 @@ expect "skopeo lists tags" 0 'latest' skopeo list-tags --tls-verify=false "docke
 expect "a tag that is none" 1 'manifest unknown|MANIFEST_UNKNOWN|No GGUF file' \
   skopeo inspect --raw --tls-verify=false "docker://${url#http://}/$lower:F64"
 
-# oras pull: the manifest by tag, then by digest, then each layer into the file that its title names.
-accept='Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
-digest=$(curl -fsSI -H "$accept" "$url/v2/$model/manifests/Q8_0" |
-  tr -d '\r' | sed -n 's/^Docker-Content-Digest: //p')
-curl -fsS -H "$accept" -o "$work/manifest.json" "$url/v2/$model/manifests/$digest"
+# oras pull, as oras-go does it: HEAD of the tag with every type of manifest that it knows, the manifest
+# itself by its digest and its type, and each blob by its digest, whose length must be what the manifest
+# says; a layer goes into the file that its title names.
+oras=(-A "oras/1.2.3+dev" -H "Accept-Encoding: gzip")
+index='application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json'
+accept="application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, \
+$index, application/vnd.oci.artifact.manifest.v1+json"
+curl -fsSI "${oras[@]}" -H "Accept: $accept" "$url/v2/$model/manifests/Q8_0" | tr -d '\r' >"$work/head"
+# header NAME: of that answer.
+header() { sed -n "s/^$1: //ip" "$work/head"; }
+digest=$(header Docker-Content-Digest)
+type=$(header Content-Type)
+expect "oras takes what it resolves for an artifact" 0 '^application/vnd.oci.image.manifest.v1\+json$' echo "$type"
+curl -fsS "${oras[@]}" -H "Accept: $type" -o "$work/manifest.json" "$url/v2/$model/manifests/$digest"
 expect "oras finds the manifest by its digest" 0 "^${digest#sha256:}\$" sum "$work/manifest.json"
+expect "as long as HEAD said" 0 "^$(header Content-Length)\$" stat -c %s "$work/manifest.json"
 expect "and a file's name" 0 "\"org.opencontainers.image.title\":\"$file.gguf\"" cat "$work/manifest.json"
-layer=$(grep -oE '"digest":"sha256:[0-9a-f]{64}","size":[0-9]+,"annotations"' "$work/manifest.json" |
-  grep -oE 'sha256:[0-9a-f]{64}')
-curl -fsS -o "$work/$file.gguf" "$url/v2/$model/blobs/$layer"
-expect "and the model behind it" 0 "^$want\$" sum "$work/$file.gguf"
+# Of each blob: digest, size, and title of a layer.
+blobs=$(grep -oE '"digest":"sha256:[0-9a-f]{64}","size":[0-9]+(,"annotations":\{[^}]*\})?' "$work/manifest.json" |
+  sed -E 's/"digest":"([^"]*)","size":([0-9]+)/\1 \2/; s/,"annotations":.*title":"([^"]*)".*/ \1/')
+mkdir "$work/oras"
+while read -r blob size title; do
+  to=$work/oras/${title:-config}
+  length=$(curl -fsS "${oras[@]}" -o "$to" -w '%header{content-length}' "$url/v2/$model/blobs/$blob")
+  expect "blob ${title:-config} is as long as the manifest says" 0 "^$size\$" echo "$length"
+  expect "and has its digest" 0 "^${blob#sha256:}\$" sum "$to"
+done <<<"$blobs"
+expect "oras has the model under its name" 0 "^$want\$" sum "$work/oras/$file.gguf"
+expect "and an empty configuration" 0 '^\{\}$' cat "$work/oras/config"
 stop
 
 printf '[access]\nanonymous_read = false\n' >"$work/closed.toml"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole way of a real model with real clients at both ends: a folder becomes a repository, a second
-# store mirrors it over HTTP and converts it, llama.cpp loads what curl fetched, and continues a prompt.
+# store mirrors it over HTTP and converts it, node-llama-cpp downloads it from there, and llama.cpp continues
+# a prompt.
 #   first_light.sh HOLDFAST
 set -euo pipefail
 holdfast=$1
@@ -33,14 +34,12 @@ start "$work/outside"
 "$holdfast" sync stories/story-llama --from "$url" --data "$work/inside"
 "$holdfast" convert stories/story-llama --to F32,Q8_0,Q4_0 --data "$work/inside"
 start "$work/inside"
-for type in F32 Q8_0 Q4_0; do
-  curl -fsS -o "$work/story-llama.$type.gguf" \
-    "$url/stories/story-llama-GGUF/resolve/main/story-llama.$type.gguf"
-done
 
-# continue MODEL: the prompt of expected.json, 32 tokens on.
+# continue_story TYPE: the prompt of expected.json, 32 tokens on, by the model that is served now.
 continue_story() {
-  "$node" "$clients/llama_generate.mjs" "$work/story-llama.$1.gguf" \
+  local gguf
+  gguf=$("$node" "$clients/llama_download.mjs" "hf:stories/story-llama-GGUF:$1" "$work/models" "$url")
+  "$node" "$clients/llama_generate.mjs" "$gguf" \
     "$(json "$model/expected.json" prompt)" 32 >"$work/$1.json"
 }
 # json FILE KEY: a member as compact JSON, or a string as it is.
