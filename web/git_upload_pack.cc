@@ -156,8 +156,8 @@ std::string shallow_lines(const storage::git::PackPlan& plan) {
   return lines;
 }
 
-// Whose room a pack takes: his who has signed in, from wherever, else his address's; nobody's for
-// the operator, and for a proxy that does not say for whom it speaks.
+// Whose room a pack takes, and whose turn: his who has signed in, from wherever, else his
+// address's; nobody's for the operator, and for a proxy that does not say for whom it speaks.
 std::string client_of(const Call& call) {
   const Request& request = call.request;
   const Caller& caller = caller_of(request);
@@ -227,9 +227,11 @@ Response fetch_v0(const Call& call, const GitRepository& repository, const GitFe
 
 // Waits, without a thread, until one of the packs being made is done; then this is asked again. The
 // answer keeps the place: who waits no longer has none.
-Response wait_for_turn(GitPacks& packs, const std::string& asker) {
+Response wait_for_turn(GitPacks& packs, const PackAsker& asker) {
+  auto place = packs.wait(asker);
+  if (!place) return busy_response("Too many clones of yours are waiting; try again later", 429);
   Response response = busy_response("Too many clones are being prepared; try again later");
-  response.kept = std::make_shared<const GitPacks::Place>(packs.wait(asker));
+  response.kept = std::make_shared<const GitPacks::Place>(*std::move(place));
   response.wait_max = kGitPackWaitMax;
   return response;
 }
@@ -253,7 +255,8 @@ Response in_turn(const Call& call, Make make) {
   if (packs == nullptr) return make();
   check_anew(call);
   // One client's requests of one id, which he may choose, share a place and harm nobody else.
-  const std::string asker = client_of(call) + " " + std::string(call.request.id);
+  const std::string client = client_of(call);
+  const PackAsker asker{.client = client, .request = call.request.id};
   const auto turn = packs->take_turn(asker);
   if (!turn) return wait_for_turn(*packs, asker);
   Response response = make();

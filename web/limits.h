@@ -91,6 +91,7 @@ inline constexpr std::uint64_t kGitSpoolBytesMax = std::uint64_t{16} << 30U;    
 inline constexpr std::uint64_t kGitSpoolsBytesMax = std::uint64_t{32} << 30U;  // all of them
 inline constexpr std::uint64_t kGitSpoolsShare = 8;        // one client's part, but for his eldest
 inline constexpr std::size_t kGitPacksAtOnce = 2;          // being made; half of the pool's threads
+inline constexpr std::size_t kGitPacksWaiting = 128;       // one client's that may wait for it
 inline constexpr std::chrono::minutes kGitPackWaitMax{5};  // until one is begun
 inline constexpr std::size_t kLfsBatchMax = 1000;      // objects in one batch; git-lfs asks for 100
 inline constexpr std::size_t kLfsRowsMax = 1'000'000;  // files looked through for a list of objects

@@ -4,6 +4,7 @@
 
 #include "storage/base/error.h"
 #include "tests/web/raw_client.h"
+#include "tests/web/wrapped_store.h"
 #include "web/server.h"
 
 namespace holdfast::web {
@@ -64,22 +65,13 @@ class BrokenBlobs final : public storage::BlobStore {
   }
 };
 
-class BrokenStore final : public storage::Store {
+class BrokenStore final : public tests::WrappedStore {
  public:
-  explicit BrokenStore(storage::Store& store) : store_(store) {}
+  using WrappedStore::WrappedStore;
 
   storage::BlobStore& blobs() override { return blobs_; }
 
-  storage::Catalog& catalog() override { return store_.catalog(); }
-
-  storage::JobQueue& jobs() override { return store_.jobs(); }
-
-  const std::filesystem::path& directory() const override { return store_.directory(); }
-
-  std::uint64_t generation() const noexcept override { return store_.generation(); }
-
  private:
-  storage::Store& store_;
   BrokenBlobs blobs_;
 };
 

@@ -12,6 +12,7 @@
 #include "storage/access.h"
 #include "tests/web/raw_client.h"
 #include "tests/web/route_paths.h"
+#include "tests/web/wrapped_store.h"
 #include "web/internal/gate.h"
 #include "web/internal/worker.h"
 #include "web/routes.h"
@@ -107,24 +108,13 @@ class FailingBook final : public storage::AccessBook {
   void replace_requests(const storage::RepoId&, std::span<const storage::AccessRequest>) override {}
 };
 
-class FailingAccess final : public storage::Store {
+class FailingAccess final : public tests::WrappedStore {
  public:
-  explicit FailingAccess(storage::Store& store) : store_(store) {}
-
-  storage::BlobStore& blobs() override { return store_.blobs(); }
-
-  storage::Catalog& catalog() override { return store_.catalog(); }
-
-  storage::JobQueue& jobs() override { return store_.jobs(); }
+  using WrappedStore::WrappedStore;
 
   storage::AccessBook* access() noexcept override { return &book_; }
 
-  const std::filesystem::path& directory() const override { return store_.directory(); }
-
-  std::uint64_t generation() const noexcept override { return store_.generation(); }
-
  private:
-  storage::Store& store_;
   FailingBook book_;
 };
 

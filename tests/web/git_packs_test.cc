@@ -1,7 +1,11 @@
 #include "web/git_packs.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <iterator>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,17 +13,15 @@
 #include <doctest/doctest.h>
 
 #include "storage/base/error.h"
-#include "storage/git/pkt_line.h"
+#include "tests/web/clone_request.h"
 #include "tests/web/guarded.h"
+#include "tests/web/wrapped_store.h"
 #include "web/internal/answers.h"
 #include "web/internal/pack_spool.h"
 
 namespace holdfast::web {
 namespace {
 
-using storage::git::kPktDelim;
-using storage::git::kPktFlush;
-using storage::git::pkt;
 using Taken = GitPacks::Room::Taken;
 
 constexpr std::string_view kTarget = "/org/clone.git/git-upload-pack";
@@ -46,12 +48,7 @@ struct Cloned : tests::Guarded {
   Response clone(const Cloning& how = {}) const { return clone(how, services); }
 
   Response clone(const Cloning& how, const Services& from) const {
-    const auto repo = storage::parse_repo_id("org/clone");
-    const auto& catalog = sample.store->catalog();
-    const auto revision = catalog.find_revision(repo, *catalog.resolve(repo, "main"));
-    const std::string body = pkt("command=fetch") + std::string(kPktDelim) +
-                             pkt("want " + to_hex(revision->git_commit) + "\n") + pkt("done\n") +
-                             std::string(kPktFlush);
+    const std::string body = tests::clone_request(*sample.store, "org/clone");
     const std::string bearer = "Bearer " + how.token;
     std::vector<Header> headers = {{"Git-Protocol", "version=2"}};
     if (!how.token.empty()) headers.push_back({"Authorization", bearer});
@@ -95,110 +92,211 @@ constexpr Loss kLosses[] = {
     {"the time of his token", [](Cloned& hub) { hub.clock.advance(std::chrono::hours(2)); }, 401},
 };
 
-std::string add_laptop(Cloned& hub) {
-  return tests::add_token(hub.book(), {.name = "laptop",
-                                       .created_at = hub.clock.now(),
-                                       .expires_at = hub.clock.now() + std::chrono::hours(1)});
-}
+// Somebody with a token that he is about to lose.
+struct Losing {
+  Losing() {
+    how.token =
+        tests::add_token(hub.book(), {.name = "laptop",
+                                      .created_at = hub.clock.now(),
+                                      .expires_at = hub.clock.now() + std::chrono::hours(1)});
+    before = hub.caller(how.token);
+    how.caller = &before;
+  }
+
+  Losing(const Losing&) = delete;
+  Losing& operator=(const Losing&) = delete;
+
+  GitPacks packs{{.at_once = 1}};
+  Cloned hub{packs, {.anonymous_read = false, .local = false}};
+  Caller before;
+  Cloning how;  // as he was before
+};
 
 // A store in which something happens the first time that somebody wants to read an object.
-class Interrupted final : public storage::Store {
+class Interrupted final : public tests::WrappedStore {
  public:
   Interrupted(storage::Store& store, std::function<void()> step)
-      : store_(store), step_(std::move(step)) {}
+      : WrappedStore(store), step_(std::move(step)) {}
 
   storage::BlobStore& blobs() override {
     if (const auto step = std::exchange(step_, {})) step();
-    return store_.blobs();
+    return WrappedStore::blobs();
   }
 
-  storage::Catalog& catalog() override { return store_.catalog(); }
-
-  storage::JobQueue& jobs() override { return store_.jobs(); }
-
-  const std::filesystem::path& directory() const override { return store_.directory(); }
-
-  std::uint64_t generation() const noexcept override { return store_.generation(); }
-
  private:
-  storage::Store& store_;
   std::function<void()> step_;
 };
+
+// Requests as "a1 b1": the first letter is the client, "-" is nobody.
+std::vector<std::string> words(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+PackAsker asker(const std::string& word) {
+  return {.client = word[0] == '-' ? "" : std::string_view(word).substr(0, 1), .request = word};
+}
 
 }  // namespace
 
 TEST_CASE("web/git_packs: so many at once, and the watch hears of each that ends") {
-  GitPacks packs(2);
+  GitPacks packs({.at_once = 2});
   int heard = 0;
   packs.set_watch([&] { ++heard; });
-  auto one = packs.take_turn("a");
+  auto one = packs.take_turn({"a"});
   {
-    auto two = packs.take_turn("a");
+    auto two = packs.take_turn({"a"});
     REQUIRE(one);
     REQUIRE(two);
-    CHECK_FALSE(packs.take_turn("a"));
+    CHECK_FALSE(packs.take_turn({"a"}));
     const auto moved = *std::move(two);
-    CHECK_FALSE(packs.take_turn("a"));
+    CHECK_FALSE(packs.take_turn({"a"}));
   }
   CHECK(heard == 1);
-  CHECK(packs.take_turn("a"));
+  CHECK(packs.take_turn({"a"}));
   CHECK(heard == 2);
   packs.set_watch({});
   one.reset();
   CHECK(heard == 2);
 }
 
-TEST_CASE("web/git_packs: who came first has the first turn") {
-  GitPacks packs(2);
-  std::optional turn(packs.take_turn("other")), another(packs.take_turn("other"));
-  const auto first = packs.wait("first"), second = packs.wait("second"),
-             third = packs.wait("third");
-  const auto first_again = packs.wait("first");  // no second place
-  CHECK(packs.waiting() == 3);
-  turn.reset();
-  CHECK_FALSE(packs.take_turn("newcomer"));
-  CHECK_FALSE(packs.take_turn("second"));
-  auto of_first = packs.take_turn("first");
-  CHECK(of_first);
-  CHECK_FALSE(packs.take_turn("first"));
-  // Two turns, and two who wait: none of them is a newcomer's, and they may take them in any order.
-  another.reset();
-  of_first.reset();
-  CHECK_FALSE(packs.take_turn("newcomer"));
-  const auto of_third = packs.take_turn("third");
-  CHECK(of_third);
-  CHECK_FALSE(packs.take_turn("newcomer"));
-  CHECK(packs.take_turn("second"));
+TEST_CASE("web/git_packs: clients take turns, and of one client who came first is the first") {
+  struct Case {
+    const char* name;
+    const char* under_way;  // all the time, beside the one turn that the others get
+    const char* waiting;    // in the order in which they come
+    const char* later;      // who come when the first had his turn
+    const char* served;
+  };
+
+  for (const Case& c : {
+           Case{"one client", "", "a1 a2 a3", "", "a1 a2 a3"},
+           Case{"one with many, one with one", "", "a1 a2 a3 b1", "", "a1 b1 a2 a3"},
+           Case{"round by round", "", "a1 a2 a3 b1 b2 c1", "", "a1 b1 c1 a2 b2 a3"},
+           Case{"a client that comes later", "", "a1 a2 a3 b1", "c1", "a1 b1 a2 c1 a3"},
+           Case{"one that comes again", "", "a1 b1 c1", "a2", "a1 b1 c1 a2"},
+           Case{"one that comes again before another", "", "a1 b1", "a2 c1", "a1 b1 a2 c1"},
+           Case{"one that comes again after another", "", "a1 b1", "c1 a2", "a1 b1 c1 a2"},
+           Case{"one that has a turn already", "a0", "a1 a2 b1 b2", "", "b1 b2 a1 a2"},
+           Case{"who has two, who has one", "a0 a9 b0", "a1 b1 c1", "", "c1 b1 a1"},
+           Case{"nobody's are one client's", "", "-1 -2 -3 b1", "", "-1 b1 -2 -3"},
+       }) {
+    CAPTURE(std::string(c.name));
+    const auto under_way = words(c.under_way);
+    GitPacks packs({.at_once = 1 + under_way.size()});
+    std::vector<GitPacks::Turn> turns;
+    for (const std::string& word : under_way) turns.push_back(packs.take_turn(asker(word)).value());
+    auto first = packs.take_turn({"other"});
+    std::vector<std::string> waiting;
+    std::vector<GitPacks::Place> places;
+    const auto come = [&](const char* whose) {
+      for (const std::string& word : words(whose)) {
+        waiting.push_back(word);
+        places.push_back(packs.wait(asker(word)).value());
+      }
+    };
+    come(c.waiting);
+    first.reset();
+    std::string served;
+    while (!waiting.empty()) {
+      // Whoever asks: one of them has a turn.
+      const auto next = std::ranges::find_if(waiting, [&](const std::string& word) {
+        return packs.take_turn(asker(word)).has_value();
+      });
+      REQUIRE(next != waiting.end());
+      served += (served.empty() ? "" : " ") + *next;
+      waiting.erase(next);
+      if (served.size() == 2) come(c.later);
+    }
+    CHECK(served == c.served);
+    CHECK(packs.waiting() == 0);
+  }
+}
+
+TEST_CASE("web/git_packs: who comes now is behind those who wait and have no more turns than he") {
+  GitPacks packs({.at_once = 2});
+  auto one = packs.take_turn({"a", "1"}), two = packs.take_turn({"b", "1"});
+  const auto waits = packs.wait({"a", "2"});
+  const auto again = packs.wait({"a", "2"});  // no second place
+  CHECK(packs.waiting() == 1);
+  two.reset();
+  CHECK_FALSE(packs.take_turn({"a", "3"}));
+  {
+    const auto newcomer = packs.take_turn({"c"});  // while one of a's is being made
+    CHECK(newcomer);
+  }
+  one.reset();
+  CHECK_FALSE(packs.take_turn({"c"}));
+  CHECK_FALSE(packs.take_turn({"a", "3"}));
+  CHECK(packs.take_turn({"a", "2"}));
   CHECK(packs.waiting() == 0);
-  CHECK(packs.take_turn("newcomer"));
+  CHECK(packs.take_turn({"a", "3"}));
+}
+
+TEST_CASE("web/git_packs: where several turns are free each that is taken calls for the next") {
+  GitPacks packs({.at_once = 2});
+  int heard = 0;
+  auto one = packs.take_turn({"other"}), two = packs.take_turn({"other"});
+  const auto a = packs.wait({"a"}), b = packs.wait({"b"}), c = packs.wait({"c"});
+  one.reset();
+  two.reset();
+  packs.set_watch([&] { ++heard; });
+  CHECK_FALSE(packs.take_turn({"b"}));
+  const auto of_a = packs.take_turn({"a"});
+  CHECK(of_a);
+  CHECK(heard == 1);
+  CHECK_FALSE(packs.take_turn({"c"}));
+  const auto of_b = packs.take_turn({"b"});
+  CHECK(of_b);
+  CHECK(heard == 1);  // there is none for the third
+}
+
+TEST_CASE("web/git_packs: so many of one client wait, and of nobody any number") {
+  GitPacks packs({.at_once = 1, .waiting = 2});
+  auto turn = packs.take_turn({"a", "0"});
+  auto one = packs.wait({"a", "1"});
+  const auto two = packs.wait({"a", "2"});
+  CHECK_FALSE(packs.wait({"a", "3"}));
+  CHECK(packs.wait({"a", "2"}));  // which waits already
+  CHECK(packs.wait({"b", "1"}));
+  const auto nobodys = packs.wait({"", "1"}), second = packs.wait({"", "2"}),
+             third = packs.wait({"", "3"});
+  CHECK(third);
+  one.reset();
+  const auto three = packs.wait({"a", "3"});
+  CHECK(three);
+  turn.reset();
+  const auto next = packs.take_turn({"a", "2"});
+  CHECK(next);
+  CHECK(packs.wait({"a", "4"}));  // whoever has his turn waits no longer
 }
 
 TEST_CASE("web/git_packs: a place ends with the last that keeps it, and others hear of it") {
-  GitPacks packs(1);
+  GitPacks packs({.at_once = 1});
   int heard = 0;
   packs.set_watch([&] { ++heard; });
-  auto turn = packs.take_turn("other");
-  std::optional one(packs.wait("first")), same(packs.wait("first"));
-  const auto behind = packs.wait("behind");
+  auto turn = packs.take_turn({"other"});
+  auto one = packs.wait({"first"}), same = packs.wait({"first"});
+  const auto behind = packs.wait({"behind"});
   one.reset();
   CHECK(packs.waiting() == 2);
   turn.reset();
   CHECK(heard == 1);
-  CHECK_FALSE(packs.take_turn("behind"));
+  CHECK_FALSE(packs.take_turn({"behind"}));
   same.reset();
   CHECK(heard == 2);
-  CHECK(packs.take_turn("behind"));
-  // What is left of a place whose turn came is no hold on a later one of the same asker.
-  std::optional old(packs.wait("first"));
-  const auto busy = packs.take_turn("first");
+  CHECK(packs.take_turn({"behind"}));
+  // What is left of a place whose turn came is no hold on a later one of the same request.
+  auto old = packs.wait({"first"});
+  const auto busy = packs.take_turn({"first"});
   REQUIRE(busy);
-  const auto later = packs.wait("first");
+  const auto later = packs.wait({"first"});
   old.reset();
   CHECK(packs.waiting() == 1);
 }
 
 TEST_CASE("web/git_packs: one client's packs have a share, but for the eldest") {
-  GitPacks packs(1, 800);
+  GitPacks packs({.at_once = 1, .disk_bytes = 800});
   REQUIRE(packs.share() == 100);
   std::optional eldest(packs.make_room("ann"));
   auto second = packs.make_room("ann"), other = packs.make_room("bob");
@@ -219,9 +317,9 @@ TEST_CASE("web/git_packs: one client's packs have a share, but for the eldest") 
 }
 
 TEST_CASE("web/git_packs: who comes while others clone waits without a thread") {
-  GitPacks packs(1);
+  GitPacks packs({.at_once = 1});
   const Cloned hub(packs);
-  auto turn = packs.take_turn("other");
+  auto turn = packs.take_turn({"other"});
   {
     const Response busy = hub.clone();
     CHECK(busy.status == 503);
@@ -236,7 +334,7 @@ TEST_CASE("web/git_packs: who comes while others clone waits without a thread") 
     CHECK(made.wait_max.count() == 0);
     CHECK(has_pack(hub.clone({.id = "2"})));
   }
-  auto again = packs.take_turn("other");
+  auto again = packs.take_turn({"other"});
   CHECK(again);  // the turns ended with the making; the answers were still to be sent
   {
     const Response left = hub.clone();
@@ -246,7 +344,7 @@ TEST_CASE("web/git_packs: who comes while others clone waits without a thread") 
 }
 
 TEST_CASE("web/git_packs: what takes long to read is not read before its turn") {
-  GitPacks packs(1);
+  GitPacks packs({.at_once = 1});
   const Cloned hub(packs);
   const std::vector<std::pair<std::string, std::string>> bodies = {{"gzip", "no such thing"},
                                                                    {"", std::string(9000, 'x')}};
@@ -257,7 +355,7 @@ TEST_CASE("web/git_packs: what takes long to read is not read before its turn") 
         .target = kTarget,
         .headers = {{"Git-Protocol", "version=2"}, {"Content-Encoding", coding}},
         .body = body};
-    auto turn = packs.take_turn("other");
+    auto turn = packs.take_turn({"other"});
     CHECK(waits(hub.ask(question)));
     turn.reset();
     const Response read = hub.ask(question);
@@ -269,53 +367,46 @@ TEST_CASE("web/git_packs: what takes long to read is not read before its turn") 
 TEST_CASE("web/git_packs: who may no longer read gets no turn") {
   for (const Loss& loss : kLosses) {
     CAPTURE(std::string(loss.name));
-    GitPacks packs(1);
-    Cloned hub(packs, {.anonymous_read = false, .local = false});
-    const std::string token = add_laptop(hub);
-    const Caller before = hub.caller(token);
-    const Cloning how{.token = token, .caller = &before};
-    auto turn = packs.take_turn("other");
-    Response answer = hub.clone(how);
+    Losing his;
+    auto turn = his.packs.take_turn({"other"});
+    Response answer = his.hub.clone(his.how);
     REQUIRE(waits(answer));
-    loss.take(hub);
-    answer = hub.clone(how);
+    loss.take(his.hub);
+    answer = his.hub.clone(his.how);
     CHECK(answer.status == loss.status);
     CHECK_FALSE(waits(answer));
-    CHECK(packs.waiting() == 0);
+    CHECK(his.packs.waiting() == 0);
     turn.reset();
-    CHECK(hub.clone(how).status == loss.status);
-    CHECK(hub.clone({.token = token}).status == loss.status);  // as a new request
+    CHECK(his.hub.clone(his.how).status == loss.status);
+    CHECK(his.hub.clone({.token = his.how.token}).status == loss.status);  // as a new request
   }
 }
 
 TEST_CASE("web/git_packs: who may no longer read gets nothing of what was made for him meanwhile") {
   for (const Loss& loss : kLosses) {
     CAPTURE(std::string(loss.name));
-    GitPacks packs(1);
-    Cloned hub(packs, {.anonymous_read = false, .local = false});
-    const std::string token = add_laptop(hub);
-    const Caller before = hub.caller(token);
+    Losing his;
     bool interrupted = false;
-    Interrupted store(*hub.sample.store, [&] {
+    Interrupted store(*his.hub.sample.store, [&] {
       interrupted = true;
-      CHECK_FALSE(packs.take_turn("other"));  // his pack is being made
-      loss.take(hub);
+      CHECK_FALSE(his.packs.take_turn({"other"}));  // his pack is being made
+      loss.take(his.hub);
     });
     const Services services{.store = store,
                             .version = "test",
-                            .clock = &hub.clock,
-                            .access = &hub.access,
-                            .packs = &packs};
-    CHECK(hub.clone({.token = token, .caller = &before}, services).status == loss.status);
+                            .clock = &his.hub.clock,
+                            .access = &his.hub.access,
+                            .packs = &his.packs};
+    CHECK(his.hub.clone(his.how, services).status == loss.status);
     CHECK(interrupted);
-    CHECK(packs.take_turn("other"));
+    CHECK(his.packs.take_turn({"other"}));
   }
 }
 
 TEST_CASE(
     "web/git_packs: a pack lies in the store's folder without a name, and counts until sent") {
   constexpr std::uint64_t kDisk = 100'000'000;
-  GitPacks packs(1, kDisk);
+  GitPacks packs({.at_once = 1, .disk_bytes = kDisk});
   const Cloned hub(packs);
   const auto nothing_lies_there = [&] { return packs.make_room("").take(kDisk) == Taken::Yes; };
   {
@@ -330,13 +421,14 @@ TEST_CASE(
   const Response full = hub.clone();
   CHECK(full.status == 503);
   CHECK(full.header("Retry-After") == "5");
-  CHECK(packs.take_turn("other"));
+  CHECK(packs.take_turn({"other"}));
   others.reset();
   CHECK(hub.clone().status == 200);
 }
 
 TEST_CASE("web/git_packs: who has much on its way is told so, and others are served") {
-  GitPacks packs(1, std::uint64_t{8} * 15'000);  // a share that one pack fits in, and two do not
+  // A share that one pack fits in, and two do not.
+  GitPacks packs({.at_once = 1, .disk_bytes = std::uint64_t{8} * 15'000});
   Cloned hub(packs);
   const std::string ann = hub.token("a", "", storage::Right::Read);
   std::optional first(hub.clone());
@@ -366,7 +458,7 @@ TEST_CASE("web/git_packs: who has much on its way is told so, and others are ser
 TEST_CASE("web/git_packs: what is spooled reads back; without a folder nothing is") {
   const tests::SampleStore sample;
   const std::filesystem::path folder = sample.store->directory() / "staging";
-  GitPacks packs(1, 10);
+  GitPacks packs({.at_once = 1, .disk_bytes = 10});
   {
     PackSpool spool(folder, packs.make_room(""));
     spool.put("hello ");

@@ -86,8 +86,8 @@ Response error_response(int status, std::string_view code, std::string_view mess
   return response;
 }
 
-Response busy_response(std::string_view message) {
-  Response response = error_response(503, "", message);
+Response busy_response(std::string_view message, int status) {
+  Response response = error_response(status, "", message);
   response.set("Retry-After", std::to_string(kBusyPause.count()));
   return response;
 }

@@ -31,8 +31,8 @@ Response json_response(const Json& value, int status = 200);
 // The hub's error form. `code` is X-Error-Code, "" sends none.
 Response error_response(int status, std::string_view code, std::string_view message);
 
-// 503 with the time after which a client may come again.
-Response busy_response(std::string_view message);
+// With the time after which a client may come again: 503, or 429 where it is of his own making.
+Response busy_response(std::string_view message, int status = 503);
 
 // The form of a registry's errors (OCI distribution-spec 1.1, "Error Codes"), and of the hub's.
 Response oci_error(int status, std::string_view code, std::string_view message);
