@@ -1,3 +1,8 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <iterator>
+#include <string_view>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -11,7 +16,19 @@ using namespace holdfast::quantize;
 
 namespace {
 
-constexpr std::uint64_t kRows = 5, kRowValues = 1280;
+constexpr std::uint64_t kRowValues = 1280;
+// 25 super-blocks, or 1000.
+const std::uint64_t kRows = std::getenv("HOLDFAST_LONG") != nullptr ? 200 : 5;
+
+// Where some format's identical encoder leaves nothing to be gained.
+constexpr std::string_view kNoRoom[] = {
+    // Few values: their codes are the best already, and what is lost is the scale's own rounding.
+    "equal", "equal negative", "few levels", "ternary", "alternating", "far from zero",
+    // Below the smallest scale.
+    "denormal", "reciprocal overflows", "squares underflow", "below epsilon", "half zero scales",
+    "half subnormal scales", "single outlier",
+    // Beyond the squares that float32 holds: the encoder stays with what it has.
+    "squares overflow", "huge"};
 
 std::vector<std::byte> encode(const FormatInfo& format, std::span<const float> values,
                               std::span<const float> importance, Mode mode) {
@@ -44,7 +61,8 @@ std::size_t worse_blocks(const FormatInfo& format, std::span<const float> values
       errors(format, encode(format, values, importance, Mode::Best), values, importance);
   std::size_t worse = 0;
   for (std::size_t i = 0; i < best.size(); ++i) {
-    worse += best[i] > identical[i] * (1 + 1e-12);  // the order of summation
+    if (!std::isfinite(identical[i])) continue;         // refused, as its scale overflowed
+    worse += !(best[i] <= identical[i] * (1 + 1e-12));  // the order of summation
   }
   return worse;
 }
@@ -95,20 +113,30 @@ TEST_CASE("quantize/best: no block is worse where float32 loses the squares") {
   }
 }
 
-TEST_CASE("quantize/best: Gaussian error falls, with and without importance") {
+TEST_CASE("quantize/best: error falls wherever values are spread, with and without importance") {
   for (const FormatInfo& format : formats()) {
     if (format.encode_best == nullptr) continue;
-    for (const bool weighted : {false, true}) {
-      CAPTURE(format.name);
-      CAPTURE(weighted);
-      const auto values = tests::sample(tests::distributions()[0], kRows, kRowValues, 23);
-      const auto importance =
-          weighted ? tests::sample_importance(kRowValues, 24) : std::vector<float>();
-      const double identical = total(
-          errors(format, encode(format, values, importance, Mode::Identical), values, importance));
-      const double best =
-          total(errors(format, encode(format, values, importance, Mode::Best), values, importance));
-      CHECK(best < 0.995 * identical);
+    for (const tests::Distribution& distribution : tests::distributions()) {
+      for (const bool weighted : {false, true}) {
+        CAPTURE(format.name);
+        CAPTURE(distribution.name);
+        CAPTURE(weighted);
+        const auto values = tests::sample(distribution, kRows, kRowValues, 23);
+        const auto importance =
+            weighted ? tests::sample_importance(kRowValues, 24) : std::vector<float>();
+        const double identical = total(errors(
+            format, encode(format, values, importance, Mode::Identical), values, importance));
+        const double best = total(
+            errors(format, encode(format, values, importance, Mode::Best), values, importance));
+        if (!(identical > 0) || std::isinf(identical)) continue;  // exact, or a scale overflowed
+        if (distribution.name == "gaussian") {
+          CHECK(best < 0.995 * identical);
+        } else if (std::ranges::find(kNoRoom, distribution.name) != std::end(kNoRoom)) {
+          CHECK(best <= identical * (1 + 1e-12));
+        } else {
+          CHECK(best < identical);
+        }
+      }
     }
   }
 }
