@@ -19,35 +19,66 @@ std::vector<float> values() {
   return tests::sample(tests::distributions()[2], kRows, kRowValues, 3);
 }
 
+// As the pool gives them.
+struct Outcome {
+  std::vector<std::byte> blocks;
+  ErrorSums sums;
+
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome encode(RowPool& pool, Format format, Mode mode, std::span<const float> source,
+               std::uint64_t rows, std::span<const float> importance) {
+  Outcome outcome{std::vector<std::byte>(rows * row_bytes(info(format), kRowValues)), {}};
+  pool.encode_rows(format, SourceType::F32, std::as_bytes(source.first(rows * kRowValues)), rows,
+                   kRowValues, importance, outcome.blocks, &outcome.sums, mode);
+  return outcome;
+}
+
 }  // namespace
 
 TEST_CASE("quantize/row_pool: bytes and sums do not depend on the number of threads") {
   const auto source = values();
   const auto importance = tests::sample_importance(kRowValues, 4);
   for (const Format format : {Format::Q8_0, Format::Q4_K, Format::Q4_0, Format::BF16}) {
-    std::vector<std::byte> expected(kRows * row_bytes(info(format), kRowValues));
-    ErrorSums expected_sums;
-    RowPool(1).encode_rows(format, SourceType::F32, std::as_bytes(std::span(source)), kRows,
-                           kRowValues, importance, expected, &expected_sums);
-    std::vector<std::byte> plain(expected.size());
+    RowPool alone(1);
+    const Outcome expected = encode(alone, format, Mode::Identical, source, kRows, importance);
+    std::vector<std::byte> plain(expected.blocks.size());
     encode_rows(format, SourceType::F32, std::as_bytes(std::span(source)), kRows, kRowValues,
                 importance, plain, nullptr);
-    CHECK(plain == expected);
+    CHECK(plain == expected.blocks);
     for (const unsigned threads : {2u, 3u, 8u}) {
       RowPool pool(threads);
       CHECK(pool.threads() == threads);
       for (int again = 0; again < 3; ++again) {
-        std::vector<std::byte> out(expected.size());
-        ErrorSums sums;
-        pool.encode_rows(format, SourceType::F32, std::as_bytes(std::span(source)), kRows,
-                         kRowValues, importance, out, &sums);
-        CHECK(out == expected);
-        CHECK((sums == expected_sums));
+        const Outcome outcome = encode(pool, format, Mode::Identical, source, kRows, importance);
+        CHECK((outcome == expected));
         std::vector<float> decoded(source.size()), once(source.size());
-        pool.decode_rows(format, out, decoded);
-        decode_rows(format, out, once);
+        pool.decode_rows(format, outcome.blocks, decoded);
+        decode_rows(format, outcome.blocks, once);
         CHECK(decoded == once);
       }
+    }
+  }
+}
+
+TEST_CASE("quantize/row_pool: every format and mode, its tables first used by several threads") {
+  constexpr std::uint64_t kFewRows = 64;  // four chunks
+  const auto source = values();
+  const auto importance = tests::sample_importance(kRowValues, 4);
+  RowPool alone(1), pool(4);
+  for (const FormatInfo& format : formats()) {
+    CAPTURE(format.name);
+    for (const Mode mode : {Mode::Identical, Mode::Best}) {
+      if (mode == Mode::Best && format.encode_best == nullptr) continue;
+      // Not the other way round: a grid is made when it is first asked for.
+      const Outcome outcome = encode(pool, format.format, mode, source, kFewRows, importance);
+      CHECK((outcome == encode(alone, format.format, mode, source, kFewRows, importance)));
+      std::vector<std::byte> plain(outcome.blocks.size());
+      encode_rows(format.format, SourceType::F32,
+                  std::as_bytes(std::span(source).first(kFewRows * kRowValues)), kFewRows,
+                  kRowValues, importance, plain, nullptr, mode);
+      CHECK(plain == outcome.blocks);
     }
   }
 }
