@@ -17,6 +17,18 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
+// One line of a parser's text, which may quote a name of any length, or any character.
+std::string beginning_of(std::string_view text) {
+  constexpr std::size_t kBytesMax = 200;
+  const auto is_inside = [](char c) { return (static_cast<unsigned char>(c) >> 6U) == 2; };
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' '; };
+  std::size_t end = std::min(text.size(), kBytesMax);
+  while (end > 0 && end < text.size() && is_inside(text[end])) --end;
+  std::string line(text.substr(0, end));
+  std::ranges::replace_if(line, is_control, ' ');
+  return line;
+}
+
 }  // namespace
 
 std::string problem_of_front_matter(std::string_view readme) {
@@ -36,7 +48,8 @@ std::string problem_of_front_matter(std::string_view readme) {
   } catch (const YAML::Exception& error) {
     // The opening line is the file's first.
     const int line = error.mark.line + 2;
-    return "The front matter cannot be read: line " + std::to_string(line) + ": " + error.msg;
+    return "The front matter cannot be read: line " + std::to_string(line) + ": " +
+           beginning_of(error.msg);
   }
 }
 

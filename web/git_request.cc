@@ -90,6 +90,8 @@ GitLsRefs read_ls_refs(std::span<const std::string_view> lines) {
     if (line == "symrefs") asked.symrefs = true;
     if (const auto prefix = value_of(line, "ref-prefix")) asked.prefixes.emplace_back(*prefix);
   }
+  // They spare the client lines, no more (gitprotocol-v2, "ls-refs"), and each ref looks at all.
+  if (asked.prefixes.size() > kGitPrefixesMax) asked.prefixes.clear();
   return asked;
 }
 
@@ -115,6 +117,10 @@ GitCommand parse_git_command(std::string_view body) {
     } else if (line.kind != PktKind::Data) {
       fail(ErrorKind::Invalid, "git request: ends before its flush line");
     } else if (in_arguments) {
+      if (arguments.size() == kGitLinesMax) {
+        fail(ErrorKind::LimitExceeded,
+             "git request: more than " + std::to_string(kGitLinesMax) + " lines");
+      }
       arguments.push_back(line.text());
     } else if (line.text().starts_with("command=")) {
       command = line.text().substr(std::string_view("command=").size());

@@ -277,7 +277,12 @@ std::string request_body(const Call& call) {
   if (coding != "gzip" && coding != "x-gzip") {
     refuse(415, "", "Content-Encoding: expected gzip");
   }
-  return inflate(call.request.body, kGitRequestBytesMax);
+  try {
+    return inflate(call.request.body, kGitRequestBytesMax);
+  } catch (const Error& error) {
+    // No git sends such a body: nobody waits for words that it would print.
+    refuse(error.kind() == ErrorKind::LimitExceeded ? 413 : 400, "", error.what());
+  }
 }
 
 // A pack is made by `make_pack`.

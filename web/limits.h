@@ -86,6 +86,8 @@ inline constexpr std::size_t kIdentityRolesMax = 1000;      // values of one tok
 inline constexpr std::chrono::seconds kKeySetPause{10};     // between two reads of a document
 
 inline constexpr std::size_t kGitIdsMax = 100'000;  // wants, haves, shallow commits: of each
+inline constexpr std::size_t kGitLinesMax = 3 * kGitIdsMax + 1000;  // of one command
+inline constexpr std::size_t kGitPrefixesMax = 1000;  // of refs; more are as good as none
 inline constexpr std::uint64_t kGitRequestBytesMax = std::uint64_t{16} * 1024 * 1024;  // inflated
 inline constexpr std::uint64_t kGitSpoolBytesMax = std::uint64_t{16} << 30U;           // one pack
 inline constexpr std::uint64_t kGitSpoolsBytesMax = std::uint64_t{32} << 30U;  // all of them

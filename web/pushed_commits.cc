@@ -205,6 +205,10 @@ FileRecord PushedCommits::read_blob(std::string bytes, const GitOid& blob, const
     file.object = small_.add(path, std::move(bytes)).object;
     return file;
   }
+  // Git takes a pointer to an empty file for a damaged one.
+  if (pointer->size_bytes == 0) {
+    refuse_path(path, "a pointer to an empty file: empty files are kept without git-lfs");
+  }
   if (find_reusable(services_, repository_.id, pointer->object) != pointer->size_bytes) {
     refuse_path(path,
                 "its LFS object " + to_hex(pointer->object) + " is not here: git lfs push --all");

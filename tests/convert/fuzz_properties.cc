@@ -10,6 +10,7 @@
 #include "convert/hyperparameters.h"
 #include "convert/imatrix.h"
 #include "convert/limits.h"
+#include "convert/model_card.h"
 #include "convert/plan_tensors.h"
 #include "convert/safetensors.h"
 #include "tests/convert/memory_files.h"
@@ -46,6 +47,24 @@ std::string small_llama() {
   }
   return safetensors_of(json + "}", offset);
 }
+
+// What parse_front_matter() promises of a card's values.
+class CardLimits {
+ public:
+  void count(const Json& value, unsigned depth) {
+    require(++values_ <= 100'000 && depth <= 32);
+    if (value.is_array()) {
+      for (const Json& item : value.as_array()) count(item, depth + 1);
+    } else if (value.is_object()) {
+      for (const auto& [key, member] : value.as_object()) count(member, depth + 1);
+    } else {
+      require(value.is_null() || value.is_string());
+    }
+  }
+
+ private:
+  std::size_t values_ = 0;
+};
 
 }  // namespace
 
@@ -116,6 +135,14 @@ void check_imatrix(std::string_view bytes) {
     require(importance_metadata(matrix, "fuzz.imatrix").entries().size() >= 2);
   } catch (const Error&) {
   }
+}
+
+void check_card(std::string_view bytes) {
+  const Json::Object card = parse_front_matter(bytes);
+  CardLimits limits;
+  for (const auto& [key, value] : card) limits.count(value, 1);
+  // It becomes a fact of the catalog: what is written reads back.
+  require(parse_json(to_text(Json(card)), "card") == Json(card));
 }
 
 }  // namespace holdfast::convert::test

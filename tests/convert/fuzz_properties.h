@@ -15,5 +15,7 @@ void check_config(std::string_view bytes);
 void check_index(std::string_view bytes);
 // The bytes as an importance matrix, in either form.
 void check_imatrix(std::string_view bytes);
+// The bytes as a model card.
+void check_card(std::string_view bytes);
 
 }  // namespace holdfast::convert::test

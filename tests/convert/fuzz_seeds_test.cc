@@ -30,11 +30,10 @@ void check_variations(const Target& target, const std::string& seed) {
 }
 
 TEST_CASE("convert/fuzz_seeds: every seed, and every seed cut or bent, is read or refused") {
-  constexpr Target kTargets[] = {{"convert_safetensors", test::check_safetensors},
-                                 {"convert_gguf", test::check_gguf},
-                                 {"convert_config", test::check_config},
-                                 {"convert_index", test::check_index},
-                                 {"convert_imatrix", test::check_imatrix}};
+  constexpr Target kTargets[] = {
+      {"convert_safetensors", test::check_safetensors}, {"convert_gguf", test::check_gguf},
+      {"convert_config", test::check_config},           {"convert_index", test::check_index},
+      {"convert_imatrix", test::check_imatrix},         {"front_matter", test::check_card}};
   for (const Target& target : kTargets) {
     CAPTURE(target.name);
     int seeds = 0;

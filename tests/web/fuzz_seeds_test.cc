@@ -14,10 +14,17 @@ struct Target {
 };
 
 constexpr Target kTargets[] = {
-    {"web_range", tests::check_range},     {"web_target", tests::check_target},
-    {"web_request", tests::check_request}, {"web_card", tests::check_card},
-    {"web_git", tests::check_git_request}, {"web_xet", tests::check_xet},
-    {"web_jwt", tests::check_jwt},         {"web_names", tests::check_names},
+    {"web_range", tests::check_range},
+    {"web_target", tests::check_target},
+    {"web_request", tests::check_request},
+    {"web_card", tests::check_card},
+    {"web_git", tests::check_git_request},
+    {"web_xet", tests::check_xet},
+    {"web_jwt", tests::check_jwt},
+    {"web_names", tests::check_names},
+    {"web_body", tests::check_body},
+    {"web_header", tests::check_header},
+    {"front_matter", tests::check_front_matter},
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include "storage/base/error.h"
 #include "storage/git/pkt_line.h"
+#include "tests/storage/error_kind.h"
+#include "web/limits.h"
 
 namespace holdfast::web {
 namespace {
@@ -50,6 +52,21 @@ TEST_CASE("web/git_request: refs are asked for by prefix") {
   REQUIRE(command.ls_refs);
   CHECK(command.ls_refs->symrefs);
   CHECK(command.ls_refs->prefixes == std::vector<std::string>{"refs/heads/"});
+}
+
+TEST_CASE(
+    "web/git_request: with more prefixes than are worth looking for, all refs are asked for") {
+  std::string body = pkt("command=ls-refs\n") + std::string(kPktDelim);
+  for (std::size_t i = 0; i < kGitPrefixesMax; ++i) body += pkt("ref-prefix r\n");
+  CHECK(parse_git_command(body + "0000").ls_refs->prefixes.size() == kGitPrefixesMax);
+  CHECK(parse_git_command(body + pkt("ref-prefix r\n") + "0000").ls_refs->prefixes.empty());
+}
+
+TEST_CASE("web/git_request: a command of too many lines is not kept") {
+  std::string body = pkt("command=ls-refs\n") + std::string(kPktDelim);
+  for (std::size_t i = 0; i < kGitLinesMax; ++i) body += "0004";
+  CHECK(parse_git_command(body + "0000").ls_refs);
+  CHECK(tests::kind_of([&] { parse_git_command(body + "00040000"); }) == ErrorKind::LimitExceeded);
 }
 
 TEST_CASE("web/git_request: protocol 0 says what it can do behind the first want") {

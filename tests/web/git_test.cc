@@ -100,6 +100,47 @@ TEST_CASE("web/git: a later fetch brings only what is new") {
   }
 }
 
+TEST_CASE("web/git: what git asks for compressed is read") {
+  if (!have("git --version")) return;
+  Site site;
+  const History history(site.store());
+  // Above 1024 bytes git compresses: a clone of so many branches asks for each one's commit.
+  constexpr std::size_t kBranches = 40;
+  std::vector<GitOid> commits;
+  std::vector<storage::Ref> refs;
+  for (std::size_t i = 0; i < kBranches; ++i) {
+    commits.push_back(tests::publish(site.store(), {.id = "org/history",
+                                                    .files = {{"README.md", std::to_string(i)}},
+                                                    .facts = {},
+                                                    .parents = {history.commits.back()}}));
+    refs.push_back({.name = "refs/heads/b" + std::to_string(i), .commit = commits.back()});
+  }
+  site.store().catalog().set_refs(storage::parse_repo_id("org/history"), refs);
+  site.start();
+  for (const std::string protocol : {"0", "2"}) {
+    CAPTURE(protocol);
+    const std::string git = "GIT_TRACE_CURL=1 git -c protocol.version=" + protocol;
+    const auto is_compressed = [&] {
+      return site.file("trace").find("Content-Encoding: gzip") != std::string::npos;
+    };
+    REQUIRE(site.run(git + " clone -q $URL many" + protocol + " 2>trace") == 0);
+    CHECK(is_compressed());
+    CHECK(site.run("git -C many" + protocol + " fsck --full && git -C many" + protocol +
+                   " for-each-ref --format='%(objectname)' refs/remotes/origin/b*") == 0);
+    for (const GitOid& commit : commits) {
+      CHECK(site.output().find(to_hex(commit) + "\n") != std::string::npos);
+    }
+    // And a fetch of what is named by its ids.
+    std::string ids;
+    for (const GitOid& commit : commits) ids += " " + to_hex(commit);
+    REQUIRE(site.run("git init -q some" + protocol + " && " + git + " -C some" + protocol +
+                     " fetch -q $URL" + ids + " 2>trace") == 0);
+    CHECK(is_compressed());
+    CHECK(site.run("git -C some" + protocol + " cat-file -e " + to_hex(commits.front()) +
+                   " && git -C some" + protocol + " cat-file -e " + to_hex(commits.back())) == 0);
+  }
+}
+
 TEST_CASE("web/git: where our history begins late, the clone is shallow") {
   if (!have("git --version")) return;
   Site site;

@@ -104,6 +104,29 @@ TEST_CASE("web/git_receive_pack: a ref that has moved is refused before its comm
   CHECK(site.tip("refs/heads/side") == made);
 }
 
+// Whether or not the empty object is here; a commit by the hub's API makes it a file of its own.
+TEST_CASE("web/git_receive_pack: an empty file is never a pointer") {
+  struct Case {
+    std::string_view content;
+    bool taken;
+  };
+
+  for (const Case& c : {Case{"", false}, Case{"x", true}}) {
+    CAPTURE(c.content);
+    Site site;
+    const Digest object = site.sample.store->blobs().put(as_bytes(c.content));
+    MadePack pack;
+    const GitOid pointer = pack.blob(storage::git::lfs_pointer(object, c.content.size()));
+    const GitOid made = pack.commit(pack.tree({{.name = "w.bin", .oid = pointer}}));
+    const Response answer = site.push({{.ref = "refs/heads/side", .from = {}, .to = made}}, pack);
+    const std::string report = tests::body_of(answer);
+    CAPTURE(report);
+    CHECK((report.find("ok refs/heads/side\n") != report.npos) == c.taken);
+    CHECK((report.find("w.bin: a pointer to an empty file") != report.npos) == !c.taken);
+    CHECK((site.tip("refs/heads/side") == made) == c.taken);
+  }
+}
+
 TEST_CASE("web/attack: no tree that is pushed holds a name that leads out of it, or into .git") {
   Site site;
   const GitOid before = site.tip();

@@ -173,11 +173,16 @@ std::string next_link(const Call& call, std::string_view name, std::string_view 
     const auto end = std::min(query.find('&'), query.size());
     const auto pair = query.substr(0, end);
     query.remove_prefix(std::min(end + 1, query.size()));
-    if (pair.substr(0, pair.find('=')) != name) url += std::string(pair) + "&";
+    // In whatever spelling: the first of a name counts, and a page would lead to itself.
+    if (Parameters::parse(pair).find(name) == nullptr) url += std::string(pair) + "&";
   }
+  std::string link = "<";
   // The query came from the client: nothing in it may end the <…> of the header.
-  std::erase_if(url, [](char c) { return c == '<' || c == '>' || c == '"'; });
-  return "<" + url + std::string(name) + "=" + percent_encode(value) + ">; rel=\"next\"";
+  for (const char c : url) {
+    const bool ends = c == '<' || c == '>' || c == '"';
+    link += ends ? percent_encode({&c, 1}) : std::string(1, c);
+  }
+  return link + std::string(name) + "=" + percent_encode(value) + ">; rel=\"next\"";
 }
 
 std::size_t page_limit(const Call& call, std::size_t limit_max) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 
 #include "web/internal/answers.h"
 #include "web/internal/lower.h"
@@ -87,14 +88,14 @@ std::optional<double> parse_count(std::string_view text) {
   constexpr std::string_view kUnits = " KMBT";
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || value < 0) return std::nullopt;
+  if (error != std::errc() || !std::isfinite(value) || value < 0) return std::nullopt;
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
   if (unit.empty()) return value;
   const auto power =
       kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit.front()))), 1);
   if (unit.size() != 1 || power == kUnits.npos) return std::nullopt;
   for (std::size_t i = 0; i < power; ++i) value *= 1000;
-  return value;
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
 void read_size_range(std::string_view text, SearchQuery& search) {
