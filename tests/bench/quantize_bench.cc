@@ -1,173 +1,120 @@
 // Encoders and decoders against the official library in the same run: one JSON object a line. The
-// library gets float32 that lies ready in memory; ours reads bf16. Rates are weights per CPU second
-// of the slowest thread.
+// library gets float32 that lies ready in memory; ours reads bf16. Rates are weights per processor
+// second of a thread, times the threads. The widest instructions that this CPU has, then AVX2.
 //
 //   quantize_bench [FORMAT…] [--target AVX2] [--weights MILLIONS]
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
-#include <functional>
 #include <iterator>
 #include <span>
+#include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <hwy/highway.h>
 
 #include "quantize/format.h"
+#include "quantize/row_pool.h"
 #include "quantize/rows.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/quantize_run.h"
 #include "tests/quantize/official_library.h"
 #include "tests/quantize/samples.h"
 
 using namespace holdfast;
 using namespace holdfast::quantize;
+using namespace holdfast::bench;
 
 namespace {
 
-constexpr std::uint64_t kRowValues = 4096;
-constexpr bench::Report print("quantize");
-
-struct Input {
-  std::vector<float> wide;
-  std::vector<std::uint16_t> narrow;  // the same values as bf16
-  std::vector<float> importance;
-  std::uint64_t rows;
-};
-
-Input make_input(std::uint64_t weights) {
-  Input input;
-  input.rows = std::max<std::uint64_t>(2, weights / kRowValues);
-  input.wide = tests::sample(tests::distributions()[1], input.rows, kRowValues, 1);
-  for (const float value : input.wide) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    input.narrow.push_back(static_cast<std::uint16_t>(bits >> 16));
-  }
-  input.importance = tests::sample_importance(kRowValues, 3);
-  return input;
-}
-
-double thread_seconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-using Body = std::function<void(std::uint64_t first, std::uint64_t rows)>;
-
-// CPU seconds of the slowest of `threads` equal slices: what the work costs, whoever else runs
-// here.
-double once(unsigned threads, std::uint64_t rows, const Body& body) {
-  std::vector<double> took(threads);
-  {
-    std::vector<std::jthread> slices;
-    for (unsigned t = 0; t < threads; ++t) {
-      const std::uint64_t begin = rows * t / threads, end = rows * (t + 1) / threads;
-      slices.emplace_back([&body, &took, t, begin, end] {
-        const double start = thread_seconds();
-        body(begin, end - begin);
-        took[t] = thread_seconds() - start;
-      });
-    }
-  }
-  return *std::ranges::max_element(took);
-}
-
-// The best of several runs of both, taken in turn. Seconds per row.
-struct Pair {
-  double ours = 1e300, peer = 1e300;
-};
-
-Pair compare(unsigned threads, std::uint64_t rows, const Body& ours, std::uint64_t peer_rows,
-             const Body& peer) {
-  Pair best;
-  for (int i = 0; i < 5; ++i) {
-    best.ours = std::min(best.ours, once(threads, rows, ours) / static_cast<double>(rows));
-    if (!peer) continue;
-    best.peer =
-        std::min(best.peer, once(threads, peer_rows, peer) / static_cast<double>(peer_rows));
-  }
-  return best;
-}
-
-// `per_row` is what a row counts for, in the unit's millions or billions.
-void report(const std::string& what, const Pair& pair, double per_row, const char* unit) {
-  const bool both = pair.peer < 1e299;
-  print(what, per_row / pair.ours, both ? std::optional(per_row / pair.peer) : std::nullopt, unit);
-}
-
-void report(const std::string& what, const Pair& pair) {
-  report(what, pair, static_cast<double>(kRowValues) / 1e6, "Mweight/s");
-}
-
-struct Run {
-  const FormatInfo& format;
-  const Input& input;
-  const tests::OfficialLibrary* library;
-  unsigned threads;
-};
-
-std::string name_of(const Run& run, const char* what) {
-  return std::string(run.format.name) + what + " " + std::to_string(run.threads) +
-         (run.threads == 1 ? " thread" : " threads");
-}
-
-void encode_some(const Run& run, std::span<const float> importance, std::vector<std::byte>& out,
-                 std::uint64_t first, std::uint64_t rows, ErrorSums* sums, Mode mode) {
-  const std::uint64_t bytes = row_bytes(run.format, kRowValues);
-  const std::span narrow =
-      std::span(run.input.narrow).subspan(first * kRowValues, rows * kRowValues);
-  encode_rows(run.format.format, SourceType::BF16, std::as_bytes(narrow), rows, kRowValues,
-              importance, std::span(out).subspan(first * bytes, rows * bytes), sums, mode);
-}
-
-// Our encoder over bf16 rows.
-Body encoder(const Run& run, std::span<const float> importance, std::vector<std::byte>& out,
-             Mode mode) {
-  return [&run, importance, &out, mode](std::uint64_t first, std::uint64_t rows) {
-    encode_some(run, importance, out, first, rows, nullptr, mode);
-  };
-}
-
-// The same with error sums, each thread its own.
-Body measured_encoder(const Run& run, std::span<const float> importance,
-                      std::vector<std::byte>& out) {
-  return [&run, importance, &out](std::uint64_t first, std::uint64_t rows) {
-    ErrorSums sums;
-    encode_some(run, importance, out, first, rows, &sums, Mode::Identical);
-  };
-}
-
 // Rows per run, so that a slow encoder's turn lasts about as long as a fast one's.
-std::uint64_t rows_for(const Run& run, const Body& body) {
-  once(1, 2, body);  // the first call of a grid format builds the grid
-  const double row = once(1, 2, body) / 2;
-  const double wanted = 0.08 / row * run.threads;
+std::uint64_t rows_for(const Run& run, const Work& work) {
+  work(2);  // the first call of a grid format builds the grid
+  const double wanted = 0.08 * 2 / work(2);
   return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(wanted), 2, run.input.rows);
 }
 
-// Weighted squared error of the identical and the better encoder over 64 rows.
-void report_gain(const Run& run, bool weighted, std::span<const float> importance) {
-  double error[2];
-  const std::uint64_t rows = std::min<std::uint64_t>(run.input.rows, 64);
-  for (const Mode mode : {Mode::Identical, Mode::Best}) {
-    std::vector<std::byte> out(rows * row_bytes(run.format, kRowValues));
-    encoder(run, importance, out, mode)(0, rows);
-    std::vector<float> decoded(rows * kRowValues);
-    decode_rows(run.format.format, out, decoded);
-    double sum = 0;
-    for (std::size_t i = 0; i < decoded.size(); ++i) {
-      const double difference = double{run.input.wide[i]} - decoded[i];
-      sum += difference * difference * (weighted ? importance[i % kRowValues] : 1.0f);
-    }
-    error[mode == Mode::Best] = sum;
+// Our encoder over bf16 rows.
+Work encoder(const Run& run, std::span<const float> importance, std::span<std::byte> out,
+             bool measured, Mode mode) {
+  return timed(run.threads(), [&run, importance, out, measured, mode](std::uint64_t rows) {
+    ErrorSums sums;
+    encode(run, SourceType::BF16, std::as_bytes(std::span(run.input.narrow)), rows, importance, out,
+           measured ? &sums : nullptr, mode);
+  });
+}
+
+// Weighted squared error of rows in a format.
+double squared_error(const Run& run, std::span<const float> values,
+                     std::span<const float> importance, std::span<const std::byte> blocks) {
+  std::vector<float> decoded(values.size());
+  decode_rows(run.format.format, blocks, decoded);
+  double sum = 0;
+  for (std::size_t i = 0; i < decoded.size(); ++i) {
+    const double difference = double{values[i]} - decoded[i];
+    const double weight = importance.empty() ? 1 : importance[i % kRowValues];
+    sum += weight * difference * difference;
   }
-  print(std::string(run.format.name) + (weighted ? " importance" : "") +
-            " squared error best vs identical",
-        error[1], error[0], "squared error");
+  return sum;
+}
+
+// Time and error of the better encoder beside the identical one's.
+struct Gain {
+  Pair time;
+  double best_error = 0, identical_error = 0;
+};
+
+Gain compare_modes(const Run& run, const tests::Distribution& distribution,
+                   std::span<const float> importance) {
+  constexpr std::uint64_t kRows = 64;
+  const std::vector<float> values = tests::sample(distribution, kRows, kRowValues, 5);
+  std::vector<std::byte> blocks[2];
+  const auto encoder_of = [&](Mode mode) {
+    std::vector<std::byte>& out = blocks[mode == Mode::Best];
+    out.resize(kRows * row_bytes(run.format, kRowValues));
+    return timed(1, [&, mode](std::uint64_t rows) {
+      encode(run, SourceType::F32, std::as_bytes(std::span(values)), rows, importance, out, nullptr,
+             mode);
+    });
+  };
+  const Work best = encoder_of(Mode::Best), identical = encoder_of(Mode::Identical);
+  Gain gain{.time = compare(kRows, best, kRows, identical)};
+  gain.best_error = squared_error(run, values, importance, blocks[1]);
+  gain.identical_error = squared_error(run, values, importance, blocks[0]);
+  return gain;
+}
+
+void report_error(const Run& run, const std::string& what, const Gain& gain) {
+  print(name_of(run, what), gain.best_error, gain.identical_error, "squared error");
+}
+
+// What the better encoder gains and costs: on Gaussian weights, and at worst.
+void bench_best(const Run& run, const std::string& what, std::span<const float> importance) {
+  Gain slowest, least;
+  double time_worst = 0, error_worst = 0;
+  std::string slowest_name, least_name;
+  for (const tests::Distribution& distribution : tests::distributions()) {
+    const Gain gain = compare_modes(run, distribution, importance);
+    if (const double time = gain.time.ours / gain.time.peer; time > time_worst) {
+      time_worst = time;
+      slowest = gain;
+      slowest_name = distribution.name;
+    }
+    // Nothing is to be gained where nothing is lost, or where scales overflow.
+    const double error = gain.identical_error > 0 ? gain.best_error / gain.identical_error : 0;
+    if (std::isfinite(error) && error > error_worst) {
+      error_worst = error;
+      least = gain;
+      least_name = distribution.name;
+    }
+    if (distribution.name != "gaussian") continue;
+    report(run, what + " best vs identical", gain.time);
+    report_error(run, what + " squared error best vs identical", gain);
+  }
+  report(run, what + " best vs identical, slowest on: " + slowest_name, slowest.time);
+  report_error(run, what + " squared error best vs identical, least gain on: " + least_name, least);
 }
 
 // Formats without a search, whose bound is memory.
@@ -177,16 +124,16 @@ constexpr Format kUnsearched[] = {Format::F32,   Format::F16,   Format::BF16,  F
                                   Format::Q1_0,  Format::Q2_0};
 
 // Encoding against a copy that reads and writes as many bytes.
-void bench_copy_share(const Run& run, std::uint64_t rows, const Body& ours) {
+void bench_copy_share(const Run& run, std::uint64_t rows, const Work& ours) {
   const std::uint64_t traffic =
       kRowValues * source_bytes(SourceType::BF16) + row_bytes(run.format, kRowValues);
   const std::uint64_t copied = traffic / 2;
   const auto source = std::as_bytes(std::span(run.input.wide));
   std::vector<std::byte> target(rows * copied);
-  const Body copy = [&](std::uint64_t first, std::uint64_t count) {
+  const Work copy = sliced(run.threads(), [&](std::uint64_t first, std::uint64_t count) {
     std::memcpy(target.data() + first * copied, source.data() + first * copied, count * copied);
-  };
-  report(name_of(run, " share of copy bandwidth"), compare(run.threads, rows, ours, rows, copy),
+  });
+  report(run, " share of copy bandwidth", compare(rows, ours, rows, copy),
          static_cast<double>(traffic) / 1e9, "GB/s");
 }
 
@@ -196,63 +143,39 @@ void bench_encode(const Run& run, bool weighted) {
       weighted ? std::span<const float>(input.importance) : std::span<const float>();
   const std::uint64_t bytes = row_bytes(run.format, kRowValues);
   std::vector<std::byte> out(input.rows * bytes), peer_out(input.rows * bytes);
-  Body peer;
+  Work peer;
   if (run.library != nullptr) {
-    peer = [&](std::uint64_t first, std::uint64_t rows) {
+    peer = sliced(run.threads(), [&](std::uint64_t first, std::uint64_t rows) {
       run.library->encode_into(run.format.format,
                                std::span(input.wide).subspan(first * kRowValues, rows * kRowValues),
                                kRowValues, importance, peer_out.data() + first * bytes);
-    };
+    });
   }
-  const Body ours = encoder(run, importance, out, Mode::Identical);
+  const Work ours = encoder(run, importance, out, false, Mode::Identical);
   const std::uint64_t rows = rows_for(run, ours), peer_rows = peer ? rows_for(run, peer) : 0;
-  const char* what = weighted ? " importance" : "";
-  report(name_of(run, what), compare(run.threads, rows, ours, peer_rows, peer));
+  const std::string what = weighted ? " importance" : "";
+  report(run, what, compare(rows, ours, peer_rows, peer));
   if (!weighted && std::ranges::find(kUnsearched, run.format.format) != std::end(kUnsearched)) {
     bench_copy_share(run, rows, ours);
   }
-  // Ours against ours: what error sums and the better encoder cost, and what the latter gains.
-  const Body measured = measured_encoder(run, importance, out);
-  report(name_of(run, (std::string(what) + " error sums vs none").c_str()),
-         compare(run.threads, rows, measured, rows, ours));
-  if (run.threads != 1 || run.format.encode_best == nullptr) return;
-  const Body best = encoder(run, importance, out, Mode::Best);
-  report(name_of(run, (std::string(what) + " best vs identical").c_str()),
-         compare(1, rows, best, rows, ours));
-  report_gain(run, weighted, importance);
+  // Ours against ours: what error sums cost.
+  const Work measured = encoder(run, importance, out, true, Mode::Identical);
+  report(run, what + " error sums vs none", compare(rows, measured, rows, ours));
+  if (run.threads() == 1 && run.format.encode_best != nullptr) bench_best(run, what, importance);
 }
 
-void bench_decode(const Run& run) {
-  const std::uint64_t bytes = row_bytes(run.format, kRowValues);
-  const std::uint64_t rows = std::min<std::uint64_t>(run.input.rows, 512);
-  std::vector<std::byte> blocks(rows * bytes);
-  const Body encode = encoder(run, run.input.importance, blocks, Mode::Identical);
-  encode(0, 16);  // decoding speed does not depend on the codes
-  for (std::uint64_t row = 16; row < rows; ++row) {
-    std::memcpy(&blocks[row * bytes], &blocks[row % 16 * bytes], bytes);
+// Names of the instructions to measure: `wanted`, or the widest and AVX2.
+std::vector<std::string> targets(const std::string& wanted) {
+  if (!wanted.empty()) return {wanted};
+  std::vector<std::string> names;
+  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    if (names.empty() || target == HWY_AVX2) names.emplace_back(hwy::TargetName(target));
   }
-  std::vector<float> out(rows * kRowValues);
-  const auto slice = [&](std::uint64_t first, std::uint64_t count) {
-    return std::pair(std::span<const std::byte>(blocks).subspan(first * bytes, count * bytes),
-                     std::span(out).subspan(first * kRowValues, count * kRowValues));
-  };
-  Body peer;
-  if (run.library != nullptr && run.format.format != Format::F32) {
-    peer = [&](std::uint64_t first, std::uint64_t count) {
-      const auto [from, to] = slice(first, count);
-      run.library->decode_into(run.format.format, from, to);
-    };
-  }
-  const Body ours = [&](std::uint64_t first, std::uint64_t count) {
-    const auto [from, to] = slice(first, count);
-    decode_rows(run.format.format, from, to);
-  };
-  report(name_of(run, " decode"), compare(run.threads, rows, ours, rows, peer));
+  return names;
 }
 
-// "": the best there is.
 void select_target(const std::string& name) {
-  if (name.empty()) return;
+  hwy::SetSupportedTargetsForTest(0);
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     if (name != hwy::TargetName(target)) continue;
     hwy::SetSupportedTargetsForTest(target);
@@ -262,15 +185,16 @@ void select_target(const std::string& name) {
   throw std::invalid_argument("--target: this machine does not run " + name);
 }
 
-void bench_formats(std::uint64_t weights, std::span<const std::string> names) {
+void bench_formats(const Input& input, const std::string& target,
+                   std::span<const std::string> names) {
   std::string reason;
   const tests::OfficialLibrary* library = tests::OfficialLibrary::find(reason);
   if (library == nullptr) std::fprintf(stderr, "SKIPPED: peer not loaded: %s\n", reason.c_str());
-  const Input input = make_input(weights);
   for (const FormatInfo& format : formats()) {
     if (!names.empty() && std::ranges::find(names, format.name) == names.end()) continue;
     for (const unsigned threads : {1u, 2u}) {
-      const Run run{format, input, library, threads};
+      RowPool pool(threads);
+      const Run run{format, input, library, pool, target};
       if (format.importance != Importance::Required) bench_encode(run, false);
       if (format.importance != Importance::Ignored) bench_encode(run, true);
       bench_decode(run);
@@ -282,8 +206,13 @@ void bench_formats(std::uint64_t weights, std::span<const std::string> names) {
 
 int main(int argc, char** argv) {
   return bench::run(argc, argv, [](bench::Arguments& arguments) {
-    select_target(arguments.text("--target", ""));
+    const std::string wanted = arguments.text("--target", "");
     const std::uint64_t millions = arguments.number("--weights", 8);
-    bench_formats(millions << 20, arguments.rest());
+    const std::vector<std::string> names = arguments.rest();
+    const Input input = make_input(millions << 20);
+    for (const std::string& target : targets(wanted)) {
+      select_target(target);
+      bench_formats(input, target, names);
+    }
   });
 }
