@@ -50,6 +50,15 @@ const std::string& text_of(const Json& job, std::string_view key) {
   fail(kind == kKinds.end() ? ErrorKind::Io : *kind, text_of(job, "error"));
 }
 
+// One that has ended meanwhile is past cancelling: how it ended is what its row tells.
+void cancel_job(ApiClient& client, const std::string& target) {
+  try {
+    client.call("POST", target + "/cancel", Json::Object{});
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::Conflict) throw;
+  }
+}
+
 }  // namespace
 
 Json::Object run_job(ApiClient& client, const JobRequest& request, Output& output,
@@ -65,7 +74,7 @@ Json::Object run_job(ApiClient& client, const JobRequest& request, Output& outpu
   bool cancelled = false;
   for (;;) {
     if (stop.stop_requested() && !cancelled) {
-      client.call("POST", target + "/cancel", Json::Object{});
+      cancel_job(client, target);
       cancelled = true;
     }
     const Json job = client.get(

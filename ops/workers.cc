@@ -317,10 +317,9 @@ void run_queued_job(storage::Store& store, storage::JobId id, const Config& conf
 }
 
 void run_queued_scans(storage::Store& store, const Config& config, const Environment& environment) {
-  for (const Job& job : store.jobs().list(kScansMax)) {
-    if (job.kind == "scan" && job.state == storage::JobState::Queued) {
-      run_queued_job(store, job.id, config, environment, {});
-    }
+  const storage::JobQueue::Filter queued{.state = storage::JobState::Queued, .kind = "scan"};
+  for (const Job& job : store.jobs().list(kScansMax, queued)) {
+    run_queued_job(store, job.id, config, environment, {});
   }
 }
 

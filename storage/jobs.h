@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ using JobId = std::uint64_t;
 enum class JobState { Queued, Running, Done, Failed, Cancelled };
 
 std::string_view to_text(JobState state) noexcept;
+// Nothing for what is no state's name.
+std::optional<JobState> parse_job_state(std::string_view name) noexcept;
 
 struct Progress {
   std::string phase;  // "listing", "downloading", "quantizing", …
@@ -58,12 +61,27 @@ class JobQueue {
 
   virtual JobId enqueue(std::string_view kind, std::string_view key, Json::Object parameters) = 0;
   virtual std::optional<Job> find(JobId id) const = 0;
-  // Newest first.
-  virtual std::vector<Job> list(std::size_t limit) const = 0;
+
+  struct Filter {
+    std::optional<JobState> state = {};  // nothing: any
+    std::string kind = {};               // "": any
+    JobId before = 0;                    // only older ones; 0: from the newest on
+  };
+
+  // Newest first. No more than `limit` rows are copied, however many there are.
+  virtual std::vector<Job> list(std::size_t limit, const Filter& filter) const = 0;
+
+  std::vector<Job> list(std::size_t limit) const { return list(limit, Filter{}); }
+
+  // Of all jobs that are kept.
+  virtual std::set<std::string> kinds() const = 0;
   virtual std::vector<std::string> log_lines(JobId id) const = 0;
 
-  // Asks a queued or running job to stop; resumable by retry().
+  // Asks a queued or running job to stop; resumable by retry(). Conflict for one that has ended;
+  // NotFound.
   virtual void cancel(JobId id) = 0;
+  // Queues a job again that has ended. Conflict for one that is queued or running, and where
+  // another one does the same work already; NotFound.
   virtual void retry(JobId id) = 0;
 
   // Takes the oldest queued job of one of `kinds`, runs `body`, and records the outcome: Done with

@@ -62,7 +62,6 @@ inline constexpr std::size_t kListPage = 1000;              // repositories in o
 inline constexpr std::size_t kCommitsMax = 10'000;          // commits walked for one answer
 inline constexpr std::size_t kPathsMax = 10'000;            // paths in one paths-info request
 inline constexpr std::size_t kJobsPage = 200;               // jobs in one answer
-inline constexpr std::size_t kJobsLookedThrough = 100'000;  // for those of a state or a kind
 inline constexpr std::size_t kJobLogLines = 500;            // on the page of a job
 inline constexpr std::size_t kGateFieldsMax = 50;           // of the form that asks for access
 inline constexpr std::size_t kOciRevisionsMax = 16;         // searched for the digest of a manifest

@@ -87,7 +87,12 @@ std::string counted(std::uint64_t count, const std::string& what) {
 Response change_job(const Call& call, void (storage::JobQueue::*change)(storage::JobId)) {
   const storage::Job job = find_job(call);
   return about(name_of(job), [&] {
-    (call.services.store.jobs().*change)(job.id);
+    try {
+      (call.services.store.jobs().*change)(job.id);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::Conflict) throw;
+      refuse(409, "", error.what());
+    }
     return json_response(job_json(call, find_job(call)));
   });
 }
@@ -127,11 +132,6 @@ std::string shortfall_of(const storage::Job& job) {
   return text;
 }
 
-bool JobFilter::takes(const storage::Job& job) const {
-  return (state.empty() || state == storage::to_text(job.state)) &&
-         (kind.empty() || kind == job.kind) && (before == 0 || job.id < before);
-}
-
 JobFilter read_job_filter(const Call& call) {
   return {.state = field(call.query, "state"),
           .kind = field(call.query, "kind"),
@@ -139,13 +139,12 @@ JobFilter read_job_filter(const Call& call) {
 }
 
 ListedJobs find_jobs(const storage::JobQueue& queue, const JobFilter& filter, std::size_t limit) {
-  ListedJobs listed;
-  for (storage::Job& job : queue.list(kJobsLookedThrough)) {
-    listed.kinds.insert(job.kind);
-    if (!filter.takes(job)) continue;
-    listed.more = listed.jobs.size() == limit;
-    if (!listed.more) listed.jobs.push_back(std::move(job));
-  }
+  const auto state = storage::parse_job_state(filter.state);
+  if (!state && !filter.state.empty()) return {};
+  ListedJobs listed{.jobs = queue.list(
+                        limit + 1, {.state = state, .kind = filter.kind, .before = filter.before})};
+  listed.more = listed.jobs.size() > limit;
+  if (listed.more) listed.jobs.pop_back();
   return listed;
 }
 

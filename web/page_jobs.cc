@@ -156,12 +156,14 @@ Response back_to_job(const Call& call, const Response& changed) {
 
 Response jobs_page(const Call& call) {
   const JobFilter wanted = read_job_filter(call);
-  const ListedJobs listed = find_jobs(call.services.store.jobs(), wanted, kJobsPage);
+  const storage::JobQueue& queue = call.services.store.jobs();
+  const ListedJobs listed = find_jobs(queue, wanted, kJobsPage);
+  const std::set<std::string> kinds = queue.kinds();
   Html body;
   body.add("<section class=\"hero\"><h1>Jobs</h1>");
-  if (!listed.kinds.empty()) body.add(filter_form(call, wanted, listed.kinds));
+  if (!kinds.empty()) body.add(filter_form(call, wanted, kinds));
   body.add("</section>\n",
-           listed.jobs.empty() ? no_jobs(!listed.kinds.empty()) : job_table(call, wanted, listed));
+           listed.jobs.empty() ? no_jobs(!kinds.empty()) : job_table(call, wanted, listed));
   return page_response(call, {.title = "Jobs", .section = Section::Jobs}, body);
 }
 

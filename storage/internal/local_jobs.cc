@@ -1,6 +1,7 @@
 #include "storage/internal/local_jobs.h"
 
 #include <algorithm>
+#include <iterator>
 #include <list>
 #include <map>
 #include <utility>
@@ -18,6 +19,16 @@ bool is_active(JobState state) noexcept {
   return state == JobState::Queued || state == JobState::Running;
 }
 
+bool fits(const Job& job, const JobQueue::Filter& filter) noexcept {
+  return (!filter.state || job.state == *filter.state) &&
+         (filter.kind.empty() || job.kind == filter.kind);
+}
+
+[[noreturn]] void fail_in_state(const Job& job, std::string_view why) {
+  fail(ErrorKind::Conflict, "job " + std::to_string(job.id) + " is " +
+                                std::string(to_text(job.state)) + ": " + std::string(why));
+}
+
 [[noreturn]] void fail_unknown(JobId id) {
   fail(ErrorKind::NotFound, "job " + std::to_string(id) + ": no such job");
 }
@@ -28,7 +39,8 @@ class LocalJobs final : public JobQueue {
 
   JobId enqueue(std::string_view kind, std::string_view key, Json::Object parameters) override;
   std::optional<Job> find(JobId id) const override;
-  std::vector<Job> list(std::size_t limit) const override;
+  std::vector<Job> list(std::size_t limit, const Filter& filter) const override;
+  std::set<std::string> kinds() const override;
   std::vector<std::string> log_lines(JobId id) const override;
   void cancel(JobId id) override;
   void retry(JobId id) override;
@@ -180,12 +192,22 @@ std::optional<Job> LocalJobs::find(JobId id) const {
   return at->second.job;
 }
 
-std::vector<Job> LocalJobs::list(std::size_t limit) const {
+std::vector<Job> LocalJobs::list(std::size_t limit, const Filter& filter) const {
   auto state = state_.lock();
+  const auto& all = state->jobs;
   std::vector<Job> jobs;
-  for (auto at = state->jobs.rbegin(); at != state->jobs.rend() && jobs.size() < limit; ++at)
-    jobs.push_back(at->second.job);
+  auto at =
+      std::make_reverse_iterator(filter.before == 0 ? all.end() : all.lower_bound(filter.before));
+  for (; at != all.rend() && jobs.size() < limit; ++at)
+    if (fits(at->second.job, filter)) jobs.push_back(at->second.job);
   return jobs;
+}
+
+std::set<std::string> LocalJobs::kinds() const {
+  auto state = state_.lock();
+  std::set<std::string> kinds;
+  for (const auto& [id, entry] : state->jobs) kinds.insert(entry.job.kind);
+  return kinds;
 }
 
 std::vector<std::string> LocalJobs::log_lines(JobId id) const {
@@ -202,6 +224,7 @@ void LocalJobs::cancel(JobId id) {
   {
     auto state = state_.lock();
     Entry& entry = entry_of(*state, id);
+    if (!is_active(entry.job.state)) fail_in_state(entry.job, "there is nothing left to cancel");
     entry.cancelled = true;
     if (entry.job.state == JobState::Queued) {
       Job job = entry.job;
@@ -217,7 +240,8 @@ void LocalJobs::cancel(JobId id) {
 void LocalJobs::retry(JobId id) {
   auto state = state_.lock();
   Entry& entry = entry_of(*state, id);
-  if (is_active(entry.job.state)) return;
+  if (is_active(entry.job.state))
+    fail_in_state(entry.job, "only a job that has ended can be tried again");
   for (const auto& [other, row] : state->jobs)
     if (is_active(row.job.state) && row.job.kind == entry.job.kind && row.job.key == entry.job.key)
       fail(ErrorKind::Conflict, "job " + std::to_string(id) + ": job " + std::to_string(other) +

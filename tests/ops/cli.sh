@@ -69,6 +69,8 @@ expect "in JSON too" 0 '"id":'"$failed_job"',"lines":\[' json "$holdfast" jobs l
 expect "a failed job is queued again" 0 "$failed_job  sync" "$holdfast" jobs retry "$failed_job" --data "$data"
 expect "and cancelled" 0 "$failed_job  sync" "$holdfast" jobs cancel "$failed_job" --data "$data"
 expect "as the list says" 0 "$failed_job  sync .*  cancelled" "$holdfast" jobs list --state cancelled --data "$data"
+expect "what has ended is not cancelled" 2 "job $failed_job is cancelled: there is nothing" \
+  "$holdfast" jobs cancel "$failed_job" --data "$data"
 expect "there is no such job" 2 'No job 99999' "$holdfast" jobs log 99999 --data "$data"
 expect "credentials in an address are refused before anything is stored" 2 'user name or password' \
   "$holdfast" sync example/x --from "http://user:sekret@127.0.0.1:1" --data "$data"

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -9,6 +10,7 @@
 #include "storage/base/error.h"
 #include "storage/limits.h"
 #include "storage/store.h"
+#include "tests/storage/error_kind.h"
 #include "tests/storage/scratch.h"
 
 namespace holdfast::storage {
@@ -170,6 +172,106 @@ TEST_CASE_FIXTURE(Fixture, "storage/jobs: a cancelled job stops and can be tried
   CHECK_THROWS_AS(jobs().cancel(4711), Error);
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "storage/jobs: what has ended is not cancelled, what has not is not retried") {
+  struct Case {
+    const char* name;
+    JobState state;
+    std::function<void(JobId)> make;
+    const char* cancel;  // why not; "" where it can be
+    const char* retry;
+  };
+
+  const auto run = [&](JobId id, const JobQueue::Body& body) { jobs().run_one(id, body, {}); };
+  const Case cases[] = {
+      {"queued", JobState::Queued, [](JobId) {}, "", "is queued"},
+      {"done", JobState::Done, [&](JobId id) { run(id, nothing); }, "is done", ""},
+      {"failed", JobState::Failed,
+       [&](JobId id) {
+         run(id, [](const Job&, JobContext&) -> Json::Object { fail(ErrorKind::Io, "no"); });
+       },
+       "is failed", ""},
+      {"cancelled", JobState::Cancelled, [&](JobId id) { jobs().cancel(id); }, "is cancelled", ""},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    for (const bool retries : {false, true}) {
+      CAPTURE(retries);
+      const JobId id = jobs().enqueue("sync", std::string(c.name) + (retries ? "2" : ""), {});
+      c.make(id);
+      const Job before = jobs().find(id).value();
+      REQUIRE(before.state == c.state);
+      const std::string why = retries ? c.retry : c.cancel;
+      std::string said;
+      try {
+        retries ? jobs().retry(id) : jobs().cancel(id);
+      } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::Conflict);
+        said = error.what();
+      }
+      CHECK(said.empty() == why.empty());
+      CHECK(said.find(why) != std::string::npos);
+      const Job after = jobs().find(id).value();
+      CHECK((after.state == before.state) == !why.empty());
+      CHECK((after.updated_at == before.updated_at) == !why.empty());
+    }
+  }
+  const JobId running = jobs().enqueue("sync", "running", {});
+  run(running, [&](const Job& job, JobContext&) -> Json::Object {
+    CHECK(tests::kind_of([&] { jobs().retry(job.id); }) == ErrorKind::Conflict);
+    jobs().cancel(job.id);
+    jobs().cancel(job.id);  // has been asked for, and may be again
+    fail(ErrorKind::Cancelled, "stopped");
+  });
+  CHECK(state(running) == JobState::Cancelled);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "storage/jobs: a list has the jobs that fit, newest first, from anywhere") {
+  constexpr const char* kKinds[] = {"scan", "sync", "sync", "scan", "convert", "sync"};
+  for (const char* kind : kKinds) jobs().enqueue(kind, std::to_string(jobs().list(10).size()), {});
+  jobs().run_one(2, nothing, {});
+  jobs().run_one(6, nothing, {});
+
+  struct Case {
+    const char* name;
+    std::size_t limit;
+    JobQueue::Filter filter;
+    const char* ids;
+  };
+
+  const Case cases[] = {
+      {"all", 10, {}, "6 5 4 3 2 1 "},
+      {"a page", 2, {}, "6 5 "},
+      {"the next one", 2, {.before = 5}, "4 3 "},
+      {"the last one", 3, {.before = 3}, "2 1 "},
+      {"behind the last", 3, {.before = 1}, ""},
+      {"from one that is to come", 2, {.before = 99}, "6 5 "},
+      {"none", 0, {}, ""},
+      {"of a kind", 10, {.kind = "sync"}, "6 3 2 "},
+      {"of a kind, a page", 1, {.kind = "sync", .before = 6}, "3 "},
+      {"of a kind that is none", 10, {.kind = "syn"}, ""},
+      {"of a state", 10, {.state = JobState::Done}, "6 2 "},
+      {"of both", 10, {.state = JobState::Queued, .kind = "sync"}, "3 "},
+      {"of both, from somewhere", 10, {.state = JobState::Done, .kind = "sync", .before = 6}, "2 "},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    std::string ids;
+    for (const Job& job : jobs().list(c.limit, c.filter)) ids += std::to_string(job.id) + " ";
+    CHECK(ids == c.ids);
+  }
+  CHECK(jobs().kinds() == std::set<std::string>{"convert", "scan", "sync"});
+}
+
+TEST_CASE("storage/jobs: a state is named, and read by its name") {
+  for (const JobState state : {JobState::Queued, JobState::Running, JobState::Done,
+                               JobState::Failed, JobState::Cancelled}) {
+    CHECK(parse_job_state(to_text(state)) == state);
+  }
+  for (const char* name : {"", "don", "done ", "Done"}) CHECK(!parse_job_state(name));
+}
+
 TEST_CASE_FIXTURE(Fixture, "storage/jobs: a shutdown puts the job back, a verb's stop cancels it") {
   const auto stopped = [](const Job&, JobContext& context) -> Json::Object {
     CHECK(context.stop().stop_requested());
@@ -188,7 +290,7 @@ TEST_CASE_FIXTURE(Fixture, "storage/jobs: a shutdown puts the job back, a verb's
     else
       CHECK(jobs().run_one(id, body, stop.get_token()));
     CHECK(to_text(state(id)) == to_text(worker ? JobState::Queued : JobState::Cancelled));
-    jobs().cancel(id);
+    if (worker) jobs().cancel(id);
   }
 }
 

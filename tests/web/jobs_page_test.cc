@@ -129,6 +129,8 @@ TEST_CASE("web/jobs_page: the API lists by state and kind, a page at a time") {
   CHECK(ids("?limit=2") == "3 2 then 2");
   CHECK(ids("?limit=2&before=2") == "1 ");
   CHECK(ids("?limit=1&kind=sync") == "3 then 3");
+  CHECK(ids("?limit=1&kind=sync&before=3") == "2 ");
+  CHECK(ids("?state=none").empty());
 }
 
 TEST_CASE("web/jobs_page: an administrator cancels and retries, nobody else") {
@@ -146,6 +148,47 @@ TEST_CASE("web/jobs_page: an administrator cancels and retries, nobody else") {
   CHECK(site.root.send(place(site.failed) + "/retry", {}).status == 303);
   CHECK(site.state(site.failed) == JobState::Queued);
   CHECK_FALSE(shows(site.root.get(place(site.done)), "class=\"actions\""));
+}
+
+TEST_CASE("web/jobs_page: a change that a job's state does not allow is refused in words") {
+  struct Case {
+    const char* name;
+    storage::JobId Working::* job;
+    const char* change;
+    const char* button;
+    const char* why;  // "": it is done
+  };
+
+  const Case cases[] = {
+      {"a done job is past cancelling", &Working::done, "/cancel", "Cancel", "is done"},
+      {"so is a failed one", &Working::failed, "/cancel", "Cancel", "is failed"},
+      {"a queued one need not be tried again", &Working::queued, "/retry", "Try again",
+       "is queued"},
+      {"a queued one can be cancelled", &Working::queued, "/cancel", "Cancel", ""},
+      {"a failed one can be tried again", &Working::failed, "/retry", "Try again", ""},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(std::string(c.name));
+    const bool allowed = std::string_view(c.why).empty();
+    for (const bool by_form : {true, false}) {
+      CAPTURE(by_form);
+      Working site;
+      const storage::JobId id = site.*c.job;
+      const JobState before = site.state(id);
+      CHECK(shows(site.root.get(place(id)), std::string(c.button) + "</button>") == allowed);
+      // As from a page that was shown before the job ended.
+      const std::string target =
+          (by_form ? place(id) : "/-/api/v1" + place(id).substr(2)) + c.change;
+      const Response answer =
+          by_form ? site.root.send(target, {})
+                  : site.hub.ask({.method = "POST", .target = target, .trusted = true});
+      CHECK(answer.status == (allowed ? (by_form ? 303 : 200) : 409));
+      if (allowed) continue;
+      CHECK(shows(answer, "job " + std::to_string(id) + " " + c.why));
+      CHECK(answer.subject.starts_with("job " + std::to_string(id) + " "));
+      CHECK(site.state(id) == before);
+    }
+  }
 }
 
 TEST_CASE("web/jobs_page: jobs are listed by state and kind, a page at a time") {
@@ -166,6 +209,7 @@ TEST_CASE("web/jobs_page: jobs are listed by state and kind, a page at a time") 
            Case{"?kind=sync", false, true, true},
            Case{"?kind=sync&state=queued", false, false, true},
            Case{"?kind=none", false, false, false},
+           Case{"?state=none", false, false, false},
            Case{"?before=2", true, false, false},
            Case{"?before=x", true, true, true},
        }) {

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -23,12 +21,11 @@ std::string repository_of(const storage::Job& job);
 // What a done job left undone: "3 holes", "1 of 2 mirrors failed, 3 holes"; "" when it is whole.
 std::string shortfall_of(const storage::Job& job);
 
-// What is listed: of a state or all, of a kind or all, older than a job or from the newest on.
+// What is listed, as it was asked for: of a state or all, of a kind or all, older than a job or
+// from the newest on.
 struct JobFilter {
   std::string state, kind;
-  std::uint64_t before = 0;  // 0: from the newest on
-
-  bool takes(const storage::Job& job) const;
+  storage::JobId before = 0;  // 0: from the newest on
 };
 
 // Of the query; a field that is no number counts as absent.
@@ -36,10 +33,10 @@ JobFilter read_job_filter(const Call& call);
 
 struct ListedJobs {
   std::vector<storage::Job> jobs;  // newest first, at most as many as were asked for
-  std::set<std::string> kinds;     // of all that are kept
   bool more = false;               // older ones fit the filter too
 };
 
+// Nothing of a state that there is not.
 ListedJobs find_jobs(const storage::JobQueue& queue, const JobFilter& filter, std::size_t limit);
 
 }  // namespace holdfast::web
