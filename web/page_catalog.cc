@@ -108,6 +108,13 @@ Html count_html(const CatalogQuery& query, const CatalogRows& found) {
   return html.add("</p>\n");
 }
 
+// Of a list that has more rows than pages for them.
+Html where_it_ends() {
+  Html html;
+  return html.add("<p class=\"quiet\">Only the first ", std::uint64_t{kSearchCountMax},
+                  " can be paged through. Narrow the search to find the others.</p>\n");
+}
+
 Html page_links(const Call& call, const CatalogQuery& query, const CatalogRows& found) {
   Html html;
   if (found.pages < 2) return html;
@@ -120,21 +127,28 @@ Html page_links(const Call& call, const CatalogQuery& query, const CatalogRows& 
            std::uint64_t{found.pages}, "</span>");
   if (query.page < found.pages)
     html.add(R"(<a rel="next" href=")", base, catalog_place(query, query.page + 1), "\">Next</a>");
-  return html.add("</nav>\n");
+  html.add("</nav>\n");
+  if (found.more && query.page == found.pages) html.add(where_it_ends());
+  return html;
 }
 
-Html no_rows(const Call& call, const CatalogRows& found) {
+Html no_rows(const Call& call, const CatalogQuery& query, const CatalogRows& found) {
+  const std::string base = base_path(call.services);
   Html html;
-  return html.add("<section class=\"empty\"><h2>",
-                  found.total == 0 ? std::string_view("Nothing here fits") : "The list ends before",
-                  "</h2><p><a href=\"", base_path(call.services),
-                  "/\">All repositories</a></p></section>\n");
+  if (found.total == 0) {
+    return html.add(R"(<section class="empty"><h2>Nothing here fits</h2><p><a href=")", base,
+                    "/\">All repositories</a></p></section>\n");
+  }
+  html.add("<section class=\"empty\"><h2>The list ends before</h2>");
+  if (found.more) html.add(where_it_ends());
+  return html.add(R"(<p><a href=")", base, catalog_place(query, found.pages), "\">The last page, ",
+                  std::uint64_t{found.pages}, "</a></p></section>\n");
 }
 
 Html list_html(const Call& call, const CatalogQuery& query, const CatalogRows& found) {
   Html html;
   html.add(count_html(query, found));
-  if (found.rows.empty()) return html.add(no_rows(call, found));
+  if (found.rows.empty()) return html.add(no_rows(call, query, found));
   html.add("<ul class=\"catalog\">\n");
   for (const auto& facts : found.rows) html.add(repository_row(call, facts));
   return html.add("</ul>\n", page_links(call, query, found));

@@ -46,9 +46,14 @@ ListQuery list_of(const CatalogQuery& query) {
 
 std::size_t rows_before(const CatalogQuery& query) { return (query.page - 1) * kCatalogPageRows; }
 
-// What is found by looking through it is shown as far as it is counted.
-std::size_t pages_of(std::size_t total) {
-  return (std::min(total, kSearchCountMax) + kCatalogPageRows - 1) / kCatalogPageRows;
+std::size_t pages_of(std::size_t rows) { return (rows + kCatalogPageRows - 1) / kCatalogPageRows; }
+
+// What is found by looking through everything is shown as far as it is counted: each page costs as
+// much as all that stand before it.
+CatalogRows counted_rows(std::size_t matches) {
+  return {.total = matches,
+          .pages = pages_of(std::min(matches, kSearchCountMax)),
+          .more = matches > kSearchCountMax};
 }
 
 // Everything there is: a list of which every page costs the same.
@@ -99,10 +104,11 @@ CatalogRows look_for_rows(const Call& call, const CatalogQuery& query) {
   });
   std::ranges::stable_sort(
       records, [](const auto& a, const auto& b) { return a.updated_at > b.updated_at; });
-  CatalogRows found{.total = records.size(), .pages = pages_of(records.size())};
+  CatalogRows found = counted_rows(records.size());
   found.any = !records.empty() || any_repository(call);
-  for (std::size_t at = rows_before(query);
-       at < records.size() && found.rows.size() < kCatalogPageRows; ++at) {
+  const std::size_t end = std::min(records.size(), kSearchCountMax);
+  for (std::size_t at = rows_before(query); at < end && found.rows.size() < kCatalogPageRows;
+       ++at) {
     found.rows.push_back(read_facts(catalog, std::move(records[at]), std::nullopt));
   }
   return found;
@@ -115,9 +121,8 @@ std::optional<CatalogRows> list_everything(const Call& call, const CatalogQuery&
   const auto newest = index->newest(rows_before(query), kCatalogPageRows);
   if (!newest) return std::nullopt;
   const auto& catalog = call.services.store.catalog();
-  CatalogRows found{.total = newest->total,
-                    .pages = (newest->total + kCatalogPageRows - 1) / kCatalogPageRows,
-                    .any = newest->total > 0};
+  CatalogRows found{
+      .total = newest->total, .pages = pages_of(newest->total), .any = newest->total > 0};
   for (const storage::RepoId& id : newest->ids) {
     if (auto record = catalog.find_repository(id))
       found.rows.push_back(read_facts(catalog, *std::move(record), std::nullopt));
@@ -159,15 +164,14 @@ CatalogRows find_catalog_rows(const Call& call, const CatalogQuery& query) {
   }
   SearchIndex* index = call.services.search;
   SearchQuery search = list_of(query).search;
-  search.skip = std::min(rows_before(query), kSearchCountMax);
-  search.limit = kCatalogPageRows;
-  search.count_max = kSearchCountMax;
+  const bool is_shown = rows_before(query) < kSearchCountMax;
+  search.skip = is_shown ? rows_before(query) : 0;
+  search.limit = is_shown ? kCatalogPageRows : 0;
+  search.count_max = kSearchCountMax + 1;  // whether there are more
   const auto result = index == nullptr ? std::nullopt : index->search(search, may_see);
   if (!result) return look_for_rows(call, query);
   const auto& catalog = call.services.store.catalog();
-  CatalogRows found{.total = result->matches,
-                    .pages = pages_of(result->matches),
-                    .more = result->matches >= kSearchCountMax};
+  CatalogRows found = counted_rows(result->matches);
   for (const SearchHit& hit : result->hits) {
     if (auto record = catalog.find_repository(hit.id))
       found.rows.push_back(read_facts(catalog, *std::move(record), std::nullopt));

@@ -30,8 +30,8 @@ std::string catalog_place(const CatalogQuery& query, std::size_t page);
 struct CatalogRows {
   std::vector<RepositoryFacts> rows;  // of the page
   std::size_t total = 0;              // that match, on all pages
-  std::size_t pages = 0;              // that can be asked for
-  bool more = false;                  // than `total`
+  std::size_t pages = 0;              // that can be asked for; behind them `rows` is empty
+  bool more = false;                  // than the pages hold: `total` is at least so many
   bool any = false;                   // there is something to be seen at all
 };
 
