@@ -76,7 +76,12 @@ void check_cookie(std::string_view text) {
   const std::string ours = kSessions.sign(kSession);
   require(web::session_in(" " + name + "=" + ours + "; " + std::string(text), name) == ours);
   const auto session = kSessions.verify(value, hub().clock.now());
-  if (session) require(session->token == kSession.token && session->ends_at == kSession.ends_at);
+  if (session) require(web::same_name(value, ours));
+  std::string bent = ours;
+  if (!text.empty()) {
+    bent[bent.size() - 1 - static_cast<unsigned char>(text.front()) % 64] = text.back();
+    require(!kSessions.verify(bent, hub().clock.now()) || web::same_name(bent, ours));
+  }
   require(!kSessions.verify(value, kSession.ends_at));
   const std::array headers{web::Header{"Cookie", text}};
   const web::Caller caller = hub().access.identify({.headers = headers});
