@@ -1,6 +1,8 @@
 #include "mirror/http_client.h"
 
 #include <atomic>
+#include <chrono>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -55,6 +57,17 @@ class OpenExchange {
   bool complete_ = false;
 };
 
+// Counts one exchange when it is over, however it ends.
+struct Counting {
+  UpstreamCounts* counts;  // nullptr: nobody wants to know
+  const HttpResponse& response;
+  std::chrono::steady_clock::time_point since;
+
+  ~Counting() {
+    if (counts != nullptr) counts->add(response.status, std::chrono::steady_clock::now() - since);
+  }
+};
+
 }  // namespace
 
 struct HttpClient::State {
@@ -67,6 +80,7 @@ struct HttpClient::State {
       if (!range) fail(ErrorKind::Invalid, "allow_private: \"" + text + "\" is no address range");
       policy.allow_private.push_back(*range);
     }
+    if (config.outbound) counts = config.outbound->upstream(config.upstream);
     if (!config.slots) config.slots = std::make_shared<RequestSlots>(kRequestsMax);
     ca_file = config.ca_file;
     if (ca_file.empty()) ca_file = config.environment("SSL_CERT_FILE").value_or("");
@@ -85,6 +99,7 @@ struct HttpClient::State {
                    const std::stop_token& stop);
 
   HttpConfig config;
+  std::shared_ptr<UpstreamCounts> counts;  // shared with other clients; nullptr: none
   RedirectPolicy policy;
   std::string ca_file;
   std::atomic<std::uint64_t> requests = 0;
@@ -126,7 +141,6 @@ bool HttpClient::State::take_answer(OpenExchange& exchange, HttpResponse& respon
   ExchangeHead head = exchange.head(stop);
   answered = true;
   response.status = head.status;
-  if (config.outbound && head.status == 429) ++config.outbound->rate_limited;
   response.headers = std::move(head.headers);
   const bool success = response.status >= 200 && response.status < 300;
   if (success) sink.begin(response);
@@ -134,7 +148,7 @@ bool HttpClient::State::take_answer(OpenExchange& exchange, HttpResponse& respon
   while (true) {
     const std::vector<std::byte> chunk = exchange.body(stop);
     if (chunk.empty()) break;
-    if (config.outbound) config.outbound->received_bytes += chunk.size();
+    if (counts != nullptr) counts->received_bytes += chunk.size();
     if (success) sink.write(chunk);
     // What is not read yet fills the queue, which stops the sender.
     if (config.bandwidth) config.bandwidth->took(chunk.size(), stop);
@@ -156,7 +170,8 @@ HttpResponse HttpClient::State::follow(const HttpRequest& request, BodySink& sin
   response.url = request.url;
   for (int hop = 0; hop <= kRedirectsMax; ++hop) {
     ++requests;
-    if (config.outbound) ++config.outbound->requests;
+    response.status = 0;
+    const Counting counting{counts.get(), response, std::chrono::steady_clock::now()};
     OpenExchange exchange(loop, exchange_for(request, response.url));
     if (!take_answer(exchange, response, sink, stop)) return response;
     const auto location = response.headers.find("location");

@@ -41,6 +41,7 @@ struct HttpConfig {
   std::shared_ptr<Bandwidth> bandwidth = nullptr;  // shared by all clients of the upstream
   bool offline = false;
   std::shared_ptr<Outbound> outbound = nullptr;   // shared by all clients of the process
+  std::string upstream = {};                      // by which name its requests are counted there
   std::shared_ptr<RequestSlots> slots = nullptr;  // shared with other clients; nullptr: own ones
   std::chrono::milliseconds connect_timeout{15'000};
   std::chrono::milliseconds stall_window{30'000};

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "storage/limits.h"
+
 namespace holdfast::mirror {
 
 // Requests.
@@ -57,7 +59,7 @@ inline constexpr std::uint64_t kBatchFileMax = 256ULL << 10;  // stored many at 
 inline constexpr std::uint64_t kBatchBytes = 4ULL << 20;      // what a crash may lose of those
 inline constexpr std::size_t kBatchFiles = 64;
 inline constexpr std::size_t kOpenWritersMax = 256;
-inline constexpr std::uint64_t kFreeMargin = 64ULL << 20;  // left to the catalog on a full disk
+inline constexpr std::uint64_t kFreeMargin = storage::kFreeMargin;
 inline constexpr int kWrongBytesMax = 2;  // whole fetches of a file that hashes wrong
 
 // Pull-through: what clients may set going, and what they get before it is verified.

@@ -61,6 +61,7 @@ HttpConfig config_for(const Webhook& hook, const DeliveryOptions& options, bool 
   config.redirect_hosts = {};
   config.offline = options.offline;
   config.outbound = options.outbound;
+  config.upstream = "webhooks";
   config.connect_timeout = failing ? kFailingWebhookTimeout : kWebhookTimeout;
   config.stall_window = config.connect_timeout;
   return config;

@@ -1,6 +1,9 @@
 #include "ops/mirroring.h"
 
 #include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -9,9 +12,13 @@
 
 #include "convert/model_facts.h"
 #include "mirror/url.h"
+#include "web/exposition.h"
 
 namespace holdfast::ops {
 namespace {
+
+using web::Exposition;
+using Type = Exposition::Type;
 
 constexpr auto kLastEvent = mirror::EventKind::RevisionExpired;
 constexpr std::size_t kEventKinds = static_cast<std::size_t>(kLastEvent) + 1;
@@ -46,77 +53,100 @@ Json window_json(const mirror::Governor::View& view) {
                       {"waits", view.waits}};
 }
 
-void add_metric(std::string& text, std::string_view name, std::string_view type,
-                std::string_view help) {
-  text += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
-}
+struct RateLimits {
+  std::optional<std::uint64_t> remaining;  // the least, where two addresses have one name
+  std::uint64_t waits = 0;
+};
 
-// A label's value as the exposition format wants it.
-std::string label(std::string_view value) {
-  std::string out;
-  for (const char c : value) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out;
-}
-
-void add_rate_limits(std::string& text,
+void put_rate_limits(Exposition& out,
                      const std::map<std::string, std::shared_ptr<mirror::Governor>>& governors) {
-  struct Row {
+  struct Bucket {
     mirror::Bucket bucket;
     std::string_view name;
   };
 
-  constexpr std::array kBuckets{Row{mirror::Bucket::Api, "api"},
-                                Row{mirror::Bucket::Resolvers, "resolvers"}};
-  std::string remaining, waits;
-  for (const auto& [endpoint, governor] : governors) {
-    for (const Row& row : kBuckets) {
-      const auto view = governor->view(row.bucket);
-      const std::string labels =
-          fmt::format(R"({{upstream="{}",bucket="{}"}})", label(endpoint), row.name);
+  constexpr std::array kBuckets{Bucket{mirror::Bucket::Api, "api"},
+                                Bucket{mirror::Bucket::Resolvers, "resolvers"}};
+  std::map<std::pair<std::string_view, std::string_view>, RateLimits> rows;
+  for (const auto& [key, governor] : governors) {
+    for (const Bucket& bucket : kBuckets) {
+      const std::string_view name = std::string_view(key).substr(0, key.find(' '));
+      const auto view = governor->view(bucket.bucket);
+      RateLimits& row = rows[{name, bucket.name}];
+      row.waits += view.waits;
       if (view.remaining) {
-        remaining +=
-            fmt::format("holdfast_upstream_requests_remaining{} {}\n", labels, *view.remaining);
+        row.remaining = std::min(row.remaining.value_or(*view.remaining), *view.remaining);
       }
-      waits += fmt::format("holdfast_upstream_rate_limit_waits_total{} {}\n", labels, view.waits);
     }
   }
-  add_metric(text, "holdfast_upstream_requests_remaining", "gauge",
+  out.family("holdfast_upstream_rate_limit_remaining", Type::Gauge,
              "Requests left in upstream's rate limit window, as far as it said");
-  text += remaining;
-  add_metric(text, "holdfast_upstream_rate_limit_waits_total", "counter",
+  for (const auto& [labels, row] : rows) {
+    if (!row.remaining) continue;
+    out.sample({{"upstream", labels.first}, {"bucket", labels.second}}, *row.remaining);
+  }
+  out.family("holdfast_upstream_rate_limit_waits_total", Type::Counter,
              "Requests that waited for the end of a rate limit window");
-  text += waits;
+  for (const auto& [labels, row] : rows) {
+    out.sample({{"upstream", labels.first}, {"bucket", labels.second}}, row.waits);
+  }
 }
 
-void add_mirrors(std::string& text, const Json::Object& status) {
-  struct Row {
-    std::string_view name, key, help;
-  };
-
-  constexpr std::array kRows{
-      Row{"holdfast_mirror_failures", "failures", "Runs that failed since the last complete one"},
-      Row{"holdfast_mirror_open_holes", "holes", "Holes that the last complete run left open"}};
-  const Json::Array& mirrors = status.find("mirrors")->as_array("mirrors");
-  for (const Row& row : kRows) {
-    add_metric(text, row.name, "gauge", row.help);
-    for (const Json& mirror : mirrors) {
-      text += fmt::format("{}{{repo=\"{}\"}} {}\n", row.name,
-                          label(mirror.find("repo")->as_string("repo")),
-                          mirror.find(row.key)->as_uint(row.key));
+void put_upstreams(Exposition& out, const mirror::Outbound::Upstreams& upstreams) {
+  constexpr auto& kCodes = mirror::UpstreamCounts::kCodes;
+  out.family("holdfast_upstream_requests_total", Type::Counter,
+             "Requests sent to the outside, redirects included");
+  for (const auto& [name, counts] : upstreams) {
+    for (std::size_t i = 0; i < kCodes.size(); ++i) {
+      const std::uint64_t value = counts->requests(i);
+      if (value > 0) out.sample({{"upstream", name}, {"code", kCodes.at(i)}}, value);
     }
   }
-  constexpr std::string_view kSuccess = "holdfast_mirror_last_success_timestamp_seconds";
-  add_metric(text, kSuccess, "gauge", "End of the last complete run");
-  for (const Json& mirror : mirrors) {
+  out.family("holdfast_upstream_request_duration_seconds", Type::Summary,
+             "From a request to the outside to the end of its answer");
+  for (const auto& [name, counts] : upstreams) {
+    out.sample("_sum", {{"upstream", name}}, std::chrono::duration<double>(counts->took()).count());
+    out.sample("_count", {{"upstream", name}}, counts->requests());
+  }
+  out.family("holdfast_upstream_bytes_total", Type::Counter,
+             "Body bytes received from the outside");
+  for (const auto& [name, counts] : upstreams) {
+    out.sample({{"upstream", name}}, counts->received_bytes.load());
+  }
+}
+
+// Of all [[mirror]] that name the same repositories.
+struct MirrorRow {
+  std::uint64_t failures = 0, holes = 0;
+  std::optional<std::uint64_t> done_at;  // the one that waits the longest
+};
+
+std::map<std::string_view, MirrorRow> mirror_rows(const Json::Object& status) {
+  std::map<std::string_view, MirrorRow> rows;
+  for (const Json& mirror : status.find("mirrors")->as_array("mirrors")) {
+    MirrorRow& row = rows[mirror.find("repo")->as_string("repo")];
+    row.failures = std::max(row.failures, mirror.find("failures")->as_uint("failures"));
+    row.holes += mirror.find("holes")->as_uint("holes");
     const Json* const done = mirror.find("done_at");
     const auto time = done == nullptr ? std::nullopt : parse_time(done->as_string("done_at"));
     if (!time) continue;
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(time->time_since_epoch());
-    text += fmt::format("{}{{repo=\"{}\"}} {}\n", kSuccess,
-                        label(mirror.find("repo")->as_string("repo")), seconds.count());
+    const auto at = static_cast<std::uint64_t>(
+        std::chrono::floor<std::chrono::seconds>(time->time_since_epoch()).count());
+    row.done_at = std::min(row.done_at.value_or(at), at);
+  }
+  return rows;
+}
+
+void put_mirrors(Exposition& out, const Json::Object& status) {
+  const auto rows = mirror_rows(status);
+  out.family("holdfast_sync_failures", Type::Gauge, "Runs that failed since the last complete one");
+  for (const auto& [mirror, row] : rows) out.sample({{"mirror", mirror}}, row.failures);
+  out.family("holdfast_sync_holes", Type::Gauge, "Holes that the last complete run left open");
+  for (const auto& [mirror, row] : rows) out.sample({{"mirror", mirror}}, row.holes);
+  out.family("holdfast_sync_last_success_timestamp_seconds", Type::Gauge,
+             "End of the last complete run");
+  for (const auto& [mirror, row] : rows) {
+    if (row.done_at) out.sample({{"mirror", mirror}}, *row.done_at);
   }
 }
 
@@ -141,15 +171,11 @@ class Mirroring::Sinks final : public mirror::EventSink {
     }
   }
 
-  std::string metrics() const {
-    constexpr std::string_view kName = "holdfast_mirror_events_total";
-    std::string text;
-    add_metric(text, kName, "counter", "Events of the mirror, by kind");
+  void put_metrics(Exposition& out) const {
+    out.family("holdfast_sync_events_total", Type::Counter, "Events of the mirror");
     for (std::size_t i = 0; i < counts_.size(); ++i) {
-      text += fmt::format("{}{{kind=\"{}\"}} {}\n", kName,
-                          to_text(static_cast<mirror::EventKind>(i)), counts_.at(i).load());
+      out.sample({{"kind", to_text(static_cast<mirror::EventKind>(i))}}, counts_.at(i).load());
     }
-    return text;
   }
 
  private:
@@ -239,31 +265,16 @@ Json::Object Mirroring::status() {
 }
 
 std::string Mirroring::metrics() {
-  std::string text = sinks_->metrics();
-  add_mirrors(text, daemon_.status());
-  add_rate_limits(text, upstreams_.governors());
-
-  struct Row {
-    std::string_view name, help;
-    std::uint64_t value;
-  };
-
-  const std::array rows{
-      Row{"holdfast_outbound_requests_total", "Requests sent to the outside, redirects included",
-          outbound_->requests},
-      Row{"holdfast_outbound_received_bytes_total", "Body bytes received from the outside",
-          outbound_->received_bytes},
-      Row{"holdfast_outbound_rate_limited_total", "Answers with status 429",
-          outbound_->rate_limited},
-      Row{"holdfast_outbound_refused_total", "Requests not sent because of offline = true",
-          outbound_->refused_offline}};
-  for (const Row& row : rows) {
-    add_metric(text, row.name, "counter", row.help);
-    text += fmt::format("{} {}\n", row.name, row.value);
-  }
-  constexpr std::string_view kHoles = "holdfast_holes";
-  add_metric(text, kHoles, "gauge", "Holes that are open now");
-  return text + fmt::format("{} {}\n", kHoles, store_.catalog().holes().size());
+  Exposition out;
+  sinks_->put_metrics(out);
+  put_mirrors(out, daemon_.status());
+  put_upstreams(out, outbound_->upstreams());
+  put_rate_limits(out, upstreams_.governors());
+  out.single("holdfast_outbound_denied_total", Type::Counter,
+             "Requests not sent because of offline = true", outbound_->refused_offline);
+  out.single("holdfast_holes", Type::Gauge, "Holes that are open now",
+             store_.catalog().holes().size());
+  return out.take();
 }
 
 }  // namespace holdfast::ops

@@ -112,16 +112,6 @@ void run(storage::Store& store, const ScrubSettings& settings, const std::stop_t
   }
 }
 
-std::string metric(std::string_view name, std::string_view type, std::string_view help,
-                   std::uint64_t value) {
-  return fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n{0} {3}\n", name, help, type, value);
-}
-
-std::uint64_t seconds_of(Time time) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(
-      0, std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count()));
-}
-
 }  // namespace
 
 Time next_cycle(const storage::ScrubStatus& status, std::chrono::seconds period, Time now) {
@@ -135,19 +125,6 @@ Scrubber::Scrubber(storage::Store& store, const ScrubSettings& settings) {
   if (settings.bytes_per_second == 0) return;
   thread_ =
       std::jthread([&store, settings](const std::stop_token& stop) { run(store, settings, stop); });
-}
-
-std::string scrub_metrics(storage::Store& store) {
-  const storage::ScrubStatus status = store.care().scrub_status();
-  return metric("holdfast_scrub_objects_total", "counter", "Objects that scrubbing looked at",
-                status.objects) +
-         metric("holdfast_scrub_read_bytes_total", "counter", "Bytes that scrubbing read",
-                status.bytes) +
-         metric("holdfast_scrub_findings_total", "counter",
-                "Damaged objects that scrubbing came by", status.findings) +
-         metric("holdfast_scrub_completed_timestamp_seconds", "gauge",
-                "When the last complete cycle ended; 0 when none did",
-                seconds_of(status.cycle_completed));
 }
 
 }  // namespace holdfast::ops

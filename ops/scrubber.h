@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <string>
 #include <thread>
 
 #include "storage/store.h"
@@ -28,8 +27,5 @@ class Scrubber {
  private:
   std::jthread thread_;
 };
-
-// Prometheus' exposition format.
-std::string scrub_metrics(storage::Store& store);
 
 }  // namespace holdfast::ops

@@ -57,7 +57,8 @@ std::vector<mirror::UpstreamConfig> Upstreams::pulling() {
 
 std::map<std::string, std::shared_ptr<mirror::Governor>> Upstreams::governors() {
   std::map<std::string, std::shared_ptr<mirror::Governor>> all;
-  for (const auto& [endpoint, shared] : *shared_.lock()) all.emplace(endpoint, shared.governor);
+  auto shared = shared_.lock();
+  for (const auto& [endpoint, own] : *shared) all.emplace(endpoint, own.governor);
   return all;
 }
 

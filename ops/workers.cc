@@ -277,6 +277,20 @@ Json::Object run_job(const Job& job, const WorkerContext& context, JobContext& p
   }
 }
 
+Json::Object run_counted_job(const Job& job, const WorkerContext& context, JobContext& progress,
+                             Metrics& metrics) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto took = [start] { return std::chrono::steady_clock::now() - start; };
+  try {
+    Json::Object result = run_job(job, context, progress);
+    metrics.add_job(job, took(), &result);
+    return result;
+  } catch (...) {
+    metrics.add_job(job, took(), nullptr);
+    throw;
+  }
+}
+
 // Beside the work, for a store of many repositories takes a while.
 void look_for_missing_scans(storage::Store& store, const std::stop_token& stop) {
   try {
@@ -289,13 +303,14 @@ void look_for_missing_scans(storage::Store& store, const std::stop_token& stop) 
 
 }  // namespace
 
-Workers::Workers(storage::Store& store, const Config& config, Mirroring& mirroring) {
+Workers::Workers(storage::Store& store, const Config& config, Mirroring& mirroring,
+                 Metrics& metrics) {
   for (const JobKind& kind : kJobKinds) {
-    const auto run = [&store, &config, &mirroring, &kind](const std::stop_token& stop) {
+    const auto run = [&store, &config, &mirroring, &metrics, &kind](const std::stop_token& stop) {
       const WorkerContext context = context_of(store, config, mirroring);
       const std::array<std::string_view, 1> kinds = {kind.name};
-      const auto body = [&context](const Job& job, JobContext& progress) {
-        return run_job(job, context, progress);
+      const auto body = [&context, &metrics](const Job& job, JobContext& progress) {
+        return run_counted_job(job, context, progress, metrics);
       };
       while (store.jobs().run_next(kinds, body, stop)) {
       }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/config.h"
+#include "ops/metrics.h"
 #include "ops/mirroring.h"
 #include "storage/store.h"
 
@@ -17,7 +18,7 @@ namespace holdfast::ops {
 // interrupted resumably). Borrows all arguments.
 class Workers {
  public:
-  Workers(storage::Store& store, const Config& config, Mirroring& mirroring);
+  Workers(storage::Store& store, const Config& config, Mirroring& mirroring, Metrics& metrics);
 
  private:
   std::vector<std::jthread> threads_;

@@ -52,6 +52,12 @@ struct ScrubStatus {
   std::uint64_t objects = 0, bytes = 0, findings = 0;
 };
 
+// What the store holds, each object once: in files of its own, or, small ones, in the catalog.
+struct StoreTotals {
+  std::uint64_t files = 0, file_bytes = 0;
+  std::uint64_t small = 0, small_bytes = 0;
+};
+
 class Care {
  public:
   virtual ~Care() = default;
@@ -107,6 +113,9 @@ class Care {
   // object once per repository, `own_bytes` those that no other has. A scrub's times are null when
   // it never happened.
   virtual Json::Object stats() const = 0;
+
+  // What of stats() the rows of objects alone say: a second for a million of them.
+  virtual StoreTotals totals() const = 0;
 };
 
 }  // namespace holdfast::storage

@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "storage/base/clock.h"
@@ -75,6 +77,9 @@ class JobQueue {
 
   // Of all jobs that are kept.
   virtual std::set<std::string> kinds() const = 0;
+  // How many jobs of a kind are in a state, of all that are kept.
+  using Counts = std::map<std::pair<std::string, JobState>, std::size_t>;
+  virtual Counts counts() const = 0;
   virtual std::vector<std::string> log_lines(JobId id) const = 0;
 
   // Asks a queued or running job to stop; resumable by retry(). Conflict for one that has ended;

@@ -10,6 +10,9 @@ namespace holdfast::storage {
 // Objects up to this size live in the catalog: one group commit instead of three syncs per file.
 inline constexpr std::uint64_t kSmallObjectMax = 256ULL << 10;
 
+// Left on the disk for the catalog, whatever else comes: below, a store takes nothing in.
+inline constexpr std::uint64_t kFreeMargin = 64ULL << 20;
+
 // An unreferenced object, or a staged one, stays at least this long after its last write. Longer
 // than a weekend, so that a download that broke on Friday resumes on Monday.
 inline constexpr std::chrono::hours kLeasePeriod{72};

@@ -18,6 +18,8 @@
 #include "storage/internal/placing.h"
 #include "storage/internal/row.h"
 #include "storage/internal/store_files.h"
+#include "storage/limits.h"
+#include "storage/spool.h"
 
 namespace holdfast::storage {
 namespace {
@@ -25,12 +27,15 @@ namespace {
 constexpr std::uint64_t kFormatFileMax = 64 << 10;
 constexpr std::string_view kSchemaKey = "schema";
 constexpr std::string_view kUuidKey = "uuid";
+constexpr std::string_view kProbeKey = "probe";  // no row has it
+constexpr unsigned kProbeMode = 0600;
 
 class LocalStore final : public Store {
  public:
   // `lock` is held and the directories are there.
   LocalStore(const StoreOptions& options, const Disk& disk, UniqueFd lock, bool fresh)
-      : layout_{options.directory},
+      : disk_(disk),
+        layout_{options.directory},
         lock_(std::move(lock)),
         database_(layout_.catalog(), fresh ? Database::Use::Create : Database::Use::Existing,
                   disk.catalog_env()),
@@ -74,6 +79,19 @@ class LocalStore final : public Store {
 
   const std::filesystem::path& directory() const override { return layout_.root; }
 
+  void check_writable() override {
+    if (const std::uint64_t free = free_bytes(layout_.root); free < kFreeMargin) {
+      fail(ErrorKind::NoSpace, layout_.root.string() + ": expected " + std::to_string(kFreeMargin) +
+                                   " bytes free, found " + std::to_string(free));
+    }
+    const auto probe = spool_directory(*this) / ("probe-" + std::to_string(++probes_));
+    disk_.create(probe, kProbeMode);
+    disk_.remove(probe);
+    Batch batch(database_);
+    batch.erase(Family::Meta, kProbeKey);
+    database_.write_lazily(batch);
+  }
+
   std::uint64_t generation() const noexcept override { return generation_.load(); }
 
  private:
@@ -98,12 +116,14 @@ class LocalStore final : public Store {
     write_format_file(layout_.format(), to_text(format), disk);
   }
 
+  const Disk& disk_;
   Layout layout_;
   UniqueFd lock_;
   Database database_;
   Numbers numbers_;
   Leases leases_;
   std::atomic<std::uint64_t> generation_{0};
+  std::atomic<std::uint64_t> probes_{0};
   std::shared_mutex gate_;
   LocalBlobStore blobs_;
   std::unique_ptr<Catalog> catalog_;

@@ -47,6 +47,11 @@ class Store {
 
   virtual const std::filesystem::path& directory() const = 0;
 
+  // Tries whether anything can be stored now, with a name and a change that leave nothing behind.
+  // Throws as a write would, and NoSpace where less than kFreeMargin is left. Nothing is tried
+  // where a store is only looked at.
+  virtual void check_writable() {}
+
   // Grows after every change that makes something untrue which a reader may remember of
   // repositories, revisions, refs, files or objects: a publication, a moved ref, an object found
   // damaged, an index of Xet that was made. Whoever reads it before a look-up may believe what he

@@ -8,6 +8,7 @@
 // becomes a status by kind (hub-protocol 1.6: X-Error-Code, X-Error-Message, JSON body).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -73,6 +74,9 @@ struct ObjectSlice {
   storage::ByteRange range;
 };
 
+// How much of what a request asks for was here, where upstream may have it.
+enum class Held { Whole, Part, Nothing };
+
 struct Response {
   int status = 200;
   // Without what the server adds to every answer: Content-Length, Date, the hub's CORS headers,
@@ -89,6 +93,7 @@ struct Response {
   std::shared_ptr<const void> kept;
   // Not here, but answer_by_pull() may know more.
   bool upstream_may_have_it = false;
+  Held held = Held::Whole;
   // No answer: what it takes is not for a socket's own thread (Request::on_socket).
   bool needs_pool = false;
   // Whom or what a change of rights was about, for the audit trail: "token ci", "user ann".
@@ -112,7 +117,8 @@ struct Services {
   std::string authority = "127.0.0.1";   // used where a request has no Host
   const Clock* clock = &system_clock();  // borrowed
   Time started{};
-  Metrics* metrics = nullptr;            // borrowed; nullptr: /-/metrics is empty
+  const std::atomic<bool>* draining = nullptr;  // borrowed; nullptr: it never is
+  Metrics* metrics = nullptr;                   // borrowed; nullptr: /-/metrics is empty
   NameIndex* names = nullptr;            // borrowed; nullptr: no redirects for ids in wrong case
   SearchIndex* search = nullptr;         // borrowed; nullptr: lists look through the catalog
   HotFiles* hot_files = nullptr;         // borrowed; nullptr: every request opens its object

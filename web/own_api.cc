@@ -2,6 +2,7 @@
 #include "web/internal/answers.h"
 #include "web/internal/gate.h"
 #include "web/internal/listing.h"
+#include "web/internal/log.h"
 #include "web/limits.h"
 #include "web/metrics.h"
 
@@ -55,6 +56,21 @@ Json upstream_events(const storage::Catalog& catalog, const storage::RepoId& id)
   return events == nullptr ? Json(Json::Array{}) : *events;
 }
 
+// "" when nothing is in the way.
+std::string_view why_not_ready(const Call& call) {
+  const Services& services = call.services;
+  if (services.draining != nullptr && services.draining->load()) return "draining";
+  try {
+    services.store.catalog().list_repositories({.limit = 1});
+    services.store.check_writable();
+  } catch (const Error& error) {
+    log()->warn("not_ready kind={} error={:?}", to_text(error.kind()),
+                std::string_view(error.what()));
+    return error.kind() == ErrorKind::NoSpace ? "no_space" : "store";
+  }
+  return {};
+}
+
 Response text_response(std::string text, std::string type) {
   Response response;
   response.set("Content-Type", std::move(type));
@@ -81,10 +97,12 @@ void visit_visible(const Call& call, storage::RepoKind kind, std::string after, 
 Response health(const Call&) { return text_response("ok\n", "text/plain; charset=utf-8"); }
 
 Response readiness(const Call& call) {
-  call.services.store.catalog().list_repositories({.limit = 1});
-  return json_response(Json::Object{{"ready", true},
+  const std::string_view reason = why_not_ready(call);
+  return json_response(Json::Object{{"ready", reason.empty()},
+                                    {"reason", reason.empty() ? Json() : Json(reason)},
                                     {"version", call.services.version},
-                                    {"started_at", to_text(call.services.started)}});
+                                    {"started_at", to_text(call.services.started)}},
+                       reason.empty() ? 200 : 503);
 }
 
 Response metrics_text(const Call& call) {

@@ -124,6 +124,11 @@ bool is_worth_asking(const Match& match) {
          match.repo.find('/') != std::string::npos;
 }
 
+Response holding(Held held, Response response) {
+  response.held = held;
+  return response;
+}
+
 Response answer(const Call& call) {
   const Match& match = call.match;
   const auto* const manner = std::ranges::find(kManners, match.route->name, &Manner::route);
@@ -139,13 +144,16 @@ Response answer(const Call& call) {
     storage::Pull pull =
         call.services.pull->pull(*id, named ? std::string_view(match.revision) : "");
     if (pull.published) return handle(call.request, call.services, match);
-    if (pull.refusal && is_absent(*pull.refusal)) return answer_without_upstream(call);
-    if (pull.refusal) {
-      return streams ? refusal_response(*pull.refusal) : manner->refused(call, *pull.refusal);
+    if (pull.refusal && is_absent(*pull.refusal)) {
+      return holding(Held::Nothing, answer_without_upstream(call));
     }
-    if (!streams) return manner->meanwhile(call);
-    if (pull.arriving) return answer_arriving(call, std::move(pull.arriving));
-    return not_known_yet();
+    if (pull.refusal) {
+      return holding(Held::Nothing, streams ? refusal_response(*pull.refusal)
+                                            : manner->refused(call, *pull.refusal));
+    }
+    if (!streams) return holding(Held::Nothing, manner->meanwhile(call));
+    if (pull.arriving) return holding(Held::Part, answer_arriving(call, std::move(pull.arriving)));
+    return holding(Held::Nothing, not_known_yet());
   } catch (const Error& error) {
     return error_response(status_of(error.kind()), "", error.what());
   }

@@ -198,6 +198,7 @@ struct Server::State {
                  .version = options.version,
                  .external_url = options.external_url,
                  .started = system_clock().now(),
+                 .draining = &draining,
                  .metrics = &metrics,
                  .names = &names,
                  .search = &search,
@@ -216,7 +217,10 @@ struct Server::State {
       services.xet = &xet.emplace(*size_bytes_min, load_session_key(store.directory()));
     }
     if (!options.access_log.empty()) access_log.emplace(options.access_log);
-    if (!options.tls.certificate.empty()) tls.emplace(options.tls);
+    if (!options.tls.certificate.empty()) {
+      tls.emplace(options.tls);
+      metrics.set_certificate_end(tls->certificate_end());
+    }
   }
 
   ServerOptions options;
@@ -303,7 +307,9 @@ void Server::reload() noexcept {
   };
   attempt([&] { state_->guards.reload(); });
   attempt([&] {
-    if (state_->tls) state_->tls->reload();
+    if (!state_->tls) return;
+    state_->tls->reload();
+    state_->metrics.set_certificate_end(state_->tls->certificate_end());
   });
 }
 

@@ -1,12 +1,15 @@
 #include "web/tls.h"
 
 #include <cerrno>
+#include <chrono>
 #include <climits>
+#include <ctime>
 #include <utility>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 
 #include "storage/base/error.h"
@@ -222,6 +225,16 @@ TlsContext::TlsContext(TlsOptions options)
 void TlsContext::reload() {
   auto fresh = make_context(options_);
   *context_.lock() = std::move(fresh);
+}
+
+Time TlsContext::certificate_end() {
+  const std::shared_ptr<void> context = *context_.lock();
+  const X509* const certificate = SSL_CTX_get0_certificate(static_cast<SSL_CTX*>(context.get()));
+  std::tm end{};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) {
+    fail(ErrorKind::Io, "tls: " + last_error());
+  }
+  return std::chrono::system_clock::from_time_t(::timegm(&end));
 }
 
 std::unique_ptr<TlsStream> TlsContext::accept(int fd) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/base/clock.h"
 #include "storage/base/sync.h"
 
 namespace holdfast::web {
@@ -69,6 +70,9 @@ class TlsContext {
   // Reads them again, for connections from now on. Throws as the constructor; then what was read
   // before stays in use.
   void reload();
+
+  // When the certificate ends that is shown now.
+  Time certificate_end();
 
   // `fd` is a connected, non-blocking socket, borrowed.
   std::unique_ptr<TlsStream> accept(int fd);

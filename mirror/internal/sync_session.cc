@@ -21,6 +21,7 @@ HubOptions hub_options(const UpstreamConfig& config, const storage::Store& store
                   .bandwidth = config.bandwidth,
                   .offline = config.offline,
                   .outbound = config.outbound,
+                  .upstream = config.name,
                   .slots = config.slots,
                   .connect_timeout = config.tuning.connect_timeout,
                   .stall_window = config.tuning.stall_window};

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "ops/api_client.h"
+#include "ops/metrics.h"
 #include "ops/oidc_loader.h"
 #include "ops/scrubber.h"
 #include "ops/service_manager.h"
@@ -69,6 +70,7 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
   if (!options.listen.empty()) config.listen = options.listen;
   const auto store = open_store(config, StoreUse::Create);
   Mirroring mirroring(*store, config, invocation.environment);
+  Metrics metrics(*store, kVersion);
   OidcLoader oidc(config);
   config.guards.oidc_keys = &oidc.keys();
   web::Server server(
@@ -84,13 +86,13 @@ int run_serve(const ServeOptions& options, const Invocation& invocation, Output&
        .version = kVersion,
        .pull = mirroring.pulls_through() ? &mirroring.pulls() : nullptr,
        .mirrors = [&mirroring] { return mirroring.status(); },
-       .more_metrics = [&] { return mirroring.metrics() + scrub_metrics(*store); },
+       .more_metrics = [&] { return metrics.to_text() + mirroring.metrics(); },
        .webhook_secret = config.hub_secret_file.empty() ? "" : read_secret(config.hub_secret_file)},
       *store);
   server.start();
   const std::string url =
       (config.tls.certificate.empty() ? "http://" : "https://") + server.address();
-  const Workers workers(*store, config, mirroring);
+  const Workers workers(*store, config, mirroring, metrics);
   const Scrubber scrubber(*store, {.bytes_per_second = config.scrub_bytes_per_second,
                                    .period = config.scrub_period,
                                    .offline = config.offline});

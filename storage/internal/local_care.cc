@@ -65,6 +65,7 @@ class LocalCare final : public Care {
 
   Json::Object why(const Digest& object) const override;
   Json::Object stats() const override;
+  StoreTotals totals() const override;
 
  private:
   Turn wait_for_turn(JobContext& context);
@@ -101,6 +102,19 @@ Json::Object LocalCare::stats() const {
                                   {"bytes", scrub.cycle_bytes},
                                   {"findings", scrub.cycle_findings}});
   return stats;
+}
+
+StoreTotals LocalCare::totals() const {
+  const Database& database = blobs_.parts().database;
+  StoreTotals totals;
+  for_each_object(database, [&](const Digest& digest) {
+    const auto row = find_blob_row(database, digest);
+    if (!row || row->state == BlobState::Condemned) return;
+    const bool in_file = row->place == BlobPlace::File;
+    ++(in_file ? totals.files : totals.small);
+    (in_file ? totals.file_bytes : totals.small_bytes) += row->size_bytes;
+  });
+  return totals;
 }
 
 Json::Object LocalCare::why(const Digest& object) const {

@@ -41,6 +41,7 @@ class LocalJobs final : public JobQueue {
   std::optional<Job> find(JobId id) const override;
   std::vector<Job> list(std::size_t limit, const Filter& filter) const override;
   std::set<std::string> kinds() const override;
+  Counts counts() const override;
   std::vector<std::string> log_lines(JobId id) const override;
   void cancel(JobId id) override;
   void retry(JobId id) override;
@@ -208,6 +209,13 @@ std::set<std::string> LocalJobs::kinds() const {
   std::set<std::string> kinds;
   for (const auto& [id, entry] : state->jobs) kinds.insert(entry.job.kind);
   return kinds;
+}
+
+JobQueue::Counts LocalJobs::counts() const {
+  auto state = state_.lock();
+  Counts counts;
+  for (const auto& [id, entry] : state->jobs) ++counts[{entry.job.kind, entry.job.state}];
+  return counts;
 }
 
 std::vector<std::string> LocalJobs::log_lines(JobId id) const {

@@ -58,7 +58,7 @@ expect "no backup where there is none" 2 'found none' "$holdfast" restore "$work
 damage "$inside"
 printf '[store]\nscrub_rate = "500MB/s"\nscrub_period = "1s"\n' >"$work/scrub.toml"
 start "$inside" --config "$work/scrub.toml"
-found() { curl -fsS "$url/-/metrics" | grep -E '^holdfast_scrub_findings_total [1-9]'; }
+found() { curl -fsS "$url/-/metrics" | grep -E '^holdfast_integrity_checks_total.where="scrub",result="finding". [1-9]'; }
 expect "the scrub finds what rots" 0 '' wait_until found
 expect "and has it fetched again" 0 '' wait_until same_weights "$url"
 stop

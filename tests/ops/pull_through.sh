@@ -100,7 +100,7 @@ hub=$url
 mirrored() { api mirrors | grep -q '"done_at":"2'; }
 wait_for "the daemon's first run" mirrored
 expect_equal "page" 1 "$(curl -sS "$hub/-/mirrors" | grep -c 'class="key"[^>]*>org/m')"
-expect_equal "metrics" 1 "$(curl -sS "$hub/-/metrics" | grep -c '^holdfast_mirror_last_success_timestamp_seconds{repo="org/m"} [0-9]')"
+expect_equal "metrics" 1 "$(curl -sS "$hub/-/metrics" | grep -c '^holdfast_sync_last_success_timestamp_seconds{mirror="org/m"} [0-9]')"
 payload='{"event":{"action":"update","scope":"repo.content"},"repo":{"type":"model","name":"org/m"}}'
 expect_equal "a hint without the secret" 403 \
   "$(curl -sS -o /dev/null -w '%{http_code}' -d "$payload" "$hub/-/api/v1/webhooks/hub")"
@@ -117,9 +117,9 @@ launch "$holdfast" serve --config "$work/offline.toml" --data "$work/data3" --li
 hub=$url
 expect_equal "offline pull" 404 \
   "$(curl -sS -o /dev/null -w '%{http_code}' "$hub/org/m/resolve/main/config.json")"
-refused() { curl -sS "$hub/-/metrics" | grep -q '^holdfast_outbound_refused_total [1-9]'; }
+refused() { curl -sS "$hub/-/metrics" | grep -q '^holdfast_outbound_denied_total [1-9]'; }
 wait_for "the refusal's count" refused
-expect_equal "nothing left" 1 "$(curl -sS "$hub/-/metrics" | grep -c '^holdfast_outbound_requests_total 0$')"
+expect_equal "nothing left" 0 "$(curl -sS "$hub/-/metrics" | grep -c '^holdfast_upstream_requests_total{')"
 grep -q 'outbound_refused url=' "$work/serve.log"
 echo "pull-through: whole, in parts, four at once, by the hub's own client; hints; offline"
 exit $((failures > 0))

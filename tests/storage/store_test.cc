@@ -3,12 +3,16 @@
 #include <fstream>
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/internal/local_store.h"
 #include "storage/spool.h"
+#include "tests/fakes/step_disk.h"
 #include "tests/storage/scratch.h"
+#include "tests/storage/small_disk.h"
 
 namespace holdfast::storage {
 namespace {
@@ -98,6 +102,70 @@ TEST_CASE("storage/store: a store that is not there is not made unless asked") {
   const ScratchDirectory scratch;
   CHECK(kind_of_open({.directory = scratch.path() / "no", .create = false}) == ErrorKind::NotFound);
   CHECK(!std::filesystem::exists(scratch.path() / "no"));
+}
+
+TEST_CASE("storage/store: whether anything can be stored is tried, and leaves nothing behind") {
+  const ScratchDirectory scratch;
+  tests::StepDisk disk;
+  const auto store = open_local_store({.directory = scratch.path() / "data"}, disk);
+  const auto files = [&] {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(spool_directory(*store)))
+      count += entry.is_regular_file() ? 1 : 0;
+    return count;
+  };
+  store->check_writable();
+  store->check_writable();
+  CHECK(files() == 0);
+  const auto kind = [&] {
+    try {
+      store->check_writable();
+    } catch (const Error& error) {
+      return std::string(to_text(error.kind()));
+    }
+    return std::string();
+  };
+  // The name, its removal, the catalog's log.
+  for (const int step : {1, 2, 3}) {
+    CAPTURE(step);
+    disk.arm(tests::Fault::Io, step);
+    CHECK(kind() == "io");
+    disk.heal();
+    CHECK(kind() == "");
+  }
+  CHECK(files() == 0);
+}
+
+TEST_CASE("storage/store: nothing more is taken in when less than the catalog's room is left") {
+  const tests::SmallDisk disk("96m");
+  if (!disk.mounted()) return;
+  const auto store = Store::open({.directory = disk.path() / "data"});
+  store->check_writable();
+  const auto filler = disk.path() / "filler";
+  const UniqueFd fd = open_file(filler, 0102, 0600);
+  REQUIRE(::posix_fallocate(fd.get(), 0, 48 << 20) == 0);
+  try {
+    store->check_writable();
+    FAIL("there is room");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::NoSpace);
+  }
+  REQUIRE(::ftruncate(fd.get(), 0) == 0);
+  store->check_writable();
+}
+
+TEST_CASE("storage/store: totals count each object once, by where it lies") {
+  const ScratchDirectory scratch;
+  const auto store = Store::open({.directory = scratch.path() / "data"});
+  const auto small = random_bytes(1000, 2);
+  store->blobs().put(small);
+  store->blobs().put(small);
+  store->blobs().put(random_bytes(3 << 20, 1));
+  const StoreTotals totals = store->care().totals();
+  CHECK(totals.small == 1);
+  CHECK(totals.small_bytes == 1000);
+  CHECK(totals.files == 1);
+  CHECK(totals.file_bytes == 3 << 20);
 }
 
 TEST_CASE("storage/store: a second opener gets a conflict that names the directory") {

@@ -1,6 +1,12 @@
+#include <array>
+#include <atomic>
+#include <optional>
+
 #include <doctest/doctest.h>
 
+#include "storage/base/error.h"
 #include "tests/web/asking.h"
+#include "tests/web/wrapped_store.h"
 #include "web/handler.h"
 #include "web/metrics.h"
 
@@ -18,19 +24,60 @@ const Ask kEnqueue{
     .body = "{\"kind\":\"sync\",\"key\":\"model/org/tiny\",\"parameters\":{\"n\":1}}",
     .trusted = true};
 
+class Unwritable final : public tests::WrappedStore {
+ public:
+  Unwritable(storage::Store& store, std::optional<ErrorKind> kind)
+      : WrappedStore(store), kind_(kind) {}
+
+  void check_writable() override {
+    if (kind_) fail(*kind_, "/secret/staging: it does not work");
+  }
+
+ private:
+  std::optional<ErrorKind> kind_;
+};
+
 }  // namespace
 
 TEST_CASE("web/own_api: health, readiness, metrics") {
   Asking hub;
   CHECK(body_of(hub.get("/-/healthz")) == "ok\n");
   CHECK(json_of(hub.get("/-/readyz")).find("ready")->as_bool());
+  CHECK(json_of(hub.get("/-/readyz")).as_object().find("reason")->is_null());
   Metrics metrics;
   metrics.count({.route = "resolve", .status = 206, .sent_bytes = 42});
   hub.services.metrics = &metrics;
   const std::string text = body_of(hub.get("/-/metrics"));
-  CHECK(text.find("holdfast_http_requests_total{route=\"resolve\",status=\"2xx\"} 1") !=
-        std::string::npos);
-  CHECK(text.find("holdfast_http_sent_bytes_total{route=\"resolve\"} 42") != std::string::npos);
+  CHECK(text.find("holdfast_http_response_bytes_total{route=\"resolve\"} 42") != std::string::npos);
+}
+
+TEST_CASE("web/own_api: a server that cannot take anything in says why; alive it is all the same") {
+  struct Row {
+    std::string_view reason;
+    bool draining = false;
+    std::optional<ErrorKind> store = {};
+  };
+
+  const std::array rows{Row{.reason = "draining", .draining = true},
+                        Row{.reason = "store", .store = ErrorKind::Io},
+                        Row{.reason = "no_space", .store = ErrorKind::NoSpace}};
+  for (const Row& row : rows) {
+    CAPTURE(row.reason);
+    Asking hub;
+    Unwritable store(*hub.sample.store, row.store);
+    const std::atomic<bool> draining = row.draining;
+    const Services services{.store = store, .version = "test", .draining = &draining};
+    const auto ask = [&](std::string_view target) {
+      return handle(Request{.target = target}, services);
+    };
+    const Response refused = ask("/-/readyz");
+    CHECK(refused.status == 503);
+    CHECK_FALSE(json_of(refused).find("ready")->as_bool());
+    CHECK(json_of(refused).find("reason")->as_string() == row.reason);
+    CHECK(body_of(refused).find("/secret") == std::string::npos);
+    CHECK(ask("/-/healthz").status == 200);
+    CHECK(hub.get("/-/readyz").status == 200);
+  }
 }
 
 TEST_CASE("web/own_api: repositories page through models and datasets") {

@@ -57,6 +57,14 @@ TEST_CASE("web/pull: a file of an unknown repository streams while it is fetched
   const std::size_t requests = site.hub.requests();
   CHECK(client.ask("GET", kShard).body == answer.body);
   CHECK(site.hub.requests() == requests);
+
+  const std::string metrics = client.ask("GET", "/-/metrics").body;
+  CHECK(metrics.find("\nholdfast_cache_requests_total{result=\"partial\"} 1\n") != metrics.npos);
+  CHECK(metrics.find("\nholdfast_cache_requests_total{result=\"hit\"} 1\n") != metrics.npos);
+  const auto counts = site.outbound->upstreams().at("imposter");
+  CHECK(counts->requests() == requests);
+  CHECK(counts->received_bytes > kShardBytes);
+  CHECK(counts->took() > std::chrono::nanoseconds(0));
 }
 
 TEST_CASE("web/pull: what is said on the way is what is said afterwards") {
@@ -439,6 +447,7 @@ TEST_CASE("web/pull: offline nothing is asked, and the attempt is counted") {
   CHECK(client.ask("GET", kConfig).status == 403);
   CHECK(site.hub.requests() == 0);
   CHECK(site.outbound->refused_offline == 1);
+  CHECK(site.outbound->upstreams().at("imposter")->received_bytes == 0);
 }
 
 }  // namespace holdfast::web

@@ -58,7 +58,9 @@ TEST_CASE("web/server: pages of other origins may read every header that tells t
   const auto got = client.ask("GET", kConfigTarget, kOrigin);
   CHECK(got.header("Access-Control-Allow-Origin") == "*");
   const std::string exposed = "," + got.header("Access-Control-Expose-Headers") + ",";
-  for (const char* name : {"X-Repo-Commit", "ETag", "Content-Range", "Link", "X-Error-Code"}) {
+  for (const char* name :
+       {"X-Repo-Commit", "X-Request-Id", "X-Error-Code", "X-Error-Message", "X-Total-Count", "ETag",
+        "Link", "Accept-Ranges", "Content-Range", "X-Linked-Size", "X-Linked-ETag", "X-Xet-Hash"}) {
     CAPTURE(std::string(name));
     CHECK(exposed.find("," + std::string(name) + ",") != std::string::npos);
   }
@@ -398,6 +400,29 @@ TEST_CASE("web/server: draining finishes what is under way and closes the rest")
   CHECK_FALSE(hub->client().connected());
   CHECK_FALSE(std::filesystem::exists(hub->socket_path));
   hub->server.drain(30s);  // once more is nothing
+}
+
+TEST_CASE("web/server: who asks while it drains is told that it is not ready, and that it lives") {
+  Running hub;
+  RawClient idle = hub.client();
+  CHECK(idle.ask("GET", "/-/readyz").status == 200);
+  // The half of a request that came with the one before keeps a connection from being idle.
+  const auto half = [&](std::string_view target) {
+    RawClient client = hub.client();
+    REQUIRE(client.send("GET /-/healthz HTTP/1.1\r\nHost: t\r\n\r\nGET " + std::string(target)));
+    REQUIRE(client.next().status == 200);
+    return client;
+  };
+  RawClient ready = half("/-/readyz");
+  RawClient alive = half("/-/healthz");
+  std::jthread drain([&] { hub.server.drain(1h); });
+  CHECK(idle.ends());
+  REQUIRE(ready.send(" HTTP/1.1\r\nHost: t\r\n\r\n"));
+  const auto refused = ready.next();
+  CHECK(refused.status == 503);
+  CHECK(refused.body.find("\"draining\"") != std::string::npos);
+  REQUIRE(alive.send(" HTTP/1.1\r\nHost: t\r\n\r\n"));
+  CHECK(alive.next().status == 200);
 }
 
 }  // namespace holdfast::web

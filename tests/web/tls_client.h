@@ -1,6 +1,7 @@
 // Certificates made on the spot, and a client that asks over TLS.
 #pragma once
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -24,7 +25,8 @@ namespace holdfast::tests {
 struct Certificate {
   std::filesystem::path key, certificate;
 
-  Certificate(const std::filesystem::path& directory, const std::string& name)
+  Certificate(const std::filesystem::path& directory, const std::string& name,
+              std::chrono::seconds lifetime = std::chrono::hours(24))
       : key(directory / (name + ".key")), certificate(directory / (name + ".pem")) {
     const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> pair(EVP_EC_gen("P-256"),
                                                                    EVP_PKEY_free);
@@ -32,7 +34,7 @@ struct Certificate {
     constexpr long kDay = 24L * 3600;
     ASN1_INTEGER_set(X509_get_serialNumber(x509.get()), 1);
     X509_gmtime_adj(X509_getm_notBefore(x509.get()), -kDay);
-    X509_gmtime_adj(X509_getm_notAfter(x509.get()), kDay);
+    X509_gmtime_adj(X509_getm_notAfter(x509.get()), lifetime.count());
     X509_set_pubkey(x509.get(), pair.get());
     X509_NAME* const subject = X509_get_subject_name(x509.get());
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,

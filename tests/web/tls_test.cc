@@ -166,6 +166,27 @@ TEST_CASE("web/tls: a new certificate is taken on reload, and a bad one is not")
   CHECK(body_of(before.ask("GET", "/-/healthz")) == "ok\n");
 }
 
+TEST_CASE("web/tls: the end of the certificate that is shown can be watched") {
+  Secure hub;
+  const auto end = [&] {
+    TlsClient client(hub.server.port());
+    const std::string text = body_of(client.ask("GET", "/-/metrics"));
+    const std::string name = "\nholdfast_certificate_expiry_timestamp_seconds ";
+    const auto at = text.find(name);
+    REQUIRE(at != text.npos);
+    return std::chrono::seconds(std::stoll(text.substr(at + name.size())));
+  };
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  CHECK(end() > now);
+  CHECK(end() < now + 25h);
+  const Certificate later(hub.sample.directory.path(), "later", 72h);
+  const auto install = std::filesystem::copy_options::overwrite_existing;
+  std::filesystem::copy_file(later.certificate, hub.certificate.certificate, install);
+  std::filesystem::copy_file(later.key, hub.certificate.key, install);
+  hub.server.reload();
+  CHECK(end() > now + 71h);
+}
+
 TEST_CASE("web/tls: where clients must show a certificate, only those of the list get in") {
   const tests::ScratchDirectory directory;
   const Certificate known(directory.path(), "known"), stranger(directory.path(), "stranger");

@@ -9,7 +9,12 @@ void account(const SessionContext& context, const Answered& answered) {
   const bool has_body = sent && request.method != "HEAD";
   const std::uint64_t bytes = has_body ? response.body_bytes() : 0;
   if (context.services.metrics != nullptr) {
-    context.services.metrics->count({response.route, response.status, bytes, took});
+    context.services.metrics->count({.route = response.route,
+                                     .method = request.method,
+                                     .status = response.status,
+                                     .held = response.held,
+                                     .sent_bytes = bytes,
+                                     .took = took});
   }
   context.guards.audit(request, response);
   if (context.access_log == nullptr) return;

@@ -19,6 +19,7 @@ void Exchange::restart() {
   taken_ = matched_ = answered_ = ends_ = false;
   found_.reset();
   admission_.taken.reset();
+  in_flight_ = {};
 }
 
 // The request borrows from the reader until the next one starts. With a body its head was taken
@@ -28,6 +29,7 @@ void Exchange::take_request() {
     request_.body = reader_.request().body;
     return;
   }
+  in_flight_ = Metrics::InFlight(context_.services.metrics);
   request_ = reader_.request();
   const std::string_view given = request_.header("X-Request-Id");
   id_ = is_request_id(given) ? std::string(given) : next_request_id();
@@ -38,9 +40,17 @@ void Exchange::take_request() {
   request_.client = line_.peer;
   try {
     context_.guards.admit(request_, line_.peer, admission_);
+    if (admission_.caller.wrong_token) count_wrong_token();
   } catch (const std::exception& error) {
     fail(error);
   }
+}
+
+void Exchange::count_wrong_token() noexcept {
+  if (context_.services.metrics == nullptr) return;
+  const bool basic = after_scheme(request_.header("Authorization"), "Basic").has_value();
+  context_.services.metrics->sign_in_failed(basic ? Metrics::SignIn::Basic
+                                                  : Metrics::SignIn::Bearer);
 }
 
 const std::optional<Match>& Exchange::found() {
@@ -142,6 +152,7 @@ void Exchange::prepare(bool keep) {
 void Exchange::finish(bool sent, std::chrono::nanoseconds took) {
   account(context_, {request_, response_, request_.client, sent, took});
   response_ = Response{};  // an idle connection keeps no object open
+  in_flight_ = {};
   bodies_.give_back();
 }
 

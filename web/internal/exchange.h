@@ -18,6 +18,7 @@
 #include "web/internal/intake.h"
 #include "web/internal/session.h"
 #include "web/memory_budget.h"
+#include "web/metrics.h"
 #include "web/request_reader.h"
 #include "web/routes.h"
 
@@ -100,6 +101,7 @@ class Exchange {
 
  private:
   void take_request();
+  void count_wrong_token() noexcept;
   const std::optional<Match>& found();
 
   const SessionContext& context_;
@@ -115,6 +117,7 @@ class Exchange {
   std::optional<Match> found_;
   std::unique_ptr<Intake> intake_;
   BudgetShare bodies_;  // what the body of request_ takes
+  Metrics::InFlight in_flight_;
   Response response_;
   Delivery delivery_;
 };

@@ -12,40 +12,35 @@
 namespace holdfast::web {
 namespace {
 
-struct Reason {
-  int status;
-  std::string_view text;
-};
-
-constexpr std::array kReasons{
-    Reason{200, "OK"},
-    Reason{201, "Created"},
-    Reason{202, "Accepted"},
-    Reason{204, "No Content"},
-    Reason{206, "Partial Content"},
-    Reason{303, "See Other"},
-    Reason{304, "Not Modified"},
-    Reason{307, "Temporary Redirect"},
-    Reason{400, "Bad Request"},
-    Reason{401, "Unauthorized"},
-    Reason{403, "Forbidden"},
-    Reason{404, "Not Found"},
-    Reason{405, "Method Not Allowed"},
-    Reason{409, "Conflict"},
-    Reason{412, "Precondition Failed"},
-    Reason{413, "Content Too Large"},
-    Reason{415, "Unsupported Media Type"},
-    Reason{416, "Range Not Satisfiable"},
-    Reason{422, "Unprocessable Content"},
-    Reason{429, "Too Many Requests"},
-    Reason{431, "Request Header Fields Too Large"},
-    Reason{500, "Internal Server Error"},
-    Reason{501, "Not Implemented"},
-    Reason{502, "Bad Gateway"},
-    Reason{503, "Service Unavailable"},
-    Reason{504, "Gateway Timeout"},
-    Reason{505, "HTTP Version Not Supported"},
-    Reason{507, "Insufficient Storage"},
+constexpr std::array kStatusLines{
+    StatusLine{200, "OK"},
+    StatusLine{201, "Created"},
+    StatusLine{202, "Accepted"},
+    StatusLine{204, "No Content"},
+    StatusLine{206, "Partial Content"},
+    StatusLine{303, "See Other"},
+    StatusLine{304, "Not Modified"},
+    StatusLine{307, "Temporary Redirect"},
+    StatusLine{400, "Bad Request"},
+    StatusLine{401, "Unauthorized"},
+    StatusLine{403, "Forbidden"},
+    StatusLine{404, "Not Found"},
+    StatusLine{405, "Method Not Allowed"},
+    StatusLine{409, "Conflict"},
+    StatusLine{412, "Precondition Failed"},
+    StatusLine{413, "Content Too Large"},
+    StatusLine{415, "Unsupported Media Type"},
+    StatusLine{416, "Range Not Satisfiable"},
+    StatusLine{422, "Unprocessable Content"},
+    StatusLine{429, "Too Many Requests"},
+    StatusLine{431, "Request Header Fields Too Large"},
+    StatusLine{500, "Internal Server Error"},
+    StatusLine{501, "Not Implemented"},
+    StatusLine{502, "Bad Gateway"},
+    StatusLine{503, "Service Unavailable"},
+    StatusLine{504, "Gateway Timeout"},
+    StatusLine{505, "HTTP Version Not Supported"},
+    StatusLine{507, "Insufficient Storage"},
 };
 
 // Stands on every answer: browsers take our word for the type.
@@ -64,9 +59,8 @@ constexpr std::string_view kCrossOrigin =
     "X-Linked-ETag,X-Xet-Hash,RateLimit,RateLimit-Policy,Retry-After\r\n";
 
 std::string_view reason_of(int status) noexcept {
-  const auto row =
-      std::ranges::find_if(kReasons, [&](const Reason& reason) { return reason.status == status; });
-  return row == kReasons.end() ? std::string_view("Unknown") : row->text;
+  const auto* const row = std::ranges::find(kStatusLines, status, &StatusLine::status);
+  return row == kStatusLines.end() ? std::string_view("Unknown") : row->reason;
 }
 
 void append_number(std::string& out, std::uint64_t number) {
@@ -75,6 +69,8 @@ void append_number(std::string& out, std::uint64_t number) {
 }
 
 }  // namespace
+
+std::span<const StatusLine> sent_statuses() noexcept { return kStatusLines; }
 
 bool status_has_body(int status) noexcept {
   return status >= 200 && status != 204 && status != 304;

@@ -1,6 +1,7 @@
 // The start line and header fields of an answer as bytes. Pure.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -8,6 +9,14 @@
 #include "web/handler.h"
 
 namespace holdfast::web {
+
+struct StatusLine {
+  int status;
+  std::string_view reason;
+};
+
+// All that we send, ascending.
+std::span<const StatusLine> sent_statuses() noexcept;
 
 struct HeadOptions {
   bool keep_alive = true;
