@@ -10,6 +10,7 @@
 #include "web/git_push.h"
 #include "web/internal/answers.h"
 #include "web/internal/commit.h"
+#include "web/internal/error_text.h"
 #include "web/internal/gate.h"
 #include "web/internal/git_repository.h"
 #include "web/internal/log.h"
@@ -26,6 +27,7 @@ using storage::git::kPktFlush;
 using storage::git::pkt;
 
 constexpr std::size_t kPackHeaderBytes = 12;  // "PACK", version, count of objects
+constexpr std::size_t kReasonMax = 1000;      // bytes of a line that says why not
 
 Response push_response(std::string_view type, std::string body) {
   Response response;
@@ -60,7 +62,7 @@ class PushReceiver final : public Receiver {
       if (pack_) pack_->finish();
       report = pkt("unpack ok\n");
     } catch (const Error& error) {
-      report = pkt("unpack " + std::string(error.what()) + "\n");
+      report = pkt("unpack " + reason_of(error, "pack") + "\n");
       for (const auto& command : request_->commands)
         report += pkt("ng " + command.ref + " no pack\n");
       return answer(report + std::string(kPktFlush));
@@ -112,15 +114,19 @@ class PushReceiver final : public Receiver {
       return pkt("ok " + command.ref + "\n");
     } catch (const Error& error) {
       // Not thrown: refs before this one may have changed, and the report is where git looks.
-      std::string reason = error.what();
-      if (status_of(error.kind()) >= 500 && error.kind() != ErrorKind::Corrupt) {
-        log()->error("push_failed repo={} ref={} error={:?}", to_text(repository_.id), command.ref,
-                     reason);
-        reason = "the server could not do it; its log says why";
-      }
-      std::ranges::replace(reason, '\n', ' ');
-      return pkt("ng " + command.ref + " " + reason.substr(0, 1000) + "\n");
+      return pkt("ng " + command.ref + " " + reason_of(error, command.ref) + "\n");
     }
+  }
+
+  // For a line of the report. `part`: the ref, or the pack.
+  std::string reason_of(const Error& error, std::string_view part) const {
+    std::string reason = text_for_client(services_, error);
+    if (reason != error.what()) {
+      log()->error("push_failed repo={} part={:?} error={:?}", to_text(repository_.id), part,
+                   std::string_view(error.what()));
+    }
+    std::ranges::replace(reason, '\n', ' ');
+    return reason.substr(0, kReasonMax);
   }
 
   void change(PushedCommits& commits, const PushCommand& command) {

@@ -4,6 +4,7 @@
 
 #include "web/internal/answers.h"
 #include "web/internal/body_limits.h"
+#include "web/internal/error_text.h"
 #include "web/internal/gate.h"
 #include "web/internal/log.h"
 #include "web/internal/lower.h"
@@ -144,12 +145,15 @@ Response failure_response(const Call& call) {
     return response;
   } catch (const Error& error) {
     const int status = status_of(error.kind());
-    if (status >= 500) {
+    // The operator's own verbs are told all of it.
+    const std::string text =
+        call.request.trusted ? error.what() : text_for_client(call.services, error);
+    if (status >= 500 || text != error.what()) {
       // Escaped: what a client sent may stand in it, lines of a log included.
       log()->error("request_failed id={} route={} kind={} error={:?}", call.request.id,
                    call.match.route->name, to_text(error.kind()), std::string_view(error.what()));
     }
-    Response response = error_response(status, "", error.what());
+    Response response = error_response(status, "", text);
     if (error.kind() == ErrorKind::Unavailable)
       response.set("Retry-After", std::to_string(kBusyPause.count()));
     return response;

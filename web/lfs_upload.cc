@@ -11,6 +11,7 @@
 
 #include "web/access.h"
 #include "web/internal/answers.h"
+#include "web/internal/error_text.h"
 #include "web/internal/gate.h"
 #include "web/internal/git_repository.h"
 #include "web/internal/request_json.h"
@@ -78,11 +79,11 @@ Quotas::Hold admit(const Call& call, const UploadGrant& grant) {
 }
 
 // Wrong bytes are the client's fault here, not a damaged store.
-void commit_object(storage::BlobWriter& writer, const Digest& expected) {
+void commit_object(const Services& services, storage::BlobWriter& writer, const Digest& expected) {
   try {
     writer.commit(expected);
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::Corrupt) throw;
+    if (error.kind() != ErrorKind::Corrupt || is_of_own_disk(services, error)) throw;
     refuse(400, "", error.what());
   }
 }
@@ -117,7 +118,10 @@ class ExactLength {
 class WholeObject final : public Receiver {
  public:
   WholeObject(const Call& call, const UploadGrant& grant)
-      : grant_(grant), length_(grant.size_bytes), held_(admit(call, grant)) {
+      : services_(call.services),
+        grant_(grant),
+        length_(grant.size_bytes),
+        held_(admit(call, grant)) {
     // Two clients may send the same object: each has a lease of its own.
     static std::atomic<std::uint64_t> counter{0};
     writer_ = call.services.store.blobs().create(
@@ -142,13 +146,14 @@ class WholeObject final : public Receiver {
 
   Response finish() override {
     length_.finish();
-    commit_object(*writer_, grant_.object);
+    commit_object(services_, *writer_, grant_.object);
     done_ = true;
     held_.keep(grant_.expires_at);
     return json_response(Json::Object{});
   }
 
  private:
+  const Services& services_;
   UploadGrant grant_;
   ExactLength length_;
   Quotas::Hold held_;
@@ -225,7 +230,7 @@ bool is_here(const Call& call, const UploadGrant& grant) {
 void finish_parts(const Call& call, const UploadGrant& grant, storage::BlobWriter& writer) {
   try {
     const auto missing = writer.missing();
-    if (missing.empty()) return commit_object(writer, grant.object);
+    if (missing.empty()) return commit_object(call.services, writer, grant.object);
     refuse(
         400, "",
         "part " + std::to_string(missing.front().offset / grant.part_bytes + 1) + " has not come");

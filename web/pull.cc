@@ -154,8 +154,8 @@ Response answer(const Call& call) {
     if (!streams) return holding(Held::Nothing, manner->meanwhile(call));
     if (pull.arriving) return holding(Held::Part, answer_arriving(call, std::move(pull.arriving)));
     return holding(Held::Nothing, not_known_yet());
-  } catch (const Error& error) {
-    return error_response(status_of(error.kind()), "", error.what());
+  } catch (const Error&) {
+    return failure_response(call);
   }
 }
 
