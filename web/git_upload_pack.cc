@@ -11,8 +11,10 @@
 #include "web/git_packs.h"
 #include "web/git_request.h"
 #include "web/internal/answers.h"
+#include "web/internal/error_text.h"
 #include "web/internal/gate.h"
 #include "web/internal/git_repository.h"
+#include "web/internal/log.h"
 #include "web/internal/pack_spool.h"
 #include "web/limits.h"
 
@@ -324,8 +326,13 @@ Response git_upload_pack(const Call& call) {
   } catch (const Refusal&) {
     throw;
   } catch (const Error& error) {
+    const std::string text = text_for_client(call.services, error);
+    if (text != error.what()) {
+      log()->error("clone_failed id={} error={:?}", call.request.id,
+                   std::string_view(error.what()));
+    }
     // Of an HTTP error git shows the status alone; this it prints.
-    return git_response("result", pkt("ERR " + std::string(error.what())));
+    return git_response("result", pkt("ERR " + text));
   }
 }
 
