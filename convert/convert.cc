@@ -392,7 +392,8 @@ class Conversion {
     }
     const ExecuteOptions options{.threads = request_.threads,
                                  .memory_bytes = request_.memory_bytes,
-                                 .for_ledger = has_ledger()};
+                                 .source_digests = has_ledger(),
+                                 .error_sums = has_ledger()};
     const std::size_t held = count_held(outputs, journal, options);
     journal.keep(held);
     if (held > 0) context_.log("going on after " + std::to_string(held) + " finished tensors");

@@ -301,7 +301,7 @@ class Pipeline {
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       result.encoded.push_back(
           alike(i, slab) == i
-              ? encode_slab(slab, target(i, slab), result.values, source, options_.for_ledger)
+              ? encode_slab(slab, target(i, slab), result.values, source, options_.error_sums)
               : Encoded{});
     }
     return result;
@@ -334,7 +334,7 @@ class Pipeline {
   std::vector<Sha256Feed> tensor_feeds(const Slab& slab, const InFlight& in_flight) {
     const PlannedTensor& tensor = tensors_[slab.tensor];
     std::vector<Sha256Feed> feeds;
-    if (options_.for_ledger && !tensor.draft.parts.empty()) {
+    if (options_.source_digests && !tensor.draft.parts.empty()) {
       feeds.push_back(source_digests_.add(view_of(slab, tensor), in_flight.values.file_bytes()));
     }
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
@@ -448,7 +448,7 @@ std::size_t count_held(std::span<const PlannedOutput> outputs, const Journal& jo
       const PlannedTensor& target = outputs[i].plan->tensors[targets[i][tensor]];
       const Output& file = *outputs[i].files[target.file];
       const TensorRecord& record = journal.finished()[tensor][i];
-      const std::size_t sources = options.for_ledger ? sources_of(target.draft).size() : 0;
+      const std::size_t sources = options.source_digests ? sources_of(target.draft).size() : 0;
       if (record.sources.size() != sources ||
           !file.holds({target.offset, target.size_bytes}, record.target)) {
         return false;

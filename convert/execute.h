@@ -22,9 +22,11 @@ struct ExecuteOptions {
   unsigned threads = 0;  // 0: one per available CPU
   // Of slabs in flight. A slab larger than that runs alone.
   std::uint64_t memory_bytes = kMemoryDefault;
-  // Whether records say what only a ledger shows: error sums and the digests of sources. Nothing is
-  // spent on them otherwise.
-  bool for_ledger = true;
+  // Whether records say what only a ledger shows; nothing is spent on what is left out. A
+  // conversion asks for both or for neither; the sums apart are there for whoever measures what
+  // they cost.
+  bool source_digests = true;
+  bool error_sums = true;
 };
 
 // A plan and where its files go. All are borrowed. All plans must have the same drafts.

@@ -3,6 +3,7 @@
 // ready BF16 GGUF, which is the easier half of its work.
 //
 //   convert_bench [--scratch DIR] [--layers N] [--only TEXT]   (a type, "fan-out" or "ledger")
+//   convert_bench [--scratch DIR] [--layers N] --only sums [--pairs N]
 //   convert_bench [--scratch DIR] --memory
 #include <algorithm>
 #include <cstdio>
@@ -22,6 +23,7 @@
 #include "convert/file_type.h"
 #include "storage/base/file.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/error_sums.h"
 #include "tests/convert/fixtures.h"
 #include "tests/convert/official_quantizer.h"
 #include "tests/convert/synthetic_model.h"
@@ -108,15 +110,6 @@ void forget(const Bench& bench) {
   ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
 }
 
-double processor_seconds() {
-  struct rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 // Ours against ours: what a ledger costs, by the clock and in processor time. The best of five of
 // each, turn by turn.
 void ledger_cost(const Bench& bench, const char* type) {
@@ -129,11 +122,11 @@ void ledger_cost(const Bench& bench, const char* type) {
   Cost costs[2];
   for (int i = 0; i < 2 * kRounds; ++i) {
     const bool ledger = i % 2 == 1;
-    const double before = processor_seconds();
+    const double before = bench::processor_seconds();
     const double wall = convert_seconds(bench, {type}, bench.scratch / "ours.gguf", ledger);
     Cost& cost = costs[ledger];
     cost.wall = std::min(cost.wall, wall);
-    cost.processor = std::min(cost.processor, processor_seconds() - before);
+    cost.processor = std::min(cost.processor, bench::processor_seconds() - before);
     fs::remove(bench.scratch / "ours.gguf");
   }
   const auto [none, with] = costs;
@@ -237,8 +230,7 @@ void memory_cases(const Bench& bench) {
   }
 }
 
-void speed_cases(Bench& bench, std::string_view only) {
-  const auto wanted = [&](std::string_view name) { return name.find(only) != name.npos; };
+void write_model(Bench& bench) {
   bench.megabytes =
       static_cast<double>(convert::test::write_synthetic(bench.model(), {.hidden = 2048,
                                                                          .feed_forward = 5632,
@@ -247,6 +239,27 @@ void speed_cases(Bench& bench, std::string_view only) {
                                                                          .key_heads = 8,
                                                                          .vocabulary = 32000})) /
       1e6;
+}
+
+// What error sums cost whole conversions: the only cases that must be asked for, as they take
+// minutes.
+void error_sums_cases(Bench& bench, std::uint64_t pairs) {
+  write_model(bench);
+  convert_seconds(bench, {"BF16"}, bench.own());
+  fs::remove_all(bench.model());
+  for (const char* type : {"Q8_0", "F16", "Q4_0", "TQ2_0", "TQ1_0", "Q4_K_M", "IQ4_XS"}) {
+    bench::error_sums_cost({.source = bench.own(),
+                            .out = bench.scratch / "ours.gguf",
+                            .type = type,
+                            .threads = kThreads,
+                            .pairs = pairs},
+                           report);
+  }
+}
+
+void speed_cases(Bench& bench, std::string_view only) {
+  const auto wanted = [&](std::string_view name) { return name.find(only) != name.npos; };
+  write_model(bench);
   std::string reason;
   const auto* official = convert::test::OfficialQuantizer::find(reason);
   if (official == nullptr) std::fprintf(stderr, "SKIPPED: %s\n", reason.c_str());
@@ -274,11 +287,14 @@ int main(int argc, char** argv) {
     const bool memory = arguments.flag("--memory");
     const std::string only = arguments.text("--only", "");
     const std::uint64_t layers = arguments.number("--layers", 12);
+    const std::uint64_t pairs = arguments.number("--pairs", 25);
     const bench::Scratch scratch("convert", arguments);
     arguments.finish();
     Bench bench{.scratch = scratch.path(), .layers = layers};
     if (memory) {
       memory_cases(bench);
+    } else if (only == "sums") {
+      error_sums_cases(bench, pairs);
     } else {
       speed_cases(bench, only);
     }

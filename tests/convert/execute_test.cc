@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include "convert/tensor_record.h"
 #include "convert/tensor_view.h"
 #include "storage/base/digest.h"
 #include "tests/convert/fixtures.h"
@@ -93,7 +94,7 @@ class Conversion {
     plan_.files = {{.size_bytes = 2 * kTensorBytes}};
   }
 
-  void run(unsigned threads) {
+  std::vector<TensorRecord> run(const ExecuteOptions& options) {
     const test::Scratch scratch;
     const auto output =
         create_output_file({.path = scratch.path() / "out.gguf", .size_bytes = 2 * kTensorBytes});
@@ -101,8 +102,9 @@ class Conversion {
     Journal journal(scratch.path() / "journal", Digest{}, 1);
     journal.keep(0);
     test::Context context;
-    const ExecuteOptions options{.threads = threads, .for_ledger = false};
-    execute(std::span(&planned, 1), checkpoint_, WatchedFiles(watched_), journal, options, context);
+    return execute(std::span(&planned, 1), checkpoint_, WatchedFiles(watched_), journal, options,
+                   context)
+        .front();
   }
 
   const std::vector<Watched::Step>& steps() const noexcept { return watched_.steps; }
@@ -116,7 +118,7 @@ class Conversion {
 TEST_CASE("convert/execute: what is read was announced, and not far ahead") {
   constexpr std::uint64_t kAheadMax = 12 << 20;
   Conversion conversion;
-  conversion.run(1);
+  conversion.run({.threads = 1, .source_digests = false, .error_sums = false});
   std::vector<storage::ByteRange> announced;
   std::uint64_t ahead_max = 0;
   for (const Watched::Step& step : conversion.steps()) {
@@ -135,12 +137,29 @@ TEST_CASE("convert/execute: what is read was announced, and not far ahead") {
 
 TEST_CASE("convert/execute: several threads announce and read every byte once") {
   Conversion conversion;
-  conversion.run(4);
+  conversion.run({.threads = 4, .source_digests = false, .error_sums = false});
   std::uint64_t announced = 0, read = 0;
   for (const Watched::Step& step : conversion.steps())
     (step.read ? read : announced) += step.range.length;
   CHECK(announced == 2 * kTensorBytes);
   CHECK(read == 2 * kTensorBytes);
+}
+
+TEST_CASE("convert/execute: digests of sources and error sums can each be left out") {
+  for (const bool digests : {false, true}) {
+    for (const bool sums : {false, true}) {
+      CAPTURE(digests);
+      CAPTURE(sums);
+      Conversion conversion;
+      const auto records =
+          conversion.run({.threads = 2, .source_digests = digests, .error_sums = sums});
+      REQUIRE(records.size() == 2);
+      for (const TensorRecord& record : records) {
+        CHECK(record.sources.size() == (digests ? 1 : 0));
+        CHECK(record.sums.count == (sums ? kRows * kColumns : 0));
+      }
+    }
+  }
 }
 
 }  // namespace
