@@ -75,7 +75,7 @@ GitOid publish(storage::Store& store, const SampleRepository& sample) {
   for (const auto& file : sample.files) publication.files.push_back(store_file(store, file));
   const auto snapshot = storage::git::make_snapshot(
       publication.files,
-      {.parents = sample.parents, .time = kCommitTime, .message = "Add files\n\nAll of them.\n"});
+      {.parents = sample.parents, .time = kCommitTime, .message = sample.message});
   for (const auto& [oid, object] : snapshot.objects) {
     publication.git_objects.emplace_back(
         oid, storage::GitObjectRecord{std::string(to_text(object.type)), object.bytes});
@@ -85,7 +85,8 @@ GitOid publish(storage::Store& store, const SampleRepository& sample) {
                             .default_branch = "main",
                             .gated = sample.gated,
                             .created_at = kCommitTime,
-                            .updated_at = kCommitTime};
+                            .updated_at = kCommitTime,
+                            .upstream_info = sample.upstream_info};
   publication.revision = {.commit = snapshot.commit,
                           .git_commit = snapshot.commit,
                           .tree = snapshot.tree,

@@ -29,6 +29,8 @@ struct SampleRepository {
   std::vector<std::pair<std::string, Json>> facts;
   std::vector<GitOid> parents = {};
   std::string gated = {};  // as upstream says
+  Json::Object upstream_info = {};
+  std::string message = "Add files\n\nAll of them.\n";
 };
 
 // Publishes one revision on main; returns its commit.

@@ -99,7 +99,8 @@ inline Fetch fetch_of(const Json& json) {
 
 // What a client makes of a description: from the file's byte that was asked for on, to the end of
 // the last chunk.
-inline std::string put_together(const XetSite& site, const Json& description) {
+template <class Site>
+std::string put_together(const Site& site, const Json& description) {
   const Json* fetches = description.find("xorbs");
   if (fetches == nullptr) fetches = description.find("fetch_info");
   REQUIRE(fetches != nullptr);
