@@ -139,16 +139,16 @@ void check_commit(std::string_view body) {
 }
 
 void check_upload(const Json& object, const Json& actions) {
-  const std::string& oid = object.find("oid")->as_string();
+  const Digest digest = parse_digest(object.find("oid")->as_string()).value();
   const std::uint64_t size_bytes = object.find("size")->as_uint();
   const Json* header = actions.find_path({"upload", "header"});
   const std::string& href = actions.find_path({"upload", "href"})->as_string();
   const std::string start =
-      "http://127.0.0.1/" + kRepository + ".git/info/lfs/objects/" + oid + "?";
+      "http://127.0.0.1/" + kRepository + ".git/info/lfs/objects/" + to_hex(digest) + "?";
   const auto grant_of = [&](const std::string& url) {
     require(url.starts_with(start));
-    const auto grant = hub().uploads.verify(url.substr(start.size()), hub().id, *parse_digest(oid),
-                                            system_clock().now());
+    const auto grant =
+        hub().uploads.verify(url.substr(start.size()), hub().id, digest, system_clock().now());
     require(grant && grant->size_bytes == size_bytes);
     return *grant;
   };
