@@ -64,7 +64,8 @@ function raiseForStatus(answer, url) {
 }
 
 // hf_hub_url: quote(revision, safe=""), quote(filename).
-const quote = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+const escaped = (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`;
+const quote = (text) => encodeURIComponent(text).replace(/[!'()*]/g, escaped);
 function fileUrl({ id, type = "model", revision = "main", endpoint = hubUrl }, path) {
   return `${endpoint}/${prefixes[type]}${id}/resolve/${quote(revision)}/${path.split("/").map(quote).join("/")}`;
 }
@@ -172,7 +173,9 @@ async function getJson(url) {
   return { json: JSON.parse(answer.body), headers: answer.headers };
 }
 
-const infoUrl = ({ id, type = "model", revision = "main" }) => `${hubUrl}/api/${type}s/${id}/revision/${quote(revision)}`;
+function infoUrl({ id, type = "model", revision = "main" }) {
+  return `${hubUrl}/api/${type}s/${id}/revision/${quote(revision)}`;
+}
 
 // list_repo_tree, whose next page is where Link says, as it stands there.
 async function listTree({ id, type = "model" }, revision, query, directory) {
@@ -195,7 +198,9 @@ async function snapshotDownload(repo, query = "") {
   if (!existsSync(kept)) {
     const tree = await listTree(repo, json.sha, `recursive=true&expand=false${query}`);
     const files = tree.filter((entry) => entry.type === "file");
-    for (const file of files) assert.ok(!("xetHash" in file) && commitHash.test(file.oid) && Number.isInteger(file.size));
+    for (const file of files) {
+      assert.ok(!("xetHash" in file) && commitHash.test(file.oid) && Number.isInteger(file.size));
+    }
     await write(kept, JSON.stringify(files));
   }
   await write(join(folderOf(repo), "refs", repo.revision ?? "main"), json.sha);
@@ -263,7 +268,8 @@ const checks = {
       assert.ok(await hfHubDownload({ id: "gpt2" }, "config.json"));
       await assert.rejects(hfHubDownload({ id: "gpt2" }, "none"), { name: "RemoteEntryNotFoundError" });
       // What is not there may be private: the answer is that the token is wrong.
-      await assert.rejects(hfHubDownload({ id: "org/none" }, "x"), { name: "HfHubHTTPError", message: /401.*Invalid credentials/ });
+      const wrong = { name: "HfHubHTTPError", message: /401.*Invalid credentials/ };
+      await assert.rejects(hfHubDownload({ id: "org/none" }, "x"), wrong);
     } finally {
       token = {};
     }
@@ -330,7 +336,9 @@ const checks = {
   async "get_safetensors_metadata: one range, and a second one for a long header"() {
     const tensors = (count) => {
       const header = { __metadata__: { format: "pt" } };
-      for (let i = 0; i < count; ++i) header[`model.layers.${i}.weight`] = { dtype: "F32", shape: [1], data_offsets: [i * 4, i * 4 + 4] };
+      for (let i = 0; i < count; ++i) {
+        header[`model.layers.${i}.weight`] = { dtype: "F32", shape: [1], data_offsets: [i * 4, i * 4 + 4] };
+      }
       const text = Buffer.from(JSON.stringify(header));
       const length = Buffer.alloc(8);
       length.writeBigUInt64LE(BigInt(text.length));
@@ -362,7 +370,8 @@ const checks = {
     const body = "paths=onnx&paths=model.safetensors&paths=none&expand=True";
     const form = { "content-type": "application/x-www-form-urlencoded" };
     const found = (await must("POST", "/api/models/org/tiny/paths-info/main", body, form)).body;
-    assert.deepEqual(found.map((entry) => [entry.type, entry.path]), [["directory", "onnx"], ["file", "model.safetensors"]]);
+    const types = found.map((entry) => [entry.type, entry.path]);
+    assert.deepEqual(types, [["directory", "onnx"], ["file", "model.safetensors"]]);
     const url = fileUrl({ id: "org/tiny" }, "model.safetensors");
     const part = raiseForStatus(await httpx("GET", url, { range: "bytes=1000-1999" }), url);
     const whole = await readFile(await hfHubDownload({ id: "org/tiny" }, "model.safetensors"));

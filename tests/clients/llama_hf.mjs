@@ -105,9 +105,11 @@ const now = {
     const model = tag ? named(tag) : (named("Q4_K_M") ?? named("Q8_0") ?? all.find(first));
     if (!model) throw new Error("no GGUF files found in repository");
     const { prefix, count } = splitOf(model.path);
-    const parts = count > 1 ? all.filter(({ path }) => splitOf(path).prefix === prefix && splitOf(path).count === count) : [model];
+    const isPart = (split) => split.prefix === prefix && split.count === count;
+    const parts = count > 1 ? all.filter(({ path }) => isPart(splitOf(path))) : [model];
     const distance = ({ path }) => Math.abs(bitsOf(path) - bitsOf(parts[0].path.replace(/-\d{5}-of-\d{5}/, "")));
-    const projectors = all.filter(({ path }) => /^[^/]*mmproj[^/]*\.gguf$/.test(path)).sort((a, b) => distance(a) - distance(b));
+    const projectors = all.filter(({ path }) => /^[^/]*mmproj[^/]*\.gguf$/.test(path));
+    projectors.sort((a, b) => distance(a) - distance(b));
     return [...parts, ...projectors.slice(0, 1)];
   },
 

@@ -60,7 +60,8 @@ export async function ask(method, path, body, headers = { ...bearer, "content-ty
 // The same, and the answer is no refusal.
 export async function must(...call) {
   const answer = await ask(...call);
-  assert.ok(answer.status >= 200 && answer.status < 300, `${call[0]} ${call[1]}: ${answer.status} ${JSON.stringify(answer.body)}`);
+  const said = `${call[0]} ${call[1]}: ${answer.status} ${JSON.stringify(answer.body)}`;
+  assert.ok(answer.status >= 200 && answer.status < 300, said);
   return answer;
 }
 

@@ -37,7 +37,10 @@ as() {
   "$@"
 }
 tip() { as "$reader" git ls-remote "$url/me/pushed" refs/heads/main; }
-has_lfs_object() { [[ $(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $writer" "$url/me/pushed/resolve/main/$1") == "$2" ]]; }
+# status FILE: what the server answers to who may read it.
+status() {
+  curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $reader" "$url/me/pushed/resolve/main/$1"
+}
 
 expect "a clone with the token that may write" 0 '' as "$writer" git clone -q "$url/me/pushed" "$work/mine"
 mine=$work/mine
@@ -57,11 +60,11 @@ expect "nor with one for other repositories" 128 'not found' as "$other" git -C 
 expect "nor without LFS, straight to git" 128 'returned error: 403' \
   as "$reader" git -C "$mine" -c core.hooksPath=/dev/null push -q origin HEAD:main
 expect "and nothing changed" 0 "^${before:-none}\$" tip
-expect "no object came" 0 '' has_lfs_object weights.safetensors 404
+expect "no object came" 0 '^404$' status weights.safetensors
 
 expect "with the right one it is pushed" 0 '' as "$writer" git -C "$mine" push -q origin HEAD:main
 expect "and there" 0 "^$(git -C "$mine" rev-parse HEAD)" tip
-expect "with its object" 0 '' has_lfs_object weights.safetensors 200
+expect "with its object" 0 '^200$' status weights.safetensors
 expect "the trail says by whom" 0 '"action":"repository.push","outcome":"ok".*"who":"token:writer"' cat "$work/audit.log"
 expect "but no secret" 1 '' grep -qE "$writer|$reader|$other" "$work/audit.log"
 
