@@ -130,6 +130,20 @@ TEST_CASE("ops/tidy: no left-over markers") {
   }
 }
 
+TEST_CASE("ops/tidy: what depends on the format stands in its row of the table") {
+  const std::regex choice(R"(\bcase\s+(quantize::)?Format::)");
+  const std::regex comparison(R"([=!]=\s*Format::)");
+  for (const fs::path& file : sources()) {
+    for (const std::string& line : lines_of(file)) {
+      if (line.find("Format::") == line.npos) continue;
+      CAPTURE(file.string());
+      CAPTURE(line);
+      CHECK_FALSE(std::regex_search(line, choice));
+      if (folder_of(file) == "quantize") CHECK_FALSE(std::regex_search(line, comparison));
+    }
+  }
+}
+
 TEST_CASE("ops/tidy: every folder says what belongs in it") {
   for (const auto& [folder, _] : kMayInclude) {
     CAPTURE(folder);
