@@ -68,12 +68,13 @@ Cost measure(const ErrorSumsRun& run, bool error_sums) {
 constexpr std::size_t interval_rank(std::size_t count) {
   double chance = 1;  // of exactly `heads`
   for (std::size_t i = 0; i < count; ++i) chance /= 2;
-  std::size_t heads = 0;
-  for (double sum = chance; sum <= 0.025; sum += chance) {
+  double sum = 0;
+  for (std::size_t heads = 0; heads <= count; ++heads) {
+    sum += chance;
+    if (sum > 0.025) return heads;
     chance *= static_cast<double>(count - heads) / static_cast<double>(heads + 1);
-    ++heads;
   }
-  return heads;
+  return 0;
 }
 
 static_assert(interval_rank(5) == 0 && interval_rank(6) == 1 && interval_rank(25) == 8);

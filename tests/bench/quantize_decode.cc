@@ -56,10 +56,10 @@ void against_peer(const Run& run) {
 void against_memory(const Run& run) {
   constexpr std::uint64_t kRowBytes = kRowValues * sizeof(float);
   const std::vector<std::byte> blocks = make_blocks(run, kUncachedRows);
-  static const std::vector<float> source(kUncachedRows * kRowValues, 1.0f);
+  static const std::vector<float> kSource(kUncachedRows * kRowValues, 1.0f);
   static std::vector<float> out(kUncachedRows * kRowValues);
   const Work copy = sliced(run.threads(), [](std::uint64_t first, std::uint64_t rows) {
-    std::memcpy(&out[first * kRowValues], &source[first * kRowValues], rows * kRowBytes);
+    std::memcpy(&out[first * kRowValues], &kSource[first * kRowValues], rows * kRowBytes);
   });
   const Work fill = sliced(run.threads(), [](std::uint64_t first, std::uint64_t rows) {
     std::memset(&out[first * kRowValues], 1, rows * kRowBytes);
