@@ -33,13 +33,14 @@ void require(bool holds) {
   if (!holds) __builtin_trap();
 }
 
-Guarded& hub() {
-  static Guarded hub({.anonymous_read = false, .local = false, .session_key = web::SessionKey{}});
-  static const bool once = [] {
-    hub.book().add_token({.name = "laptop", .created_at = {}, .secret = kSession.token});
-    return true;
-  }();
-  static_cast<void>(once);
+struct Hub : Guarded {
+  Hub() : Guarded({.anonymous_read = false, .local = false, .session_key = web::SessionKey{}}) {
+    book().add_token({.name = "laptop", .created_at = {}, .secret = kSession.token});
+  }
+};
+
+Hub& hub() {
+  static Hub hub;
   return hub;
 }
 
