@@ -248,7 +248,7 @@ Json::Object FolderRun::run() {
   progress_.total_items = files_.size();
   for (const storage::FileRecord& file : files_) progress_.total_bytes += file.size_bytes;
   if (request_.dry_run) return dry_result();
-  check_room(store_, bytes_to_store());
+  check_room(store_.directory(), bytes_to_store());
   for (std::size_t i = 0; i < files_.size(); ++i) take_in(i);
   storage::git::SnapshotInfo info{.time = kFolderTime, .message = std::string(kFolderMessage)};
   if (parent_) {

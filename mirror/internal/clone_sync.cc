@@ -317,7 +317,7 @@ Json::Object CloneRun::run() {
   if (is_current()) return result(true);
   check_complete();
   if (request_.dry_run) return result(false);
-  check_room(store_, missing_bytes_);
+  check_room(store_.directory(), missing_bytes_);
   progress_ = {.phase = "reading", .total_bytes = missing_bytes_, .total_items = missing_.size()};
   for (storage::FileRecord& file : files_) take_in(file);
   publish();

@@ -84,7 +84,7 @@ void Downloader::prepare() {
       if (error.kind() != ErrorKind::Conflict) throw;  // another sync has it; open() waits for it
     }
   }
-  check_room(store_, needed);
+  check_room(store_.directory(), needed);
 }
 
 bool Downloader::wait_for_workers() {

@@ -1,5 +1,7 @@
 #include "mirror/internal/history_held.h"
 
+#include <unordered_set>
+
 namespace holdfast::mirror {
 
 std::optional<History> history_held(const storage::Catalog& catalog, const storage::RepoId& repo,
@@ -16,6 +18,15 @@ std::optional<History> history_held(const storage::Catalog& catalog, const stora
                  .genuine = true,
                  .title = revision->title,
                  .objects = {}};
+}
+
+std::uint64_t bytes_not_held(const storage::Catalog& catalog, const History& history) {
+  std::uint64_t bytes = 0;
+  std::unordered_set<GitOid> met;
+  for (const auto& [oid, object] : history.objects) {
+    if (met.insert(oid).second && !catalog.find_git_object(oid)) bytes += object.bytes.size();
+  }
+  return bytes;
 }
 
 }  // namespace holdfast::mirror

@@ -1,7 +1,7 @@
-// Upstream's own commit and trees that an earlier sync brought, for one that cannot have them now:
-// what clones from here have seen must not change its id.
+// What the catalog has of a history already.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 
@@ -10,9 +10,14 @@
 
 namespace holdfast::mirror {
 
-// Without objects, for they are stored. The files get the modes that they have there. Nothing where
-// the revision is not held, came without git, or has other files.
+// Upstream's own commit and trees that an earlier sync brought, for one that cannot have them now:
+// what clones from here have seen must not change its id. Without objects, for they are stored. The
+// files get the modes that they have there. Nothing where the revision is not held, came without
+// git, or has other files.
 std::optional<History> history_held(const storage::Catalog& catalog, const storage::RepoId& repo,
                                     const GitOid& commit, std::span<storage::FileRecord> files);
+
+// Of the history's objects that the catalog does not have, each once.
+std::uint64_t bytes_not_held(const storage::Catalog& catalog, const History& history);
 
 }  // namespace holdfast::mirror

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <cstdint>
-
-#include "storage/store.h"
+#include <filesystem>
 
 namespace holdfast::mirror {
 
-// NoSpace, with all figures, unless `bytes` fit and leave kFreeMargin to the catalog. What is
-// `staged` of them already takes no room any more.
-void check_room(const storage::Store& store, std::uint64_t bytes, std::uint64_t staged = 0);
+// NoSpace, with all figures, unless `bytes` fit on the disk of `folder` and leave kFreeMargin to
+// the catalog. What is `staged` of them already takes no room any more.
+void check_room(const std::filesystem::path& folder, std::uint64_t bytes, std::uint64_t staged = 0);
 
 }  // namespace holdfast::mirror

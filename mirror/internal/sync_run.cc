@@ -68,7 +68,6 @@ class SyncRun {
   void list();
   void take_git();
   ArrivingListing arriving() const;
-  std::uint64_t history_bytes() const;
   void fetch();
   History history_from_listing(Json::Object& evidence);
   History make_history(Json::Object& evidence);
@@ -220,7 +219,7 @@ void SyncRun::list() {
   check_size(request_, choice_.commit, plan_.selected_bytes);
   if (request_.dry_run) return;
   // Before git brings anything either; what a download staged before this is not written again.
-  check_room(store_, plan_.fetch_bytes, storage::staged_bytes(store_));
+  check_room(store_.directory(), plan_.fetch_bytes, storage::staged_bytes(store_));
   take_git();
   // git brought the small files.
   if (git_) plan_ = make_sync_plan(listing_, request_.selection, stored_objects());
@@ -289,18 +288,6 @@ ArrivingListing SyncRun::arriving() const {
   return out;
 }
 
-// Of what git brought: the objects that a publication puts into the catalog.
-std::uint64_t SyncRun::history_bytes() const {
-  std::uint64_t bytes = 0;
-  if (!git_) return bytes;
-  for (const auto& [oid, object] : git_->objects) {
-    const bool held = object.type == "blob" ? store_.catalog().find_blob_object(oid).has_value()
-                                            : store_.catalog().find_git_object(oid).has_value();
-    if (!held) bytes += object.bytes.size();
-  }
-  return bytes;
-}
-
 void SyncRun::fetch() {
   std::vector<storage::FileRecord> wanted;
   for (const PlannedFile& planned : plan_.files) {
@@ -317,7 +304,8 @@ void SyncRun::fetch() {
                 .checkpoint_every = tuning.checkpoint_every,
                 .pauser = tuning.pauser,
                 .stop = session_.stop(),
-                .catalog_bytes = history_bytes(),
+                // Of the commit alone: whether the past fits is asked when all files are here.
+                .catalog_bytes = git_ ? bytes_not_held(store_.catalog(), arriving().history) : 0,
                 .report = [&](const storage::Progress& p) { session_.reporter().report(p); },
                 .arrival = request_.arrival,
                 .staging = session_.config().staging,
@@ -390,6 +378,7 @@ void SyncRun::take_past(storage::Publication& publication, History& history) {
     for (const GitOid& oid : add_past(*git_, choice_.commit, files_, history)) {
       past.emplace_back(to_hex(oid));
     }
+    check_room(store_.directory(), bytes_not_held(store_.catalog(), history));
     context_.log("git: " + std::to_string(past.size()) + " commits before this one, " +
                  std::to_string(history.objects.size() - tip_objects) + " objects more");
     publication.facts.emplace_back(kPastFact, std::move(past));

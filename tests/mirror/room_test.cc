@@ -1,16 +1,21 @@
 // Whether there is room, on a disk that has never enough: what is refused names the sum.
 #include "mirror/internal/room.h"
 
-#include <cstdlib>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
+#include "mirror/git_history.h"
 #include "mirror/limits.h"
 #include "storage/base/error.h"
+#include "storage/base/file.h"
 #include "storage/git/pack_plan.h"
 #include "storage/spool.h"
 #include "tests/mirror/sync_fixture.h"
@@ -21,12 +26,27 @@ namespace {
 
 const storage::RepoId kRepo{.owner = "org", .name = "m"};
 
-// An upstream with the sample files, and a store on a disk smaller than what stays free.
+// An upstream with the sample files, and a store on a disk smaller than what stays free, or of
+// `size`.
 struct NoRoom {
-  explicit NoRoom(fakes::ImposterOptions options = {}) : fixture(std::move(options)) {
-    if (!disk.mounted()) return;
+  explicit NoRoom(fakes::ImposterOptions options = {}, const std::string& size = "48m")
+      : disk(size), fixture(std::move(options)) {
+    if (disk.mounted()) open();
+  }
+
+  void open() {
     fixture.store.reset();
     fixture.store = storage::Store::open({.directory = disk.path() / "store"});
+  }
+
+  // Takes all of the disk but so much.
+  void leave(std::uint64_t bytes) {
+    fixture.store->blobs().put(
+        as_bytes(std::string_view("x")));  // the catalog takes its log's room beforehand
+    const UniqueFd fd(::open((disk.path() / "filler").c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600));
+    const std::uint64_t free = free_bytes(disk.path());
+    REQUIRE(free > bytes);
+    REQUIRE(::posix_fallocate(fd.get(), 0, static_cast<off_t>(free - bytes)) == 0);
   }
 
   // The figure with which a sync is refused; 0 where it is not.
@@ -52,7 +72,7 @@ struct NoRoom {
     std::filesystem::resize_file(file, bytes);
   }
 
-  tests::SmallDisk disk{"48m"};
+  tests::SmallDisk disk;
   SyncFixture fixture;
 };
 
@@ -65,6 +85,28 @@ std::uint64_t distinct_bytes_if(const std::function<bool(const fakes::ImposterFi
 
 bool is_small(const fakes::ImposterFile& file) {
   return file.content.bytes.size() <= kBatchFileMax;
+}
+
+// Enough for the catalog and a little more.
+constexpr const char* kDisk = "128m";
+constexpr std::uint64_t kMegabyte = 1 << 20;
+
+// What a clone of the commits has beside files: commits, trees, pointers, and files of the past.
+std::uint64_t bytes_of_rows(storage::Store& store, const storage::git::CommitSet& commits) {
+  storage::git::PackRequest clone;
+  clone.wants.assign(commits.begin(), commits.end());
+  std::uint64_t bytes = 0;
+  for (const auto& object : make_pack_plan(store.catalog(), commits, clone).objects) {
+    if (!object.content) bytes += store.catalog().find_git_object(object.oid)->bytes.size();
+  }
+  return bytes;
+}
+
+// The sample files, and one in git itself that packs well.
+std::vector<fakes::ImposterFile> with_news() {
+  auto files = sample_files();
+  files.push_back({.path = "NEWS", .content = fakes::content_of(std::string(8 * kMegabyte, '-'))});
+  return files;
 }
 
 }  // namespace
@@ -114,36 +156,96 @@ TEST_CASE("mirror/room: what is staged has its room; small files have none befor
 }
 
 TEST_CASE("mirror/room: of what git brings, the files count once and the rest with the catalog") {
-  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") != 0) {
-    std::cout << "SKIPPED: git does not run\n";
-    return;
-  }
+  if (!have_git()) return;
   const TempDir git;
-  NoRoom site({.git_root = git.path()});
+  NoRoom site({.git_root = git.path()}, kDisk);
   if (!site.disk.mounted()) return;
+  SyncFixture& fixture = site.fixture;
+  // A past, which is no part of the sum.
+  fixture.hub.add_revision("org/m", with_news());
+  fixture.commit = fixture.hub.add_revision("org/m", sample_files());
+  site.leave(kFreeMargin);
   CHECK(site.needed() == kFreeMargin + distinct_bytes(sample_files()));
-  CHECK(site.fixture.hub.requests("git-upload-pack") == 0);
+  CHECK(fixture.hub.requests("git-upload-pack") == 0);
 
   // Where there is room, what the catalog gets besides files: a commit, trees, pointers.
-  site.fixture.store.reset();
-  site.fixture.open();
-  site.fixture.run();
-  const auto& catalog = site.fixture.store->catalog();
-  storage::git::PackRequest clone;
-  clone.wants = {site.fixture.commit};
-  std::uint64_t rows = 0;
-  for (const auto& object :
-       storage::git::make_pack_plan(catalog, {site.fixture.commit}, clone).objects) {
-    if (!object.content) rows += catalog.find_git_object(object.oid)->bytes.size();
-  }
+  fixture.store.reset();
+  fixture.open();
+  fixture.run();
+  const std::uint64_t rows = bytes_of_rows(*fixture.store, {fixture.commit});
   REQUIRE(rows > 500);
 
-  site.fixture.store.reset();
-  site.fixture.store = storage::Store::open({.directory = site.disk.path() / "store"});
-  site.stage(kFreeMargin);
-  const auto small_lfs = [](const auto& file) { return file.lfs && is_small(file); };
-  CHECK(site.needed() == kFreeMargin + rows + distinct_bytes_if(small_lfs));
-  CHECK(site.fixture.hub.requests("/git-upload-pack") == 2);
+  for (const bool full_history : {false, true}) {
+    CAPTURE(full_history);
+    fixture.store.reset();
+    std::filesystem::remove_all(site.disk.path() / "store");
+    site.open();
+    // For git's pack and the small files, not for the large ones.
+    site.leave(kFreeMargin + kMegabyte * 7 / 4);
+    site.stage(kMegabyte);
+    fixture.hub.reset_counters();
+    SyncRequest request = fixture.request();
+    request.full_history = full_history;
+    const auto small_lfs = [](const auto& file) { return file.lfs && is_small(file); };
+    CHECK(site.needed(request) == kFreeMargin + rows + distinct_bytes_if(small_lfs));
+    CHECK(fixture.hub.requests("/git-upload-pack") == 1);
+  }
+}
+
+TEST_CASE("mirror/room: a past that does not fit is left out, and comes when there is room") {
+  if (!have_git()) return;
+  const TempDir git;
+  NoRoom site({.git_root = git.path()}, kDisk);
+  if (!site.disk.mounted()) return;
+  SyncFixture& fixture = site.fixture;
+  std::vector<GitOid> commits = {fixture.commit};
+  commits.push_back(fixture.hub.add_revision("org/m", with_news()));
+  commits.push_back(fixture.hub.add_revision("org/m", sample_files()));
+  SyncRequest request = fixture.request();
+  request.full_history = true;
+  const auto past = [&] {
+    return fixture.store->catalog().find_fact(kRepo, commits.back(), kPastFact).value().as_array();
+  };
+  site.leave(kFreeMargin + 5 * kMegabyte);
+  fixture.run(request);
+  CHECK(check_mirrored(*fixture.store, commits.back(), sample_files()) == "");
+  CHECK(past().empty());
+  CHECK(bytes_of_rows(*fixture.store, {commits.back()}) > 500);
+  CHECK(bytes_of_rows(*fixture.store, {commits.back()}) < kMegabyte);
+  const std::vector<std::string> lines = std::exchange(fixture.context.lines, {});
+
+  std::filesystem::remove(site.disk.path() / "filler");
+  fixture.run(request);
+  CHECK(past().empty());  // it is not asked for at every look
+  request.force = true;
+  fixture.run(request);
+  CHECK(past().size() == 2);
+  const std::string sum =
+      std::to_string(kFreeMargin + bytes_of_rows(*fixture.store, {commits.begin(), commits.end()}));
+  CHECK(std::ranges::count_if(lines, [&](const std::string& line) {
+          return line.starts_with("git: ") && line.find("store: " + sum) != line.npos &&
+                 line.ends_with("; the history is left out");
+        }) == 1);
+}
+
+TEST_CASE("mirror/room: git's pack leaves the catalog its room") {
+  if (!have_git()) return;
+  const TempDir git;
+  NoRoom site({.git_root = git.path()}, kDisk);
+  if (!site.disk.mounted()) return;
+  site.leave(kFreeMargin + kMegabyte / 2);
+  site.stage(2 * kMegabyte);
+  for (const bool full_history : {false, true}) {
+    CAPTURE(full_history);
+    site.fixture.hub.reset_counters();
+    SyncRequest request = site.fixture.request();
+    request.full_history = full_history;
+    CHECK_THROWS_WITH_AS(site.fixture.run(request), doctest::Contains("/staging: "), Error);
+    // With the past, and then without.
+    CHECK(site.fixture.hub.requests("/git-upload-pack") == (full_history ? 2 : 1));
+    CHECK(site.fixture.hub.file_bytes_sent() == 0);
+    CHECK(free_bytes(site.disk.path()) >= kFreeMargin);
+  }
 }
 
 TEST_CASE("mirror/room: a folder that does not fit is not begun") {

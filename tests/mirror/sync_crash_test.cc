@@ -1,7 +1,6 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 #include <random>
 #include <utility>
@@ -102,10 +101,7 @@ TEST_CASE("mirror/sync: killed anywhere, the store opens and the next run goes o
 }
 
 TEST_CASE("mirror/sync: killed while git sends, it leaves nothing that the next open keeps") {
-  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") != 0) {
-    std::cout << "SKIPPED: git does not run\n";
-    return;
-  }
+  if (!have_git()) return;
   const TempDir git, temp;
   const auto files = crash_files();
   const auto directory = temp.path() / "store";

@@ -1,5 +1,7 @@
 #include "tests/mirror/sync_fixture.h"
 
+#include <cstdlib>
+#include <iostream>
 #include <map>
 #include <set>
 
@@ -68,6 +70,14 @@ std::string check_mirrored(storage::Store& store, const GitOid& commit,
     return "wrong root tree";
   if (!store.catalog().find_git_object(revision->tree)) return "the root tree is not stored";
   return "";
+}
+
+bool have_git() {
+  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") == 0) {
+    return true;
+  }
+  std::cout << "SKIPPED: git does not run\n";
+  return false;
 }
 
 std::uint64_t number_of(const Json::Object& result, std::string_view key) {

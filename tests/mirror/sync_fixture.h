@@ -122,6 +122,9 @@ struct SyncFixture {
 std::string check_mirrored(storage::Store& store, const GitOid& commit,
                            const std::vector<fakes::ImposterFile>& files);
 
+// Whether git and its server program run here; what is skipped where they do not says so.
+bool have_git();
+
 std::uint64_t number_of(const Json::Object& result, std::string_view key);
 std::string text_of(const Json::Object& result, std::string_view key);
 

@@ -1,9 +1,7 @@
 // Syncs from an upstream whose repositories are real git's, behind git's own server program.
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <filesystem>
-#include <iostream>
 
 #include <doctest/doctest.h>
 
@@ -23,14 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const storage::RepoId kRepo{.owner = "org", .name = "m"};
-
-bool have_git() {
-  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") == 0) {
-    return true;
-  }
-  std::cout << "SKIPPED: git does not run\n";
-  return false;
-}
 
 // The folder must be there before the imposter.
 struct GitSite {

@@ -2,7 +2,6 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
-#include <iostream>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -316,10 +315,7 @@ TEST_CASE("web/pull: an unknown revision of a mirrored repository is pulled, of 
 }
 
 TEST_CASE("web/pull: a history that was mirrored in full is cloned in full") {
-  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") != 0) {
-    std::cout << "SKIPPED: git does not run\n";
-    return;
-  }
+  if (!mirror::have_git()) return;
   const mirror::TempDir git;
   PullSite site({.git_root = git.path()});
   auto files = mirror::sample_files();
@@ -375,10 +371,7 @@ TEST_CASE("web/pull: a browser is told that a repository is coming, and gets it 
 }
 
 TEST_CASE("web/pull: a clone of what is not here waits for it, or is told why not") {
-  if (std::system("git http-backend --help >/dev/null 2>&1; git --version >/dev/null 2>&1") != 0) {
-    std::cout << "SKIPPED: git does not run\n";
-    return;
-  }
+  if (!mirror::have_git()) return;
   const mirror::TempDir git;
   PullSite site({.git_root = git.path()});
   const auto clone = [&](const std::string& repo, const std::string& then) {
