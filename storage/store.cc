@@ -87,9 +87,10 @@ class LocalStore final : public Store {
     const auto probe = spool_directory(*this) / ("probe-" + std::to_string(++probes_));
     disk_.create(probe, kProbeMode);
     disk_.remove(probe);
+    if (!database_.has_failed()) return;
     Batch batch(database_);
     batch.erase(Family::Meta, kProbeKey);
-    database_.write_lazily(batch);
+    database_.write(batch);
   }
 
   std::uint64_t generation() const noexcept override { return generation_.load(); }

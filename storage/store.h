@@ -47,7 +47,7 @@ class Store {
 
   virtual const std::filesystem::path& directory() const = 0;
 
-  // Tries whether anything can be stored now, with a name and a change that leave nothing behind.
+  // Tries whether anything can be stored now: a file can be made, and the catalog takes changes.
   // Throws as a write would, and NoSpace where less than kFreeMargin is left. Nothing is tried
   // where a store is only looked at.
   virtual void check_writable() {}

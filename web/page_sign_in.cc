@@ -92,7 +92,7 @@ Response sign_in(const Call& call) {
   const std::string next = local_path(field(form, "next"));
   const Caller caller = access.identify(call.request, trimmed(field(form, "token")));
   if (const auto refused = refusal_of(caller)) {
-    if (caller.token == nullptr && call.services.metrics != nullptr)
+    if (caller.wrong_token && call.services.metrics != nullptr)
       call.services.metrics->sign_in_failed(Metrics::SignIn::Form);
     Response response = form_page(call, refused->status, {.next = next, .notice = refused->why});
     if (refused->status == 429) response.set("Retry-After", std::to_string(caller.wait.count()));

@@ -195,6 +195,11 @@ bool Database::contains(Family family, std::string_view key) const {
   return get(family, key, value);
 }
 
+bool Database::has_failed() {
+  const std::shared_lock writing(writing_);
+  return failed_log_ != 0;
+}
+
 void Database::write(Batch& batch) { apply(batch, true); }
 
 void Database::write_lazily(Batch& batch) { apply(batch, false); }

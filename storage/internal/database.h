@@ -86,6 +86,9 @@ class Database {
 
   // Durable when it returns; nothing happened when it throws.
   void write(Batch& batch);
+  // Whether a write failed and none has worked since: then the next one tries to go on.
+  bool has_failed();
+
   // Visible when it returns, durable with the next synced write. For what may be lost: log lines.
   void write_lazily(Batch& batch);
 

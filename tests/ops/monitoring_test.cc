@@ -36,7 +36,7 @@ const std::map<std::string, Labels>& known_metrics() {
   static const auto kMetrics = [] {
     std::map<std::string, Labels> metrics{{"up", {"job", "instance"}}};
     std::istringstream page(text_of("/docs/metrics.md"));
-    const std::regex row(R"(^\| `(holdfast_[a-z_]+)` \| ([a-z]+) \| ([^|]*) \| .*)");
+    const std::regex row(R"(^\| `(holdfast_[a-z_]+)` \| ([a-z]+) \|([^|]*)\| .*)");
     const std::regex word("`([a-z_]+)`");
     for (std::string line; std::getline(page, line);) {
       std::smatch match;
