@@ -18,6 +18,31 @@ bool holds(const std::string& html, std::string_view part) {
 
 }  // namespace
 
+TEST_CASE("web/card: a line is no block, whatever it starts or ends with") {
+  struct Case {
+    const char* line;
+    const char* html;
+  };
+
+  constexpr Case kCases[] = {
+      {"plain", "plain"},
+      {"*a* `b`", "<em>a</em> <code>b</code>"},
+      {"- no list", "- no list"},
+      {"1. no list", "1. no list"},
+      {"# no title", "# no title"},
+      {"about C #", "about C #"},
+      {"#", "#"},
+      {"a\n\nb", "a"},
+      {"a <script>x</script> & b", "a x &amp; b"},
+      {"[l](x.md)", "<a href=\"/o/n/blob/C/x.md\">l</a>"},
+      {"", ""},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(std::string(c.line));
+    CHECK(render_line(c.line, kLinks) == c.html);
+  }
+}
+
 TEST_CASE("web/card: front matter ends at its fence, and only there") {
   struct Case {
     const char* readme;

@@ -93,9 +93,33 @@ TEST_CASE("web/hub_files: ranges") {
     if (c.status < 400) CHECK(got.body_bytes() == c.length);
     CHECK_FALSE(got.header("X-Repo-Commit").empty());
   }
-  const Ask stale{.target = "/org/tiny/resolve/main/config.json",
-                  .headers = {{"Range", "bytes=0-0"}, {"If-Range", "\"other\""}}};
-  CHECK(hub.ask(stale).status == 200);
+}
+
+TEST_CASE("web/hub_files: If-Range gives the part of the file it names, and else all of it") {
+  const Asking hub;
+  for (const char* path : {"config.json", "model.safetensors"}) {
+    CAPTURE(std::string(path));
+    const std::string target = std::string("/org/tiny/resolve/main/") + path;
+    const std::string etag = text(hub.get(target).header("ETag"));
+
+    struct Case {
+      std::string validator;
+      int status;
+    };
+
+    // A weak one never matches, and no date is that of a version (RFC 9110, section 13.1.5).
+    const Case cases[] = {{etag, 206},
+                          {"\"other\"", 200},
+                          {"W/" + etag, 200},
+                          {"Fri, 02 Jan 2026 03:04:05 GMT", 200}};
+    for (const Case& c : cases) {
+      CAPTURE(c.validator);
+      const Response got = hub.ask(
+          {.target = target, .headers = {{"Range", "bytes=2-4"}, {"If-Range", c.validator}}});
+      CHECK(got.status == c.status);
+      CHECK((got.body_bytes() == 3) == (c.status == 206));
+    }
+  }
 }
 
 TEST_CASE("web/hub_files: who has the file already is told so, but HEAD follows the branch") {
@@ -377,6 +401,63 @@ TEST_CASE("web/hub_history: commits name their authors") {
   CHECK(commit.find("title")->as_string() == "Add files");
   CHECK(commit.find("message")->as_string() == "All of them.\n");
   CHECK(commit.find("authors")->as_array()[0].find("user") != nullptr);
+}
+
+TEST_CASE("web/hub_history: commits come in pages, newest first, with the number of all") {
+  const Asking hub;
+  std::vector<std::string> ids;
+  std::vector<GitOid> parents;
+  for (const char* content : {"1", "2", "3", "4", "5"}) {
+    parents = {tests::publish(
+        *hub.sample.store,
+        {.id = "org/past", .files = {{"f", content}}, .facts = {}, .parents = parents})};
+    ids.insert(ids.begin(), to_hex(parents.front()));
+  }
+  const std::string list = "/api/models/org/past/commits/main";
+  for (const std::size_t limit : {1U, 2U, 4U, 5U, 100U}) {
+    CAPTURE(limit);
+    std::vector<std::string> seen;
+    std::size_t pages = 0;
+    std::string target = list + "?limit=" + std::to_string(limit);
+    for (; !target.empty() && pages < 9; ++pages) {
+      const Response page = hub.ask({.target = target, .headers = {{"Host", "hub.test"}}});
+      CHECK(text(page.header("X-Total-Count")) == "5");
+      const Json commits = json_of(page);
+      CHECK(commits.as_array().size() <= limit);
+      for (const Json& commit : commits.as_array()) seen.push_back(commit.find("id")->as_string());
+      const std::string link = text(page.header("Link"));
+      const std::string host = "<http://hub.test";
+      REQUIRE((link.empty() || link.starts_with(host + list)));
+      target = link.empty() ? "" : link.substr(host.size(), link.find('>') - host.size());
+    }
+    CHECK(seen == ids);
+    CHECK(pages == (ids.size() + limit - 1) / limit);
+  }
+  CHECK(json_of(hub.get(list + "?cursor=3")).as_array().size() == 2);
+  CHECK(json_of(hub.get(list + "?cursor=9")).as_array().empty());
+  CHECK(hub.get(list + "?limit=x").status == 400);
+}
+
+TEST_CASE("web/hub_history: commits as HTML for who asks, and it is safe") {
+  const Asking hub;
+  tests::publish(*hub.sample.store,
+                 {.id = "org/told",
+                  .files = {{"f", "x"}},
+                  .facts = {},
+                  .message = "Add `f` <b>\n\n- see [it](f)\n\n<script>alert(1)</script>\n"});
+  const std::string list = "/api/models/org/told/commits/main";
+  CHECK(json_of(hub.get(list)).as_array().front().find("formatted") == nullptr);
+  const std::string id = to_hex(hub.sample.commit("org/told"));
+  for (const char* query :
+       {"?expand[]=formatted", "?expand=formatted", "?expand%5B%5D=formatted"}) {
+    CAPTURE(std::string(query));
+    const Json commits = json_of(hub.get(list + query));
+    const Json& commit = commits.as_array().front();
+    CHECK(commit.find("title")->as_string() == "Add `f` <b>");
+    CHECK(commit.find_path({"formatted", "title"})->as_string() == "Add <code>f</code> ");
+    CHECK(commit.find_path({"formatted", "message"})->as_string() ==
+          "<ul>\n<li>see <a href=\"/org/told/blob/" + id + "/f\">it</a></li>\n</ul>\n");
+  }
 }
 
 TEST_CASE("web/handler: small answers that every client asks for") {

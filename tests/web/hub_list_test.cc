@@ -25,31 +25,42 @@ std::string ids_of(const Response& response) {
 struct Known {
   const char* id;
   int downloads;
-  const char* created_at;
+  int likes;
+  int trending;
+  int modified, created, updated;  // months of 2026
   const char* gated;
 };
 
 // Four models in an order of their own by each field; "c/3" and "d/4" are downloaded alike.
 constexpr Known kKnown[] = {
-    {"a/1", 50, "2026-03-01T00:00:00.000Z", ""},
-    {"b/2", 7, "2026-01-01T00:00:00.000Z", "auto"},
-    {"c/3", 600, "2026-02-01T00:00:00.000Z", ""},
-    {"d/4", 600, "2026-04-01T00:00:00.000Z", "manual"},
+    {"a/1", 50, 9, 3, 3, 2, 4, ""},
+    {"b/2", 7, 1000, 40, 1, 4, 3, "auto"},
+    {"c/3", 600, 80, 500, 2, 1, 1, ""},
+    {"d/4", 600, 8, 2, 4, 3, 2, "manual"},
 };
+
+Time month(int number) {
+  return *parse_time("2026-0" + std::to_string(number) + "-01T00:00:00.000Z");
+}
 
 void publish_known(storage::Store& store) {
   auto& catalog = store.catalog();
   for (const Known& known : kKnown) {
     const Json card = Json::Object{{"parameters", Json::Object{{"total", known.downloads * 1000}}}};
-    const auto commit = tests::publish(
-        store, {.id = known.id, .files = {{"f", known.id}}, .facts = {{"card", card}}});
+    const auto commit = tests::publish(store, {.id = known.id,
+                                               .files = {{"f", known.id}},
+                                               .facts = {{"card", card}},
+                                               .created_at = month(known.created)});
     const auto id = storage::parse_repo_id(known.id);
     storage::Publication again{.repository = *catalog.find_repository(id),
                                .revision = *catalog.find_revision(id, commit),
                                .files = catalog.files(id, commit, "")};
     again.repository.upstream_info.set("downloads", known.downloads);
+    again.repository.upstream_info.set("likes", known.likes);
+    again.repository.upstream_info.set("trendingScore", known.trending);
+    again.repository.updated_at = month(known.updated);
     again.repository.gated = known.gated;
-    again.revision.time = *parse_time(known.created_at);
+    again.revision.time = month(known.modified);
     catalog.publish(again);
   }
 }
@@ -100,9 +111,14 @@ TEST_CASE("web/hub_list: lists sort by what the client names, page by page, by i
       {"sort=downloads&direction=1", "b/2 a/1 c/3 d/4 "},
       {"sort=lastModified", "d/4 a/1 c/3 b/2 "},
       {"sort=lastModified&direction=1", "b/2 c/3 a/1 d/4 "},
-      {"sort=createdAt", "a/1 b/2 c/3 d/4 "},
-      {"sort=likes", "a/1 b/2 c/3 d/4 "},
-      {"sort=trendingScore", "a/1 b/2 c/3 d/4 "},
+      {"sort=createdAt", "b/2 d/4 a/1 c/3 "},
+      {"sort=createdAt&direction=1", "c/3 a/1 d/4 b/2 "},
+      {"sort=updatedAt", "a/1 b/2 d/4 c/3 "},
+      {"sort=updatedAt&direction=1", "c/3 d/4 b/2 a/1 "},
+      {"sort=likes", "b/2 c/3 a/1 d/4 "},
+      {"sort=likes&direction=1", "d/4 a/1 c/3 b/2 "},
+      {"sort=trendingScore", "c/3 b/2 a/1 d/4 "},
+      {"sort=trendingScore&direction=1", "d/4 a/1 b/2 c/3 "},
       {"sort=id", "a/1 b/2 c/3 d/4 "},
       {"sort=id&direction=-1", "d/4 c/3 b/2 a/1 "},
       {"", "a/1 b/2 c/3 d/4 "},

@@ -162,6 +162,48 @@ TEST_CASE("web/hub_xet: a token stands in headers and body alike, and ends in mi
   CHECK(site.get("/api/models/org/none/xet-read-token/main").status == 404);
 }
 
+TEST_CASE("web/hub_xet: addresses are below the hub's own, with its base path") {
+  XetSite site;
+  site.index();
+  const std::string hash = site.hash_of("mixed.bin");
+
+  struct Case {
+    const char* external_url;
+    std::string base;
+  };
+
+  const Case cases[] = {
+      {"", "http://hub.test:81"},
+      {"https://hub.example.org", "https://hub.example.org"},
+      {"https://hub.example.org/base", "https://hub.example.org/base"},
+      {"https://hub.example.org/base/", "https://hub.example.org/base"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.base);
+    site.services.external_url = c.external_url;
+    const std::vector<Header> host{{"Host", "hub.test:81"}};
+    const auto token =
+        site.ask({.target = "/api/models/org/xet/xet-read-token/main", .headers = host});
+    CHECK(json_of(token).find("casUrl")->as_string() == c.base + "/-/xet");
+    CHECK(token.header("X-Xet-Cas-Url") == c.base + "/-/xet");
+    const auto file =
+        site.ask({.method = "HEAD", .target = XetSite::target("mixed.bin"), .headers = host});
+    const std::string commit = to_hex(site.sample.commit("org/xet"));
+    CHECK(file.header("Link") ==
+          "<" + c.base + "/api/models/org/xet/xet-read-token/" + commit + ">; rel=\"xet-auth\", <" +
+              c.base + "/-/xet/v1/reconstructions/" + hash + ">; rel=\"xet-reconstruction-info\"");
+    const std::string bearer = "Bearer " + json_of(token).find("accessToken")->as_string();
+    const Json description =
+        json_of(site.ask({.target = "/-/xet/v2/reconstructions/" + hash,
+                          .headers = {{"Host", "hub.test:81"}, {"Authorization", bearer}}}));
+    for (const auto& [xorb, fetches] : description.find("xorbs")->as_object()) {
+      const std::string url = fetches.as_array().front().find("url")->as_string();
+      CHECK(url.starts_with(c.base + "/-/xet/xorbs/" + hash));
+      CHECK(site.fetch(url).status == 200);
+    }
+  }
+}
+
 TEST_CASE("web/hub_xet: without a token that is good for the file there is no description") {
   XetSite site;
   site.index();

@@ -84,7 +84,7 @@ GitOid publish(storage::Store& store, const SampleRepository& sample) {
                             .origin = "https://upstream.example.org",
                             .default_branch = "main",
                             .gated = sample.gated,
-                            .created_at = kCommitTime,
+                            .created_at = sample.created_at.value_or(kCommitTime),
                             .updated_at = kCommitTime,
                             .upstream_info = sample.upstream_info};
   publication.revision = {.commit = snapshot.commit,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "storage/store.h"
@@ -30,6 +31,7 @@ struct SampleRepository {
   std::vector<GitOid> parents = {};
   std::string gated = {};  // as upstream says
   Json::Object upstream_info = {};
+  std::optional<Time> created_at = {};  // else that of the commit
   std::string message = "Add files\n\nAll of them.\n";
 };
 

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/web/guarded.h"
+#include "tests/web/large_file.h"
 #include "tests/web/raw_client.h"
 #include "tests/web/writing.h"
 #include "web/limits.h"
@@ -57,6 +58,18 @@ TEST_CASE("web/traps: 3, what clients refuse to take by HTTP alone is offered by
   constexpr std::uint64_t kClientsLimit = 50'000'000'000;
   CHECK(xet_size_bytes_min(XetMode::Large).value() <= kClientsLimit);
   CHECK(ServerOptions{}.xet == XetMode::Large);
+  tests::LargeSite hub;
+  const std::string large = to_text(hub.store.publish("org/large", 687));
+  hub.store.publish("org/smaller", 610);
+  const auto head = [&](const std::string& repo) {
+    return hub.ask({.method = "HEAD", .target = "/" + repo + "/resolve/main/large.bin"});
+  };
+  CHECK(head("org/large").body_bytes() > 45'000'000'000);
+  CHECK(text(head("org/large").header("X-Xet-Hash")) == large);
+  CHECK(head("org/large").header("Link").find("rel=\"xet-auth\"") != std::string_view::npos);
+  CHECK(head("org/smaller").body_bytes() < xet_size_bytes_min(XetMode::Large).value());
+  CHECK(head("org/smaller").header("X-Xet-Hash").empty());
+  CHECK(head("org/smaller").header("Link").empty());
 }
 
 TEST_CASE("web/traps: 4, a redirect keeps query and prefix, and names no host") {
@@ -128,6 +141,21 @@ TEST_CASE("web/traps: 7, Link is absolute, and llama.cpp's listing needs none") 
   hub.services.external_url = "https://hub.example.org/base";
   CHECK(hub.ask(page).header("Link").starts_with("<https://hub.example.org/base/api/models/"));
   CHECK(hub.get("/api/models/org/tiny/tree/main?recursive=true").header("Link").empty());
+
+  constexpr std::size_t kFiles = 1500;
+  std::vector<tests::SampleFile> files;
+  for (std::size_t i = 0; i < kFiles; ++i) files.push_back({"f/" + std::to_string(i), "same\n"});
+  tests::publish(*hub.sample.store, {.id = "org/many", .files = std::move(files), .facts = {}});
+  const std::string listing = "/api/models/org/many/tree/main?recursive=true";
+  const Response all = hub.get(listing);
+  CHECK(json_of(all).as_array().size() == kFiles + 1);
+  CHECK(all.header("Link").empty());
+  for (const auto& [asked, entries] :
+       {std::pair{"&limit=1000", 1000U}, std::pair{"&expand=1", 50U}}) {
+    const Response first = hub.get(listing + asked);
+    CHECK(json_of(first).as_array().size() == entries);
+    CHECK_FALSE(first.header("Link").empty());
+  }
 }
 
 TEST_CASE("web/traps: 8, an upload's address needs no header, its check the user's own token") {
