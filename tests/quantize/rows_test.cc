@@ -333,7 +333,7 @@ TEST_CASE("quantize/rows: a tail that is no multiple of anything is measured too
 TEST_CASE("quantize/rows: an overflowed scale is found, and only that") {
   for (const FormatInfo& format : formats()) {
     CAPTURE(format.name);
-    std::vector<float> values(3 * 256, 0.25f);
+    std::vector<float> values(std::size_t{3} * 256, 0.25f);
     const std::vector<float> importance(256, 1.0f);
     auto blocks = encode(format.format, SourceType::F32, bytes_of(values), 3, 256, importance);
     CHECK(!first_overflow(format.format, blocks));
