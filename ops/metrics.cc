@@ -140,8 +140,7 @@ std::string Metrics::to_text() {
   auto counts = counts_.lock();
   out.family("holdfast_job_duration_seconds", Type::Summary, "How long jobs ran");
   for (const auto& [kind, runs] : counts->runs) {
-    out.sample("_sum", {{"kind", kind}}, std::chrono::duration<double>(runs.took).count());
-    out.sample("_count", {{"kind", kind}}, runs.count);
+    out.summary({{"kind", kind}}, runs.count, std::chrono::duration<double>(runs.took).count());
   }
   out.single("holdfast_convert_tensors_total", Type::Counter, "Tensors written", counts->tensors);
   out.single("holdfast_convert_bytes_total", Type::Counter, "Bytes of model files written",

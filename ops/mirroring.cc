@@ -105,8 +105,8 @@ void put_upstreams(Exposition& out, const mirror::Outbound::Upstreams& upstreams
   out.family("holdfast_upstream_request_duration_seconds", Type::Summary,
              "From a request to the outside to the end of its answer");
   for (const auto& [name, counts] : upstreams) {
-    out.sample("_sum", {{"upstream", name}}, std::chrono::duration<double>(counts->took()).count());
-    out.sample("_count", {{"upstream", name}}, counts->requests());
+    out.summary({{"upstream", name}}, counts->requests(),
+                std::chrono::duration<double>(counts->took()).count());
   }
   out.family("holdfast_upstream_bytes_total", Type::Counter,
              "Body bytes received from the outside");

@@ -1,31 +1,29 @@
 #include "web/exposition.h"
 
-#include <array>
-
-#include <fmt/format.h>
+#include <prometheus/text_serializer.h>
 
 namespace holdfast::web {
-namespace {
-
-constexpr std::array<std::string_view, 4> kTypes{"counter", "gauge", "histogram", "summary"};
-
-void append_escaped(std::string& out, std::string_view value) {
-  for (const char c : value) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-}
-
-}  // namespace
 
 void Exposition::family(std::string_view name, Type type, std::string_view help) {
-  name_ = name;
-  text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help,
-                       kTypes.at(static_cast<std::size_t>(type)));
+  families_.push_back(
+      {.name = std::string(name), .help = std::string(help), .type = type, .metric = {}});
 }
 
-void Exposition::sample(std::string_view suffix, Labels labels, double value) {
-  add(suffix, labels, fmt::format("{}", value));
+void Exposition::sample(Labels labels, std::uint64_t value) {
+  auto& metric = add(labels);
+  const bool counts = families_.back().type == Type::Counter;
+  (counts ? metric.counter.value : metric.gauge.value) = static_cast<double>(value);
+}
+
+void Exposition::histogram(Labels labels, Buckets buckets, double sum) {
+  auto& histogram = add(labels).histogram;
+  histogram.sample_count = buckets.back().cumulative_count;
+  histogram.sample_sum = sum;
+  histogram.bucket = std::move(buckets);
+}
+
+void Exposition::summary(Labels labels, std::uint64_t count, double sum) {
+  add(labels).summary = {.sample_count = count, .sample_sum = sum, .quantile = {}};
 }
 
 void Exposition::single(std::string_view name, Type type, std::string_view help,
@@ -34,18 +32,16 @@ void Exposition::single(std::string_view name, Type type, std::string_view help,
   sample({}, value);
 }
 
-void Exposition::add(std::string_view suffix, Labels labels, std::string_view value) {
-  text_.append(name_).append(suffix);
-  char before = '{';
-  for (const auto& [label, text] : labels) {
-    text_ += before;
-    text_.append(label).append("=\"");
-    append_escaped(text_, text);
-    text_ += '"';
-    before = ',';
+std::string Exposition::take() {
+  return prometheus::TextSerializer().Serialize(std::exchange(families_, {}));
+}
+
+prometheus::ClientMetric& Exposition::add(Labels labels) {
+  auto& metric = families_.back().metric.emplace_back();
+  for (const auto& [name, value] : labels) {
+    metric.label.push_back({.name = std::string(name), .value = std::string(value)});
   }
-  if (labels.size() != 0) text_ += '}';
-  text_.append(" ").append(value).append("\n");
+  return metric;
 }
 
 }  // namespace holdfast::web

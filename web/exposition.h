@@ -1,6 +1,6 @@
-// Prometheus' text form (exposition format 0.0.4), written from front to back: a family, then its
-// samples. One owner. Whoever calls gives names and types that the format allows; values of labels
-// may hold anything.
+// What /-/metrics answers, put together from front to back: a family, then its samples. Written out
+// in Prometheus' text form (exposition format 0.0.4). One owner. Whoever calls gives names and
+// types that the format allows; values of labels may hold anything.
 #pragma once
 
 #include <cstdint>
@@ -8,36 +8,40 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include <prometheus/metric_family.h>
 
 namespace holdfast::web {
 
 class Exposition {
  public:
-  enum class Type { Counter, Gauge, Histogram, Summary };
+  using Type = prometheus::MetricType;
   using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+  using Buckets = std::vector<prometheus::ClientMetric::Bucket>;
 
-  // The next samples are of this family. The name stays the caller's until the next one.
+  // The next samples are of this family.
   void family(std::string_view name, Type type, std::string_view help);
 
-  void sample(Labels labels, std::uint64_t value) { add("", labels, std::to_string(value)); }
+  // Of a counter or gauge.
+  void sample(Labels labels, std::uint64_t value);
 
-  // Of a histogram or summary: "_bucket", "_sum", "_count".
-  void sample(std::string_view suffix, Labels labels, std::uint64_t value) {
-    add(suffix, labels, std::to_string(value));
-  }
+  // The last bucket has no bound: its count is that of all.
+  void histogram(Labels labels, Buckets buckets, double sum);
 
-  void sample(std::string_view suffix, Labels labels, double value);
+  // Without quantiles.
+  void summary(Labels labels, std::uint64_t count, double sum);
 
   // A family of one sample without labels.
   void single(std::string_view name, Type type, std::string_view help, std::uint64_t value);
 
-  std::string take() { return std::move(text_); }
+  // All of it as text.
+  std::string take();
 
  private:
-  void add(std::string_view suffix, Labels labels, std::string_view value);
+  prometheus::ClientMetric& add(Labels labels);
 
-  std::string_view name_;
-  std::string text_;
+  std::vector<prometheus::MetricFamily> families_;
 };
 
 }  // namespace holdfast::web

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <limits>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,23 +27,16 @@ constexpr std::string_view kOther = "other";
 constexpr std::size_t kStatusEnd = 600;
 constexpr int kFirstFailure = 400;
 
-struct Bucket {
-  std::chrono::nanoseconds most;
-  std::string_view label;
-};
-
 using namespace std::chrono_literals;
-constexpr std::array kBuckets{
-    Bucket{100us, "0.0001"}, Bucket{500us, "0.0005"}, Bucket{1ms, "0.001"}, Bucket{5ms, "0.005"},
-    Bucket{10ms, "0.01"},    Bucket{50ms, "0.05"},    Bucket{100ms, "0.1"}, Bucket{500ms, "0.5"},
-    Bucket{1s, "1"},         Bucket{5s, "5"},         Bucket{30s, "30"},    Bucket{300s, "300"}};
+constexpr std::array<std::chrono::nanoseconds, 12> kBuckets{100us, 500us, 1ms, 5ms, 10ms, 50ms,
+                                                            100ms, 500ms, 1s,  5s,  30s,  300s};
 
 void add(Counter& counter, std::uint64_t value = 1) noexcept {
   counter.fetch_add(value, std::memory_order_relaxed);
 }
 
-double seconds(std::uint64_t nanoseconds) {
-  return std::chrono::duration<double>(std::chrono::nanoseconds(nanoseconds)).count();
+double seconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double>(time).count();
 }
 
 std::size_t index_of_method(std::string_view method) noexcept {
@@ -168,15 +162,16 @@ void Metrics::State::put_durations(Exposition& out) const {
              "From the whole request read to the last byte handed to the kernel");
   for (const RouteMetrics& row : routes) {
     if (row.count() == 0) continue;
+    Exposition::Buckets buckets;
     std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < kBuckets.size(); ++i) {
+    for (std::size_t i = 0; i < row.buckets.size(); ++i) {
       sum += row.buckets.at(i).load();
-      out.sample("_bucket", {{"route", row.name}, {"le", kBuckets.at(i).label}}, sum);
+      const double most =
+          i < kBuckets.size() ? seconds(kBuckets.at(i)) : std::numeric_limits<double>::infinity();
+      buckets.push_back({.cumulative_count = sum, .upper_bound = most});
     }
-    sum += row.buckets.back().load();
-    out.sample("_bucket", {{"route", row.name}, {"le", "+Inf"}}, sum);
-    out.sample("_sum", {{"route", row.name}}, seconds(row.nanoseconds.load()));
-    out.sample("_count", {{"route", row.name}}, sum);
+    out.histogram({{"route", row.name}}, std::move(buckets),
+                  seconds(std::chrono::nanoseconds(row.nanoseconds.load())));
   }
 }
 
@@ -205,7 +200,7 @@ void Metrics::count(const Sample& sample) noexcept {
   if (sample.sent_bytes > 0) add(row.sent_bytes, sample.sent_bytes);
   add(row.nanoseconds, static_cast<std::uint64_t>(sample.took.count()));
   const auto* const bucket = std::ranges::find_if(
-      kBuckets, [&](const Bucket& candidate) { return sample.took <= candidate.most; });
+      kBuckets, [&](std::chrono::nanoseconds candidate) { return sample.took <= candidate; });
   add(row.buckets[static_cast<std::size_t>(bucket - kBuckets.begin())]);
   if (sample.held == Held::Whole) return;
   add(sample.held == Held::Part ? state_->in_part : state_->missing);

@@ -1,6 +1,7 @@
 #include "web/metrics.h"
 
 #include <array>
+#include <limits>
 
 #include <doctest/doctest.h>
 
@@ -23,18 +24,26 @@ std::string text_of(const Running& hub) { return hub.client().ask("GET", "/-/met
 
 }  // namespace
 
-TEST_CASE("web/exposition: labels are escaped, families have their head") {
+TEST_CASE("web/exposition: every type as the text form has it") {
   Exposition out;
   out.family("a_total", Exposition::Type::Counter, "All of a");
   out.sample({{"x", "say \"hi\"\\\n"}, {"y", ""}}, 7);
   out.family("b_seconds", Exposition::Type::Summary, "Time");
-  out.sample("_sum", {}, 0.25);
-  out.single("c", Exposition::Type::Gauge, "One", 1);
+  out.summary({}, 2, 0.25);
+  out.family("c_seconds", Exposition::Type::Histogram, "Time");
+  out.histogram({{"x", "1"}},
+                {{.cumulative_count = 1, .upper_bound = 0.0001},
+                 {.cumulative_count = 3, .upper_bound = std::numeric_limits<double>::infinity()}},
+                0.5);
+  out.single("d", Exposition::Type::Gauge, "One", 1'800'000'000);
   CHECK(out.take() ==
         "# HELP a_total All of a\n# TYPE a_total counter\n"
-        "a_total{x=\"say \\\"hi\\\"\\\\ \",y=\"\"} 7\n"
-        "# HELP b_seconds Time\n# TYPE b_seconds summary\nb_seconds_sum 0.25\n"
-        "# HELP c One\n# TYPE c gauge\nc 1\n");
+        "a_total{x=\"say \\\"hi\\\"\\\\\\n\",y=\"\"} 7\n"
+        "# HELP b_seconds Time\n# TYPE b_seconds summary\nb_seconds_count 2\nb_seconds_sum 0.25\n"
+        "# HELP c_seconds Time\n# TYPE c_seconds histogram\n"
+        "c_seconds_count{x=\"1\"} 3\nc_seconds_sum{x=\"1\"} 0.5\n"
+        "c_seconds_bucket{x=\"1\",le=\"0.0001\"} 1\nc_seconds_bucket{x=\"1\",le=\"+Inf\"} 3\n"
+        "# HELP d One\n# TYPE d gauge\nd 1800000000\n");
 }
 
 TEST_CASE("web/metrics: whatever clients send, a label has few values") {
