@@ -20,7 +20,7 @@ flags=(-std=c++20 -O2 -march=armv8-a+crypto -ffp-contract=off -I"$root" -DHWY_SH
   "-DHWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL|HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
 sources=("$root"/quantize/*.cc "$root"/tests/doctest_main.cc "$root"/tests/quantize/samples.cc
   "$root"/tests/quantize/fuzz_properties.cc
-  "$root"/tests/quantize/{best,fuzz_properties,golden,rows,strips}_test.cc)
+  "$root"/tests/quantize/{best,fuzz_properties,golden,rows,source_types,strips}_test.cc)
 
 # The program is fresh when no source or header has changed since its build began.
 newest=$(find "$root/quantize" "$root/tests/quantize" -newer "$build/stamp" -print -quit 2>/dev/null ||
