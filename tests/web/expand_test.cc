@@ -4,13 +4,14 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/web/asking.h"
+#include "tests/web/guarded.h"
 #include "web/search_index.h"
 
 namespace holdfast::web {
 namespace {
 
 using tests::Asking;
+using tests::body_of;
 using tests::json_of;
 
 std::string text(std::string_view view) { return std::string(view); }
@@ -74,6 +75,7 @@ struct Site : Asking {
                     .facts = {{"config", parsed(R"({"architecture": "BertForMaskedLM"})")}}});
     commit_later("org/own");
     index.start();
+    REQUIRE(index.wait_until_whole());
     services.search = &index;
   }
 
@@ -255,6 +257,135 @@ TEST_CASE("web/hub_list: entries have the fields that were asked for") {
     }
   }
   CHECK(hub.get("/api/models?expand=nonsense").status == 400);
+}
+
+TEST_CASE("web/hub_list: a row's config is short, whoever said it") {
+  struct Case {
+    const char* name;
+    std::string config, listed;
+    std::string task = "";  // the class of transformersInfo
+  };
+
+  const std::string long_text(9000, 'x');
+  const std::string kind = R"({"architectures":["OwnForCausalLM"],"model_type":"own"})";
+  const std::string open = R"({"architectures":["OwnForCausalLM"],"model_type":"own",)";
+  const std::string map = R"("auto_map":{"AutoModelForCausalLM":"modeling.Own"})";
+  const Case cases[] = {
+      {"template", open + map + R"(,"tokenizer_config":{"chat_template":"{{x}}"}})",
+       open + map + "}", "modeling.Own"},
+      {"big-template",
+       open + map + R"(,"tokenizer_config":{"chat_template":")" + long_text + "\"}}",
+       open + map + "}", "modeling.Own"},
+      {"big-map", open + R"("auto_map":{"AutoModelForCausalLM":")" + long_text + "\"}}", kind},
+      {"big-name", R"({"architectures":[")" + long_text + R"("],"model_type":"own"})", ""},
+  };
+  Asking hub;
+  for (const Case& c : cases) {
+    const Json config = parsed(c.config);
+    tests::publish(*hub.sample.store, {.id = "files/" + text(c.name),
+                                       .files = {{"a", "b"}},
+                                       .facts = {{"config", parsed(kConfig)},
+                                                 {"hub", Json::Object{{"config", config}}}}});
+    tests::publish(*hub.sample.store, {.id = "said/" + text(c.name),
+                                       .files = {{"a", "b"}},
+                                       .facts = {{"config", parsed(kConfig)}},
+                                       .upstream_info = {{"config", config}}});
+  }
+  for (const char* owner : {"files", "said"}) {
+    for (const char* query : {"&config=true", "&full=true", "&expand[]=config"}) {
+      const Json list = json_of(hub.get("/api/models?author=" + text(owner) + query));
+      REQUIRE(list.as_array().size() == std::size(cases));
+      for (const Case& c : cases) {
+        CAPTURE(text(owner) + query + c.name);
+        const std::string id = text(owner) + "/" + c.name;
+        const Json info = json_of(hub.get("/api/models/" + id));
+        CHECK(field_of(info, "config") == c.config);
+        const auto& rows = list.as_array();
+        const auto row = std::ranges::find_if(
+            rows, [&](const Json& entry) { return entry.find("id")->as_string() == id; });
+        REQUIRE(row != rows.end());
+        CHECK(field_of(*row, "config") == c.listed);
+        if (text(query) != "&full=true") continue;
+        const Json* custom = row->find_path({"transformersInfo", "custom_class"});
+        CHECK((custom == nullptr ? "" : custom->as_string()) == c.task);
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "web/repository_json: what stands in a gated repository's files is for who may have them") {
+  tests::Guarded hub({.anonymous_read = true, .local = false});
+  const Json::Object upstream{
+      {"config", parsed(R"({"architectures": ["OwnForCausalLM"], "model_type": "own",
+                            "auto_map": {"AutoModelForCausalLM": "secret.Own"},
+                            "tokenizer_config": {"chat_template": "secret"}})")},
+      {"mask_token", "secret"},
+      {"transformersInfo", parsed(R"({"auto_model": "AutoModelForCausalLM",
+                                      "custom_class": "secret.Own"})")},
+      {"gguf", parsed(R"({"total": 34, "architecture": "llama", "chat_template": "secret"})")},
+      {"safetensors", parsed(R"({"parameters": {"BF16": 12}, "total": 12})")},
+      {"evalResults", parsed(R"([{"value": "secret"}])")}};
+  const Json own = parsed(R"({
+    "config": {"architectures": ["OwnForCausalLM"], "model_type": "own",
+               "auto_map": {"AutoModelForCausalLM": "secret.Own"},
+               "tokenizer_config": {"chat_template": "secret"}},
+    "mask_token": "secret",
+    "eval_results": [{"dataset": {"id": "d/s", "task_id": "t"}, "value": "secret"}]})");
+  const Json gguf = parsed(R"({
+    "kind": "gguf", "parameters": {"total": 34},
+    "metadata": {"general.architecture": "llama", "tokenizer.chat_template": "secret",
+                 "tokenizer.ggml.bos_token": "secret"}})");
+  tests::publish(*hub.sample.store, {.id = "gated/files",
+                                     .files = {{"m.gguf", "1234567", true}},
+                                     .facts = {{"card", parsed(kCard)},
+                                               {"config", parsed(kConfig)},
+                                               {"hub", own},
+                                               {"file/m.gguf", gguf}}});
+  tests::publish(
+      *hub.sample.store,
+      {.id = "gated/said", .files = {{"a", "b"}}, .facts = {}, .upstream_info = upstream});
+  const std::string stranger = hub.token("stranger"), friendly = hub.token("friend");
+  for (const char* repo : {"gated/files", "gated/said"}) {
+    hub.set_gate(repo, storage::Gate::Manual);
+    hub.book().put_request({.repo = storage::parse_repo_id(repo),
+                            .who = "friend",
+                            .standing = storage::Standing::Accepted});
+  }
+
+  const std::string fields =
+      "expand=config&expand=transformersInfo&expand=mask_token&expand=gguf&expand=safetensors&"
+      "expand=evalResults";
+  for (const char* repo : {"gated/files", "gated/said"}) {
+    const std::string info = "/api/models/" + text(repo);
+    const std::string list = "/api/models?author=gated&search=" + text(repo);
+    for (const std::string& target : {info + "?" + fields, list + "&" + fields}) {
+      CAPTURE(target);
+      for (const std::string& who : {std::string(), stranger}) {
+        Json seen = json_of(hub.get_as(who, target));
+        if (seen.is_array()) seen = Json(seen.as_array().at(0));
+        CHECK(to_text(seen).find("secret") == std::string::npos);
+        CHECK(names_of(seen) == "_id id modelId config transformersInfo safetensors gguf ");
+        CHECK(field_of(seen, "config") ==
+              R"({"architectures":["OwnForCausalLM"],"model_type":"own"})");
+        CHECK(field_of(seen, "gguf") == R"({"total":34,"architecture":"llama"})");
+        CHECK(field_of(seen, "safetensors") == R"({"parameters":{"BF16":12},"total":12})");
+        CHECK(seen.find_path({"transformersInfo", "auto_model"}) != nullptr);
+      }
+      Json seen = json_of(hub.get_as(friendly, target));
+      if (seen.is_array()) seen = Json(seen.as_array().at(0));
+      for (const char* field :
+           {"config", "transformersInfo", "mask_token", "gguf", "evalResults"}) {
+        CAPTURE(text(field));
+        CHECK(field_of(seen, field).find("secret") != std::string::npos);
+      }
+    }
+    for (const std::string& target : {info, list + "&full=true"}) {
+      CAPTURE(target);
+      CHECK(body_of(hub.get_as(stranger, target)).find("secret") == std::string::npos);
+      CHECK(body_of(hub.get_as(friendly, target)).find("secret") != std::string::npos);
+    }
+  }
 }
 
 }  // namespace holdfast::web

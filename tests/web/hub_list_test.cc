@@ -135,6 +135,7 @@ TEST_CASE("web/hub_list: lists sort by what the client names, page by page, by i
   publish_known(*store);
   SearchIndex index(*store);
   index.start();
+  REQUIRE(index.wait_until_whole());
   for (const Case& c : kCases) {
     for (const int limit : {-1000, -3, -1, 1, 2, 3, 4, 1000}) {
       CAPTURE(std::string(c.query));
