@@ -109,9 +109,9 @@ Html count_html(const CatalogQuery& query, const CatalogRows& found) {
 }
 
 // Of a list that has more rows than pages for them.
-Html where_it_ends() {
+Html where_it_ends(const CatalogQuery& query) {
   Html html;
-  return html.add("<p class=\"quiet\">Only the first ", std::uint64_t{kSearchCountMax},
+  return html.add("<p class=\"quiet\">Only the first ", std::uint64_t{query.rows_max},
                   " can be paged through. Narrow the search to find the others.</p>\n");
 }
 
@@ -128,7 +128,7 @@ Html page_links(const Call& call, const CatalogQuery& query, const CatalogRows& 
   if (query.page < found.pages)
     html.add(R"(<a rel="next" href=")", base, catalog_place(query, query.page + 1), "\">Next</a>");
   html.add("</nav>\n");
-  if (found.more && query.page == found.pages) html.add(where_it_ends());
+  if (found.more && query.page == found.pages) html.add(where_it_ends(query));
   return html;
 }
 
@@ -140,7 +140,7 @@ Html no_rows(const Call& call, const CatalogQuery& query, const CatalogRows& fou
                     "/\">All repositories</a></p></section>\n");
   }
   html.add("<section class=\"empty\"><h2>The list ends before</h2>");
-  if (found.more) html.add(where_it_ends());
+  if (found.more) html.add(where_it_ends(query));
   return html.add(R"(<p><a href=")", base, catalog_place(query, found.pages), "\">The last page, ",
                   std::uint64_t{found.pages}, "</a></p></section>\n");
 }
@@ -156,8 +156,9 @@ Html list_html(const Call& call, const CatalogQuery& query, const CatalogRows& f
 
 }  // namespace
 
-Response catalog_page(const Call& call) {
-  const CatalogQuery query = read_catalog_query(call);
+Response catalog_page(const Call& call) { return catalog_page(call, read_catalog_query(call)); }
+
+Response catalog_page(const Call& call, const CatalogQuery& query) {
   const CatalogRows found = find_catalog_rows(call, query);
   Html body;
   body.add("<section class=\"hero\"><h1>Models and datasets on this machine</h1>",

@@ -50,10 +50,10 @@ std::size_t pages_of(std::size_t rows) { return (rows + kCatalogPageRows - 1) / 
 
 // What is found by looking through everything is shown as far as it is counted: each page costs as
 // much as all that stand before it.
-CatalogRows counted_rows(std::size_t matches) {
+CatalogRows counted_rows(const CatalogQuery& query, std::size_t matches) {
   return {.total = matches,
-          .pages = pages_of(std::min(matches, kSearchCountMax)),
-          .more = matches > kSearchCountMax};
+          .pages = pages_of(std::min(matches, query.rows_max)),
+          .more = matches > query.rows_max};
 }
 
 // Everything there is: a list of which every page costs the same.
@@ -104,9 +104,9 @@ CatalogRows look_for_rows(const Call& call, const CatalogQuery& query) {
   });
   std::ranges::stable_sort(
       records, [](const auto& a, const auto& b) { return a.updated_at > b.updated_at; });
-  CatalogRows found = counted_rows(records.size());
+  CatalogRows found = counted_rows(query, records.size());
   found.any = !records.empty() || any_repository(call);
-  const std::size_t end = std::min(records.size(), kSearchCountMax);
+  const std::size_t end = std::min(records.size(), query.rows_max);
   for (std::size_t at = rows_before(query); at < end && found.rows.size() < kCatalogPageRows;
        ++at) {
     found.rows.push_back(read_facts(catalog, std::move(records[at]), std::nullopt));
@@ -164,14 +164,14 @@ CatalogRows find_catalog_rows(const Call& call, const CatalogQuery& query) {
   }
   SearchIndex* index = call.services.search;
   SearchQuery search = list_of(query).search;
-  const bool is_shown = rows_before(query) < kSearchCountMax;
+  const bool is_shown = rows_before(query) < query.rows_max;
   search.skip = is_shown ? rows_before(query) : 0;
   search.limit = is_shown ? kCatalogPageRows : 0;
-  search.count_max = kSearchCountMax + 1;  // whether there are more
+  search.count_max = query.rows_max + 1;  // whether there are more
   const auto result = index == nullptr ? std::nullopt : index->search(search, may_see);
   if (!result) return look_for_rows(call, query);
   const auto& catalog = call.services.store.catalog();
-  CatalogRows found = counted_rows(result->matches);
+  CatalogRows found = counted_rows(query, result->matches);
   for (const SearchHit& hit : result->hits) {
     if (auto record = catalog.find_repository(hit.id))
       found.rows.push_back(read_facts(catalog, *std::move(record), std::nullopt));

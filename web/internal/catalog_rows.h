@@ -8,6 +8,7 @@
 
 #include "web/internal/handlers.h"
 #include "web/internal/repository_facts.h"
+#include "web/limits.h"
 
 namespace holdfast::web {
 
@@ -19,7 +20,8 @@ struct CatalogQuery {
   std::string library;  // "transformers"
   std::string licence;  // "license": "mit"
   std::string author;
-  std::size_t page = 1;  // from 1 on
+  std::size_t page = 1;                    // from 1 on
+  std::size_t rows_max = kSearchCountMax;  // that can be paged through; no part of an address
 };
 
 CatalogQuery read_catalog_query(const Call& call);
@@ -44,5 +46,8 @@ struct CatalogChoices {
 };
 
 CatalogChoices find_catalog_choices(const Call& call, const CatalogQuery& query);
+
+// page_catalog.cc: the page itself.
+Response catalog_page(const Call& call, const CatalogQuery& query);
 
 }  // namespace holdfast::web
