@@ -37,9 +37,11 @@ Response post(const Asking& hub, std::string_view body, std::string_view protoco
 }  // namespace
 
 TEST_CASE("web/attack: a request of git that unpacks to too much is refused, and held in bounds") {
-  constexpr std::size_t kUnpacked = std::size_t{1} << 29U;
+  constexpr std::size_t kUnpacked = 16 * kGitRequestBytesMax;
   constexpr std::size_t kBlock = std::size_t{1} << 20U;
-  const std::string bomb = compressed(std::string(kBlock, '0'), kUnpacked / kBlock);
+  std::string bomb = compressed(std::string(kBlock, '0'), kUnpacked / kBlock);
+  // Whoever unpacks it to its end hears that it has none, and not that it is too much.
+  bomb.resize(bomb.size() - 8);
   REQUIRE(bomb.size() < kBodyBytesMax);
   const Asking hub;
   const std::uint64_t before = peak_bytes();
@@ -48,7 +50,8 @@ TEST_CASE("web/attack: a request of git that unpacks to too much is refused, and
     CHECK(refused.status == 413);
     CHECK(tests::json_of(refused).find("error") != nullptr);
   }
-  CHECK(peak_bytes() - before < kUnpacked);
+  // A string that grows, twice; what sanitizers keep of freed memory comes on top.
+  CHECK(peak_bytes() - before < 8 * kGitRequestBytesMax);
 }
 
 TEST_CASE("web/attack: a request of git that cannot be unpacked is a bad one") {
