@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/web/raw_client.h"
+#include "tests/web/wait_until.h"
 #include "web/exposition.h"
 
 namespace holdfast::web {
@@ -22,6 +23,17 @@ bool has(const std::string& text, std::string_view line) {
 
 std::string text_of(const Running& hub) { return hub.client().ask("GET", "/-/metrics").body; }
 
+// Until the server's text has this line.
+void wait_for(const Running& hub, std::string_view line) {
+  std::string text;
+  CAPTURE(line);
+  INFO(text);
+  REQUIRE(tests::wait_until([&] {
+    text = text_of(hub);
+    return has(text, line);
+  }));
+}
+
 }  // namespace
 
 TEST_CASE("web/exposition: every type as the text form has it") {
@@ -31,10 +43,10 @@ TEST_CASE("web/exposition: every type as the text form has it") {
   out.family("b_seconds", Exposition::Type::Summary, "Time");
   out.summary({}, 2, 0.25);
   out.family("c_seconds", Exposition::Type::Histogram, "Time");
-  out.histogram({{"x", "1"}},
-                {{.cumulative_count = 1, .upper_bound = 0.0001},
-                 {.cumulative_count = 3, .upper_bound = std::numeric_limits<double>::infinity()}},
-                0.5);
+  out.histogram(
+      {{"x", "1"}},
+      {{.most = 0.0001, .count = 1}, {.most = std::numeric_limits<double>::infinity(), .count = 3}},
+      0.5);
   out.single("d", Exposition::Type::Gauge, "One", 1'800'000'000);
   CHECK(out.take() ==
         "# HELP a_total All of a\n# TYPE a_total counter\n"
@@ -134,11 +146,9 @@ TEST_CASE("web/metrics: a request is under way until its answer is sent or its c
     RawClient client = hub.client();
     REQUIRE(
         client.send("POST /api/validate-yaml HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n"));
-    while (!has(text_of(hub), "holdfast_http_inflight_requests 2")) {
-    }
+    wait_for(hub, "holdfast_http_inflight_requests 2");
   }
-  while (!has(text_of(hub), "holdfast_http_inflight_requests 1")) {
-  }
+  wait_for(hub, "holdfast_http_inflight_requests 1");
 }
 
 TEST_CASE("web/metrics: tokens that nobody has are counted by how they were brought") {

@@ -9,6 +9,7 @@
 
 #include "tests/web/clone_request.h"
 #include "tests/web/raw_client.h"
+#include "tests/web/wait_until.h"
 #include "web/git_packs.h"
 #include "web/internal/worker.h"
 
@@ -16,13 +17,9 @@ namespace holdfast::web {
 namespace {
 
 using tests::RawClient;
+using tests::wait_until;
 
 constexpr const char* kAddress = "10.0.0.1";
-
-template <class Ready>
-void wait_until(Ready ready) {
-  while (!ready()) std::this_thread::yield();
-}
 
 // A server's inside with the test's own turns, behind a proxy.
 struct Site {
@@ -53,7 +50,7 @@ struct Site {
   // As ask(), when the question has a place behind the `before` that wait.
   void ask_behind(std::size_t before, RawClient& client, const std::string& address = kAddress) {
     ask(client, address);
-    wait_until([&] { return packs.waiting() == before + 1; });
+    REQUIRE(wait_until([&] { return packs.waiting() == before + 1; }));
   }
 
   tests::SampleStore sample;
@@ -102,10 +99,10 @@ TEST_CASE("web/session: one client's clones make another wait for one of them") 
   const PackAsker test{.client = "the test", .request = "again"};
   const auto place = site.packs.wait(test);
   turn.reset();
-  wait_until([&] {
+  REQUIRE(wait_until([&] {
     if (auto again = site.packs.take_turn(test)) turn.emplace(*std::move(again));
     return turn.has_value();
-  });
+  }));
   CHECK(site.packs.waiting() == 1);
   CHECK(first.next().status == 200);
   CHECK(other.next().status == 200);
@@ -141,7 +138,7 @@ TEST_CASE("web/session: who left while he waits gives up his place") {
     site.ask_behind(0, gone);
     site.ask_behind(1, behind);
   }
-  wait_until([&] { return site.packs.waiting() == 1 && site.connections.open() == 1; });
+  REQUIRE(wait_until([&] { return site.packs.waiting() == 1 && site.connections.open() == 1; }));
   turn.reset();
   CHECK(behind.next().status == 200);
 }
