@@ -21,8 +21,9 @@ expect "only instructions that engines know" 1 '^$' grep -vE "^($known) +[^ ]|^$
 expect "the first one names an image" 0 '^FROM [a-z]' head -n 1 "$work/lines"
 
 copied() {
-  local arguments source
+  local arguments source count=0
   while read -r -a arguments; do
+    ((++count))
     if [[ ${arguments[0]} == --from=* ]]; then
       of FROM | grep -qE " AS ${arguments[0]#--from=}\$" || { echo "no stage ${arguments[0]}" && return 1; }
       continue
@@ -31,22 +32,32 @@ copied() {
       [[ -e $tree/$source ]] || { echo "no $source" && return 1; }
     done
   done < <(of COPY)
+  ((count)) || { echo "no COPY" && return 1; }
 }
 expect "what is copied is there" 0 '' copied
 expect "a build on the host is not copied" 0 '' grep -qx 'build' "$tree/.dockerignore"
 
+# found NAME WORD…: fails where a check would be of no words at all.
+found() { (($# > 1)) || { echo "no $1 is run" && return 1; }; }
+
 built() {
-  local word
-  for word in $(of RUN | grep -oE '\bops/[a-z]+'); do
+  local word programs sets presets options
+  mapfile -t programs < <(of RUN | grep -oE '\bops/[a-z]+')
+  mapfile -t sets < <(of RUN | sed -nE 's/.*ops\/install ([a-z]+).*/\1/p')
+  mapfile -t presets < <(of RUN | sed -nE 's/.*--preset ([a-z]+).*/\1/p')
+  mapfile -t options < <(of RUN | grep -oE '\-D[A-Z_]+=' | sed -E 's/-D(.*)=/\1/')
+  found program "${programs[@]}" && found set "${sets[@]}" && found preset "${presets[@]}" \
+    && found option "${options[@]}" || return 1
+  for word in "${programs[@]}"; do
     [[ -x $tree/$word ]] || { echo "no $word" && return 1; }
   done
-  for word in $(of RUN | sed -nE 's/.*ops\/install ([a-z]+).*/\1/p'); do
+  for word in "${sets[@]}"; do
     grep -qE "^$word=\"" "$tree/ops/install" || { echo "no set $word" && return 1; }
   done
-  for word in $(of RUN | sed -nE 's/.*--preset ([a-z]+).*/\1/p'); do
+  for word in "${presets[@]}"; do
     grep -q "\"name\": \"$word\", \"inherits\"" "$tree/CMakePresets.json" || { echo "no preset $word" && return 1; }
   done
-  for word in $(of RUN | grep -oE '\-D[A-Z_]+=' | sed -E 's/-D(.*)=/\1/'); do
+  for word in "${options[@]}"; do
     grep -q "option($word " "$tree/CMakeLists.txt" || { echo "no option $word" && return 1; }
   done
 }
