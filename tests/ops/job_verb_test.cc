@@ -1,9 +1,13 @@
 #include "ops/job_verb.h"
 
-#include <vector>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
 
 #include <doctest/doctest.h>
 
+#include "storage/base/error.h"
 #include "tests/storage/error_kind.h"
 
 namespace holdfast::ops {

@@ -147,7 +147,7 @@ TEST_CASE("storage/store: nothing more is taken in when less than the catalog's 
   const auto store = Store::open({.directory = disk.path() / "data"});
   store->check_writable();
   const auto filler = disk.path() / "filler";
-  const UniqueFd fd = open_file(filler, 0102, 0600);
+  const UniqueFd fd = open_file(filler, O_RDWR | O_CREAT, 0600);
   REQUIRE(::posix_fallocate(fd.get(), 0, 112 << 20) == 0);
   try {
     store->check_writable();
