@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
-#include <ranges>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -151,13 +151,6 @@ std::string link_url(std::string_view url, const CardLinks& links) {
   return page_url(url, links);
 }
 
-bool inside_link(cmark_node* node) noexcept {
-  for (node = cmark_node_parent(node); node != nullptr; node = cmark_node_parent(node)) {
-    if (cmark_node_get_type(node) == CMARK_NODE_LINK) return true;
-  }
-  return false;
-}
-
 void move_children(cmark_node* from, cmark_node* to) {
   while (cmark_node* child = cmark_node_first_child(from)) cmark_node_append_child(to, child);
 }
@@ -169,14 +162,10 @@ void unwrap(cmark_node* node) {
   cmark_node_free(node);
 }
 
-// An image from elsewhere becomes a link with its text, or only its text inside a link.
-void replace_image(cmark_node* image, const std::string& url) {
-  if (inside_link(image) || url.empty()) {
-    unwrap(image);
-    return;
-  }
+// The image's URL is that of the link already.
+void replace_by_link(cmark_node* image) {
   cmark_node* link = cmark_node_new(CMARK_NODE_LINK);
-  cmark_node_set_url(link, url.c_str());
+  cmark_node_set_url(link, cmark_node_get_url(image));
   if (cmark_node_first_child(image) == nullptr) {
     cmark_node* text = cmark_node_new(CMARK_NODE_TEXT);
     cmark_node_set_literal(text, "image");
@@ -188,53 +177,108 @@ void replace_image(cmark_node* image, const std::string& url) {
   cmark_node_free(image);
 }
 
-struct Found {
-  std::vector<cmark_node*> html, links, images;
-};
-
-Found find_nodes(cmark_node* document) {
-  Found found;
-  cmark_iter* iterator = cmark_iter_new(document);
-  while (cmark_iter_next(iterator) != CMARK_EVENT_DONE) {
-    if (cmark_iter_get_event_type(iterator) != CMARK_EVENT_ENTER) continue;
-    cmark_node* node = cmark_iter_get_node(iterator);
-    const auto type = cmark_node_get_type(node);
-    if (type == CMARK_NODE_HTML_BLOCK || type == CMARK_NODE_HTML_INLINE) found.html.push_back(node);
-    if (type == CMARK_NODE_LINK) found.links.push_back(node);
-    if (type == CMARK_NODE_IMAGE) found.images.push_back(node);
-  }
-  cmark_iter_free(iterator);
-  return found;
-}
-
 std::string_view url_of(cmark_node* node) noexcept {
   const char* url = cmark_node_get_url(node);
   return url == nullptr ? std::string_view() : std::string_view(url);
 }
 
-void make_safe(cmark_node* document, const CardLinks& links) {
-  const Found found = find_nodes(document);
-  for (cmark_node* node : found.html) {
-    cmark_node_unlink(node);
-    cmark_node_free(node);
+// Sets the URLs of links and images in a walk through the document, and notes what else is to be
+// done, as the walk bears no change of the tree. An image from elsewhere becomes a link with its
+// text; what is no link or image in the end, such as one inside a link, is only its text.
+class Walk {
+ public:
+  explicit Walk(const CardLinks& links) : links_(links) {}
+
+  void through(cmark_node* document) {
+    cmark_iter* iterator = cmark_iter_new(document);
+    for (auto event = cmark_iter_next(iterator); event != CMARK_EVENT_DONE;
+         event = cmark_iter_next(iterator)) {
+      cmark_node* node = cmark_iter_get_node(iterator);
+      event == CMARK_EVENT_ENTER ? enter(node) : leave(node);
+    }
+    cmark_iter_free(iterator);
   }
-  for (cmark_node* node : found.links) {
-    const std::string target = link_url(url_of(node), links);
-    if (target.empty()) {
-      unwrap(node);
-    } else {
-      cmark_node_set_url(node, target.c_str());
+
+  // Outer nodes first: an inner one then hangs as high as it will in the end. The library looks at
+  // all ancestors of a node that it moves, and a node is moved once instead of once a level.
+  void change() {
+    for (cmark_node* node : html_) {
+      cmark_node_unlink(node);
+      cmark_node_free(node);
+    }
+    for (const Change& change : changes_) {
+      change.to_link ? replace_by_link(change.node) : unwrap(change.node);
     }
   }
-  // Inner images first: an outer one that is replaced moves its children.
-  for (cmark_node* image : std::views::reverse(found.images)) {
-    const std::string here = image_url(url_of(image), links);
-    if (here.empty()) {
-      replace_image(image, link_url(url_of(image), links));
+
+ private:
+  struct Change {
+    cmark_node* node = nullptr;
+    bool to_link = false;  // else its children take its place
+  };
+
+  void enter(cmark_node* node) {
+    const auto type = cmark_node_get_type(node);
+    if (type == CMARK_NODE_HTML_BLOCK || type == CMARK_NODE_HTML_INLINE) html_.push_back(node);
+    if (type == CMARK_NODE_LINK) enter_link(node);
+    if (type == CMARK_NODE_IMAGE) enter_image(node);
+  }
+
+  void enter_link(cmark_node* node) {
+    if (!become_link(node)) changes_.push_back({.node = node});
+  }
+
+  void enter_image(cmark_node* node) {
+    const std::string here = image_url(url_of(node), links_);
+    if (image_ == nullptr && !here.empty()) {
+      cmark_node_set_url(node, here.c_str());
+      image_ = node;
     } else {
-      cmark_node_set_url(image, here.c_str());
+      changes_.push_back({.node = node, .to_link = become_link(node)});
     }
   }
+
+  // Whether the node may be a link: its URL is set, and it is the one that the walk is inside.
+  bool become_link(cmark_node* node) {
+    if (link_ != nullptr || image_ != nullptr) return false;
+    const std::string target = link_url(url_of(node), links_);
+    if (target.empty()) return false;
+    cmark_node_set_url(node, target.c_str());
+    link_ = node;
+    return true;
+  }
+
+  void leave(const cmark_node* node) noexcept {
+    if (node == link_) link_ = nullptr;
+    if (node == image_) image_ = nullptr;
+  }
+
+  const CardLinks& links_;
+  std::vector<cmark_node*> html_;
+  std::vector<Change> changes_;
+  // What the walk is inside of: a link, or an image that becomes one; an image that is shown.
+  const cmark_node* link_ = nullptr;
+  const cmark_node* image_ = nullptr;
+};
+
+// While the library parses, it enters the characters of the parser's extensions into tables that
+// all parsers share, and takes them out at the end: another one would miss a strikethrough.
+Node parse(cmark_parser* parser, std::string_view markdown) {
+  static std::mutex parsing;
+  const std::lock_guard lock(parsing);
+  cmark_parser_feed(parser, markdown.data(), markdown.size());
+  return Node(cmark_parser_finish(parser));
+}
+
+// As the text of a heading, which ends before a "#" that follows a space: that one is escaped.
+std::string as_heading(std::string_view line) {
+  line = line.substr(0, line.find_last_not_of(" \t\v\f") + 1);
+  std::string heading = "# " + std::string(line);
+  const auto text_end = heading.find_last_not_of('#');
+  const bool closed =
+      text_end + 1 < heading.size() && (heading[text_end] == ' ' || heading[text_end] == '\t');
+  if (closed) heading.insert(heading.size() - 1, 1, '\\');
+  return heading;
 }
 
 }  // namespace
@@ -269,9 +313,10 @@ CardLinks links_at(const std::string& page, const std::string& commit, std::stri
 std::string render_card(std::string_view markdown, const CardLinks& links) {
   markdown = markdown.substr(0, kCardBytesMax);
   const MarkdownParser parser = make_parser();
-  cmark_parser_feed(parser.get(), markdown.data(), markdown.size());
-  const Node document(cmark_parser_finish(parser.get()));
-  make_safe(document.get(), links);
+  const Node document = parse(parser.get(), markdown);
+  Walk walk(links);
+  walk.through(document.get());
+  walk.change();
   char* html =
       cmark_render_html(document.get(), kOptions, cmark_parser_get_syntax_extensions(parser.get()));
   std::string result = html == nullptr ? "" : html;
@@ -281,9 +326,8 @@ std::string render_card(std::string_view markdown, const CardLinks& links) {
 
 std::string render_line(std::string_view markdown, const CardLinks& links) {
   constexpr std::string_view kStart = "<h1>", kEnd = "</h1>\n";
-  // As a heading, where a "-" or "1." at the start is no list. A "#" at the end would close it.
-  std::string heading = "# " + std::string(markdown.substr(0, markdown.find_first_of("\r\n")));
-  if (heading.ends_with('#')) heading.insert(heading.size() - 1, 1, '\\');
+  // As a heading, where a "-" or "1." at the start is no list.
+  const std::string heading = as_heading(markdown.substr(0, markdown.find_first_of("\r\n")));
   const std::string html = render_card(heading, links);
   if (!html.starts_with(kStart) || !html.ends_with(kEnd)) return {};
   return html.substr(kStart.size(), html.size() - kStart.size() - kEnd.size());

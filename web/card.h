@@ -1,5 +1,6 @@
 // A model card: README.md split into front matter and Markdown, and the Markdown made into HTML
-// that runs nothing and loads nothing from elsewhere. Pure, thread-safe.
+// that runs nothing and loads nothing from elsewhere. Pure, thread-safe; threads parse one after
+// another, as the library's parser is for one at a time.
 //
 // Rendered by cmark-gfm with tables, strikethrough, autolinks and tag filter; raw HTML is dropped.
 // Images of this repository are shown; images from elsewhere become links, so that looking at a
@@ -29,7 +30,8 @@ CardLinks links_at(const std::string& page, const std::string& commit, std::stri
 // At most `kCardBytesMax` of the text are rendered.
 std::string render_card(std::string_view markdown, const CardLinks& links);
 
-// A line of Markdown, such as the title of a commit, without a block around it.
+// A line of Markdown, such as the title of a commit, without a block around it: the first one of
+// the text. Empty where nothing of it may be shown, as of raw HTML alone.
 std::string render_line(std::string_view markdown, const CardLinks& links);
 
 }  // namespace holdfast::web

@@ -66,13 +66,31 @@ Json::Object commit_json(const CommitInfo& info) {
       {"parents", std::move(parents)}};
 }
 
-// What a commit says, as HTML.
-Json formatted(const Call& call, const storage::RepoId& repo, const Json::Object& commit) {
-  const CardLinks links =
-      links_at(page_path(call.services, repo), commit.find("id")->as_string(), repo.full_name());
-  return Json::Object{{"title", render_line(commit.find("title")->as_string(), links)},
-                      {"message", render_card(commit.find("message")->as_string(), links)}};
-}
+// What commits say as HTML, as far as an answer's share of Markdown goes: null beyond, and for a
+// text that is too long by itself. Clients look for fields inside, so that `formatted` is there.
+class Formatting {
+ public:
+  Formatting(const Call& call, const storage::RepoId& repo)
+      : page_(page_path(call.services, repo)), repository_(repo.full_name()) {}
+
+  Json formatted(const Json::Object& commit) {
+    const CardLinks links = links_at(page_, commit.find("id")->as_string(), repository_);
+    return Json::Object{{"title", html(commit.find("title")->as_string(), links, render_line)},
+                        {"message", html(commit.find("message")->as_string(), links, render_card)}};
+  }
+
+ private:
+  using Render = std::string (*)(std::string_view markdown, const CardLinks& links);
+
+  Json html(const std::string& text, const CardLinks& links, Render render) {
+    if (text.size() > std::min(kFormattedTextMax, left_)) return nullptr;
+    left_ -= text.size();
+    return render(text, links);
+  }
+
+  std::string page_, repository_;
+  std::size_t left_ = kFormattedTextsMax;  // bytes of Markdown
+};
 
 }  // namespace
 
@@ -97,18 +115,18 @@ Response list_refs(const Call& call) {
 }
 
 Response list_commits(const Call& call) {
-  constexpr std::size_t kPage = 100;
   const RevisionAt at = find_revision(call);
   const auto commits = history(call.services.store.catalog(), at);
-  const std::size_t limit = page_limit(call, kPage);
-  const std::size_t begin = std::min(cursor_of(call), commits.size());
-  const std::size_t end = std::min(begin + limit, commits.size());
   const auto expand = call.query.all("expand");
   const bool with_html = std::ranges::find(expand, "formatted") != expand.end();
+  const std::size_t limit = page_limit(call, with_html ? kCommitsPageFormatted : kCommitsPage);
+  const std::size_t begin = std::min(cursor_of(call), commits.size());
+  const std::size_t end = std::min(begin + limit, commits.size());
+  Formatting formatting(call, at.id);
   Json::Array page;
   for (std::size_t i = begin; i < end; ++i) {
     Json::Object json = commit_json(commits[i]);
-    if (with_html) json.set("formatted", formatted(call, at.id, json));
+    if (with_html) json.set("formatted", formatting.formatted(json));
     page.emplace_back(std::move(json));
   }
   Response response = json_response(std::move(page));

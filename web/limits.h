@@ -157,6 +157,13 @@ inline constexpr std::size_t kXetWishesMax = 10'000;  // revisions remembered
 // Xorbs whose headers and footers are kept ready: 70 KiB each, of 64 MiB.
 inline constexpr std::size_t kXetServedMax = 64;
 
+// Commits in one answer, and with what they say as HTML; Markdown of one title or message, and of
+// all of them.
+inline constexpr std::size_t kCommitsPage = 100;
+inline constexpr std::size_t kCommitsPageFormatted = 50;
+inline constexpr std::size_t kFormattedTextMax = std::size_t{64} * 1024;
+inline constexpr std::size_t kFormattedTextsMax = std::size_t{1024} * 1024;
+
 inline constexpr std::uint64_t kCardBytesMax = std::uint64_t{1024} * 1024;     // rendered README
 inline constexpr std::uint64_t kTextViewBytesMax = std::uint64_t{512} * 1024;  // file shown as text
 inline constexpr std::size_t kCatalogPageRows = 50;     // repositories on one page

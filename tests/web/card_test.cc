@@ -1,5 +1,9 @@
 #include "web/card.h"
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 #include "web/limits.h"
@@ -11,6 +15,12 @@ const CardLinks kLinks{.file_base = "/o/n/resolve/C/",
                        .page_base = "/o/n/blob/C/",
                        .directory_base = "/o/n/tree/C",
                        .repository = "o/n"};
+
+std::string repeated(std::string_view part, std::size_t times) {
+  std::string all;
+  for (std::size_t i = 0; i < times; ++i) all += part;
+  return all;
+}
 
 bool holds(const std::string& html, std::string_view part) {
   return html.find(part) != std::string::npos;
@@ -32,6 +42,19 @@ TEST_CASE("web/card: a line is no block, whatever it starts or ends with") {
       {"# no title", "# no title"},
       {"about C #", "about C #"},
       {"#", "#"},
+      {"about C # ", "about C #"},
+      {"about C #\t", "about C #"},
+      {"about C ### \t", "about C ###"},
+      {"about C\t#", "about C\t#"},
+      {"## ", "##"},
+      {"foo \\#", "foo #"},
+      {"foo \\\\#", "foo \\#"},
+      {"foo #\\#", "foo ##"},
+      {"in C#", "in C#"},
+      {"http://e.org/#", "<a href=\"http://e.org/#\">http://e.org/#</a>"},
+      {"<b>", ""},
+      {"<!-- nothing -->", ""},
+      {" \t", ""},
       {"a\n\nb", "a"},
       {"a <script>x</script> & b", "a x &amp; b"},
       {"[l](x.md)", "<a href=\"/o/n/blob/C/x.md\">l</a>"},
@@ -96,6 +119,18 @@ TEST_CASE("web/card: links and images stay at home, or ask to be clicked") {
       {"[c](file:///etc/passwd)", "<p>c</p>", "<a"},
       {"<javascript:alert(1)>", "<p>javascript:alert(1)</p>", "<a"},
       {"[c]()", "<p>c</p>", "<a"},
+      // What becomes a link holds none, and what an image holds is its text.
+      {"![![b](https://e.org/b.png)](https://e.org/a.png)",
+       "<p><a href=\"https://e.org/a.png\">b</a></p>", "b.png"},
+      {"![a [l](x.md) b](https://e.org/a.png)", "<p><a href=\"https://e.org/a.png\">a l b</a></p>",
+       "x.md"},
+      {"![a ![b](https://e.org/b.png)](a.png)",
+       "<p><img src=\"/o/n/resolve/C/a.png\" alt=\"a b\" /></p>", "<a"},
+      {"![![b](https://e.org/b.png)](javascript:x) ![c](https://e.org/c.png)",
+       "<p><a href=\"https://e.org/b.png\">b</a> <a href=\"https://e.org/c.png\">c</a></p>",
+       "<img"},
+      {"[![b](https://e.org/b.png)](x.md) ![c](https://e.org/c.png)",
+       "<a href=\"https://e.org/c.png\">c</a>", "b.png"},
       {"[*c*](javascript:x) d", "<p><em>c</em> d</p>", "<a"},
       {"[![b](a.png)](javascript:x)", "<p><img src=\"/o/n/resolve/C/a.png\"", "<a"},
       {"[![b](https://e.org/b.png)](javascript:x)", "<p><a href=\"https://e.org/b.png\">b</a></p>",
@@ -129,6 +164,42 @@ TEST_CASE("web/card: links and images stay at home, or ask to be clicked") {
     CHECK(holds(html, c.present));
     CHECK_FALSE(holds(html, c.absent));
   }
+}
+
+TEST_CASE("web/card: images inside images, however deep, come to one") {
+  struct Case {
+    const char* url;
+    const char* html;
+  };
+
+  constexpr Case kCases[] = {
+      {"http://x", "<p><a href=\"http://x\">t</a></p>\n"},
+      {"data:x", "<p>t</p>\n"},
+      {"a.png", "<p><img src=\"/o/n/resolve/C/a.png\" alt=\"t\" /></p>\n"},
+  };
+  constexpr std::size_t kLevels = 20'000;
+  for (const Case& c : kCases) {
+    CAPTURE(std::string(c.url));
+    const std::string end = "](" + std::string(c.url) + ")";
+    CHECK(render_card(repeated("![", kLevels) + "t" + repeated(end, kLevels), kLinks) == c.html);
+  }
+}
+
+TEST_CASE("web/card: threads that render at once get what one alone does") {
+  const std::string card = repeated("~~gone~~ www.e.org and **so** on\n\n", 40);
+  const std::string alone = render_card(card, kLinks);
+  REQUIRE(holds(alone, "<del>gone</del> <a href=\"http://www.e.org\">"));
+  constexpr int kThreads = 4, kTurns = 200;
+  std::atomic<int> equal = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        for (int turn = 0; turn < kTurns; ++turn) equal += render_card(card, kLinks) == alone;
+      });
+    }
+  }
+  CHECK(equal == kThreads * kTurns);
 }
 
 TEST_CASE("web/card: hostile depth and length stay bounded") {

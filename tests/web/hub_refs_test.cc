@@ -1,8 +1,9 @@
-// Branches as they are made, and settings as they take effect.
+// Branches as they are made, settings as they take effect, commits as HTML.
 #include <doctest/doctest.h>
 
 #include "tests/web/guarded.h"
 #include "tests/web/writing.h"
+#include "web/limits.h"
 
 namespace holdfast::web {
 namespace {
@@ -159,6 +160,81 @@ TEST_CASE("web/hub_settings: who may see a repository, and have its files, is as
     const Json told = json_of(hub.get_as(owner, info));
     CHECK(to_text(*told.find("gated")) == c.gated);
     CHECK(told.find("private")->as_bool() == c.is_private);
+  }
+}
+
+TEST_CASE("web/hub_history: a title or message too long for HTML is null in it, and whole beside") {
+  struct Case {
+    const char* name;
+    std::size_t title_bytes, message_bytes;
+    bool title, message;  // are there as HTML
+  };
+
+  constexpr Case kCases[] = {
+      {"org/largest", kFormattedTextMax, kFormattedTextMax, true, true},
+      {"org/long-message", 1, kFormattedTextMax + 1, true, false},
+      {"org/long-title", kFormattedTextMax + 1, 1, false, true},
+      {"org/huge", 1, 4 * kFormattedTextsMax, true, false},
+  };
+  const tests::Asking hub;
+  for (const Case& c : kCases) {
+    CAPTURE(std::string(c.name));
+    const std::string title(c.title_bytes, 't'), message(c.message_bytes, 'm');
+    tests::publish(
+        *hub.sample.store,
+        {.id = c.name, .files = {{"f", "x"}}, .facts = {}, .message = title + "\n\n" + message});
+    const Json commits =
+        json_of(hub.get("/api/models/" + std::string(c.name) + "/commits/main?expand[]=formatted"));
+    const Json& commit = commits.as_array().front();
+    CHECK(commit.find("title")->as_string() == title);
+    CHECK(commit.find("message")->as_string() == message);
+    REQUIRE(commit.find("formatted") != nullptr);
+    const Json* const title_html = commit.find_path({"formatted", "title"});
+    const Json* const message_html = commit.find_path({"formatted", "message"});
+    CHECK((title_html != nullptr) == c.title);
+    CHECK((message_html != nullptr) == c.message);
+    if (title_html != nullptr) CHECK(title_html->as_string() == title);
+    if (message_html != nullptr) CHECK(message_html->as_string() == "<p>" + message + "</p>\n");
+  }
+}
+
+TEST_CASE("web/hub_history: an answer formats so much and no more, the next page as much again") {
+  constexpr std::size_t kCommits = kCommitsPageFormatted + 10;
+  constexpr std::size_t kMessageBytes = std::size_t{30} * 1024;
+  const tests::Asking hub;
+  std::vector<GitOid> parents;
+  for (std::size_t i = 0; i < kCommits; ++i) {
+    parents = {
+        tests::publish(*hub.sample.store, {.id = "org/told",
+                                           .files = {{"f", std::to_string(i)}},
+                                           .facts = {},
+                                           .parents = parents,
+                                           .message = "t\n\n" + std::string(kMessageBytes, 'm')})};
+  }
+  const std::string list = "/api/models/org/told/commits/main";
+  CHECK(json_of(hub.get(list)).as_array().size() == kCommits);
+
+  struct Case {
+    const char* query;
+    std::size_t commits, formatted;
+  };
+
+  constexpr std::size_t kFit = kFormattedTextsMax / (kMessageBytes + 1);
+  constexpr Case kCases[] = {
+      {"?expand[]=formatted", kCommitsPageFormatted, kFit},
+      {"?expand[]=formatted&limit=100", kCommitsPageFormatted, kFit},
+      {"?expand[]=formatted&limit=3", 3, 3},
+      {"?expand[]=formatted&cursor=50", 10, 10},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(std::string(c.query));
+    const Json commits = json_of(hub.get(list + c.query));
+    CHECK(commits.as_array().size() == c.commits);
+    std::size_t formatted = 0;
+    for (const Json& commit : commits.as_array()) {
+      formatted += commit.find_path({"formatted", "message"}) != nullptr ? 1U : 0U;
+    }
+    CHECK(formatted == c.formatted);
   }
 }
 
