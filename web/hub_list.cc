@@ -33,7 +33,7 @@ class PageWriter {
 
   void add(Page& page, const RepositoryFacts& facts) const {
     const FieldSource source{
-        .facts = facts, .catalog = call_.services.store.catalog(), .call = call_};
+        .facts = facts, .catalog = call_.services.store.catalog(), .call = call_, .listed = true};
     page.entries.push_back(repository_json(source, expand_, shown_, also_));
   }
 

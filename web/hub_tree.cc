@@ -96,6 +96,12 @@ PathsRequest read_paths(const Request& request) {
   return asked;
 }
 
+// At most, in one answer.
+std::size_t entries_max(const Call& call, bool expand) {
+  if (expand) return kTreePageExpanded;
+  return is_llama_cpp(call.request) ? kTreePageLlama : kTreePage;
+}
+
 }  // namespace
 
 Response list_tree(const Call& call) {
@@ -107,7 +113,7 @@ Response list_tree(const Call& call) {
   if (entries.empty() && !call.match.path.empty()) refuse_entry(at, false);
   const auto revision = catalog.find_revision(at.id, at.commit);
 
-  const std::size_t limit = page_limit(call, expand ? kTreePageExpanded : kTreePage);
+  const std::size_t limit = page_limit(call, entries_max(call, expand));
   const std::string* cursor = call.query.find("cursor");
   auto next = entries.begin();
   if (cursor != nullptr) {

@@ -56,15 +56,17 @@ inline constexpr std::size_t kHotFilesMax = 4096;
 inline constexpr std::size_t kHotOpenFilesMax = 512;
 inline constexpr std::uint64_t kHotBytesMax = std::uint64_t{64} * 1024 * 1024;
 
-inline constexpr std::size_t kTreePage = 100'000;           // entries: llama.cpp reads one page
-inline constexpr std::size_t kTreePageExpanded = 50;        // entries, as upstream
-inline constexpr std::size_t kListPage = 1000;              // repositories in one answer
-inline constexpr std::size_t kCommitsMax = 10'000;          // commits walked for one answer
-inline constexpr std::size_t kPathsMax = 10'000;            // paths in one paths-info request
-inline constexpr std::size_t kJobsPage = 200;               // jobs in one answer
-inline constexpr std::size_t kJobLogLines = 500;            // on the page of a job
-inline constexpr std::size_t kGateFieldsMax = 50;           // of the form that asks for access
-inline constexpr std::size_t kOciRevisionsMax = 16;         // searched for the digest of a manifest
+inline constexpr std::size_t kTreePage = 1000;         // entries; some 300 bytes of text each
+inline constexpr std::size_t kTreePageLlama = 10'000;  // llama.cpp reads no second page
+inline constexpr std::size_t kTreePageExpanded = 50;   // entries, as upstream
+inline constexpr std::size_t kListPage = 1000;         // repositories in one answer
+inline constexpr std::size_t kListConfigBytes = 8192;  // of the config of each of them
+inline constexpr std::size_t kCommitsMax = 10'000;     // commits walked for one answer
+inline constexpr std::size_t kPathsMax = 10'000;       // paths in one paths-info request
+inline constexpr std::size_t kJobsPage = 200;          // jobs in one answer
+inline constexpr std::size_t kJobLogLines = 500;       // on the page of a job
+inline constexpr std::size_t kGateFieldsMax = 50;      // of the form that asks for access
+inline constexpr std::size_t kOciRevisionsMax = 16;    // searched for the digest of a manifest
 
 // Different wrong tokens from one address within the window: above, no new one is looked at until
 // it is over. Many people with another hub's token each may share an address.

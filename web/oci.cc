@@ -133,12 +133,6 @@ std::vector<RevisionAt> recent_revisions(const Call& call) {
   return recent;
 }
 
-// Who asks for a model by its first part knows the others by its name: llama.cpp, and
-// node-llama-cpp, which says that it is llama.cpp.
-bool takes_parts(const Request& request) {
-  return request.header("User-Agent").starts_with("llama-cpp");
-}
-
 const FileRecord* find_model(const Revision& revision, std::string_view tag, bool parts) {
   const auto find = [&](std::string_view name, auto is_wanted) -> const FileRecord* {
     const auto found = std::ranges::find_if(revision.files, [&](const FileRecord& file) {
@@ -328,7 +322,8 @@ std::string find_manifest(const Call& call) {
     return std::move(found->text);
   }
   const Revision revision = read_revision(call, find_head(call));
-  const FileRecord* model = find_model(revision, tag, takes_parts(call.request));
+  // Who asks for a model by its first part knows the others by its name.
+  const FileRecord* model = find_model(revision, tag, is_llama_cpp(call.request));
   if (model == nullptr) refuse_oci("MANIFEST_UNKNOWN", "No GGUF file is named \"" + tag + "\"");
   const bool artifact = accepts_artifact(call.request);
   std::string manifest = (artifact ? artifact_of : manifest_of)(call, revision, *model);

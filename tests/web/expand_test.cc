@@ -181,6 +181,46 @@ std::string names_of(const Json& json) {
   return names;
 }
 
+// Two gated models, of which the token "friend" has been accepted; all that is "secret" stands in
+// files.
+void publish_gated(tests::Guarded& hub) {
+  const Json::Object upstream{
+      {"config", parsed(R"({"architectures": ["OwnForCausalLM"], "model_type": "own",
+                            "auto_map": {"AutoModelForCausalLM": "secret.Own"},
+                            "tokenizer_config": {"chat_template": "secret"}})")},
+      {"mask_token", "secret"},
+      {"transformersInfo", parsed(R"({"auto_model": "AutoModelForCausalLM",
+                                      "custom_class": "secret.Own"})")},
+      {"gguf", parsed(R"({"total": 34, "architecture": "llama", "chat_template": "secret"})")},
+      {"safetensors", parsed(R"({"parameters": {"BF16": 12}, "total": 12})")},
+      {"evalResults", parsed(R"([{"value": "secret"}])")}};
+  const Json own = parsed(R"({
+    "config": {"architectures": ["OwnForCausalLM"], "model_type": "own",
+               "auto_map": {"AutoModelForCausalLM": "secret.Own"},
+               "tokenizer_config": {"chat_template": "secret"}},
+    "mask_token": "secret",
+    "eval_results": [{"dataset": {"id": "d/s", "task_id": "t"}, "value": "secret"}]})");
+  const Json gguf = parsed(R"({
+    "kind": "gguf", "parameters": {"total": 34},
+    "metadata": {"general.architecture": "llama", "tokenizer.chat_template": "secret",
+                 "tokenizer.ggml.bos_token": "secret"}})");
+  tests::publish(*hub.sample.store, {.id = "gated/files",
+                                     .files = {{"m.gguf", "1234567", true}},
+                                     .facts = {{"card", parsed(kCard)},
+                                               {"config", parsed(kConfig)},
+                                               {"hub", own},
+                                               {"file/m.gguf", gguf}}});
+  tests::publish(
+      *hub.sample.store,
+      {.id = "gated/said", .files = {{"a", "b"}}, .facts = {}, .upstream_info = upstream});
+  for (const char* repo : {"gated/files", "gated/said"}) {
+    hub.set_gate(repo, storage::Gate::Manual);
+    hub.book().put_request({.repo = storage::parse_repo_id(repo),
+                            .who = "token:friend",
+                            .standing = storage::Standing::Accepted});
+  }
+}
+
 }  // namespace
 
 TEST_CASE("web/repository_json: every field that clients may ask for has its value") {
@@ -313,52 +353,16 @@ TEST_CASE("web/hub_list: a row's config is short, whoever said it") {
   }
 }
 
-TEST_CASE(
-    "web/repository_json: what stands in a gated repository's files is for who may have them") {
+TEST_CASE("web/repository_json: what a gated repository's files say is for who may have them") {
   tests::Guarded hub({.anonymous_read = true, .local = false});
-  const Json::Object upstream{
-      {"config", parsed(R"({"architectures": ["OwnForCausalLM"], "model_type": "own",
-                            "auto_map": {"AutoModelForCausalLM": "secret.Own"},
-                            "tokenizer_config": {"chat_template": "secret"}})")},
-      {"mask_token", "secret"},
-      {"transformersInfo", parsed(R"({"auto_model": "AutoModelForCausalLM",
-                                      "custom_class": "secret.Own"})")},
-      {"gguf", parsed(R"({"total": 34, "architecture": "llama", "chat_template": "secret"})")},
-      {"safetensors", parsed(R"({"parameters": {"BF16": 12}, "total": 12})")},
-      {"evalResults", parsed(R"([{"value": "secret"}])")}};
-  const Json own = parsed(R"({
-    "config": {"architectures": ["OwnForCausalLM"], "model_type": "own",
-               "auto_map": {"AutoModelForCausalLM": "secret.Own"},
-               "tokenizer_config": {"chat_template": "secret"}},
-    "mask_token": "secret",
-    "eval_results": [{"dataset": {"id": "d/s", "task_id": "t"}, "value": "secret"}]})");
-  const Json gguf = parsed(R"({
-    "kind": "gguf", "parameters": {"total": 34},
-    "metadata": {"general.architecture": "llama", "tokenizer.chat_template": "secret",
-                 "tokenizer.ggml.bos_token": "secret"}})");
-  tests::publish(*hub.sample.store, {.id = "gated/files",
-                                     .files = {{"m.gguf", "1234567", true}},
-                                     .facts = {{"card", parsed(kCard)},
-                                               {"config", parsed(kConfig)},
-                                               {"hub", own},
-                                               {"file/m.gguf", gguf}}});
-  tests::publish(
-      *hub.sample.store,
-      {.id = "gated/said", .files = {{"a", "b"}}, .facts = {}, .upstream_info = upstream});
+  publish_gated(hub);
   const std::string stranger = hub.token("stranger"), friendly = hub.token("friend");
-  for (const char* repo : {"gated/files", "gated/said"}) {
-    hub.set_gate(repo, storage::Gate::Manual);
-    hub.book().put_request({.repo = storage::parse_repo_id(repo),
-                            .who = "friend",
-                            .standing = storage::Standing::Accepted});
-  }
-
   const std::string fields =
       "expand=config&expand=transformersInfo&expand=mask_token&expand=gguf&expand=safetensors&"
       "expand=evalResults";
-  for (const char* repo : {"gated/files", "gated/said"}) {
-    const std::string info = "/api/models/" + text(repo);
-    const std::string list = "/api/models?author=gated&search=" + text(repo);
+  for (const char* name : {"files", "said"}) {
+    const std::string info = "/api/models/gated/" + text(name);
+    const std::string list = "/api/models?author=gated&search=" + text(name);
     for (const std::string& target : {info + "?" + fields, list + "&" + fields}) {
       CAPTURE(target);
       for (const std::string& who : {std::string(), stranger}) {

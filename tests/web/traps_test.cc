@@ -133,7 +133,7 @@ TEST_CASE("web/traps: 6, a refusal says its reason in a header, whatever the sch
   }
 }
 
-TEST_CASE("web/traps: 7, Link is absolute, and llama.cpp's listing needs none") {
+TEST_CASE("web/traps: 7, Link is absolute, and llama.cpp's listing of most models needs none") {
   Asking hub;
   const Ask page{.target = "/api/models/org/tiny/tree/main?recursive=true&limit=2",
                  .headers = {{"Host", "hub.test"}}};
@@ -142,19 +142,40 @@ TEST_CASE("web/traps: 7, Link is absolute, and llama.cpp's listing needs none") 
   CHECK(hub.ask(page).header("Link").starts_with("<https://hub.example.org/base/api/models/"));
   CHECK(hub.get("/api/models/org/tiny/tree/main?recursive=true").header("Link").empty());
 
-  constexpr std::size_t kFiles = 1500;
-  std::vector<tests::SampleFile> files;
-  for (std::size_t i = 0; i < kFiles; ++i) files.push_back({"f/" + std::to_string(i), "same\n"});
-  tests::publish(*hub.sample.store, {.id = "org/many", .files = std::move(files), .facts = {}});
-  const std::string listing = "/api/models/org/many/tree/main?recursive=true";
-  const Response all = hub.get(listing);
-  CHECK(json_of(all).as_array().size() == kFiles + 1);
-  CHECK(all.header("Link").empty());
-  for (const auto& [asked, entries] :
-       {std::pair{"&limit=1000", 1000U}, std::pair{"&expand=1", 50U}}) {
-    const Response first = hub.get(listing + asked);
-    CHECK(json_of(first).as_array().size() == entries);
-    CHECK_FALSE(first.header("Link").empty());
+  for (const auto& [name, count] : {std::pair{"org/many", 1499U}, std::pair{"org/most", 10'500U}}) {
+    std::vector<tests::SampleFile> files;
+    for (std::size_t i = 0; i < count; ++i) files.push_back({"f/" + std::to_string(i), "same\n"});
+    tests::publish(*hub.sample.store, {.id = name, .files = std::move(files), .facts = {}});
+  }
+
+  struct Case {
+    const char* repo;
+    const char* agent;
+    const char* asked;
+    std::size_t entries;
+    bool more;
+  };
+
+  static constexpr Case kCases[] = {
+      {"many", "hf_hub/1.0", "", 1000, true},
+      {"many", "hf_hub/1.0", "&limit=100000", 1000, true},
+      {"many", "hf_hub/1.0 llama-cpp", "", 1000, true},
+      {"many", "", "&limit=700", 700, true},
+      {"many", "llama-cpp", "", 1500, false},
+      {"many", "llama-cpp/b9000-0123abcd", "&limit=100000", 1500, false},
+      {"many", "llama-cpp", "&limit=1200", 1200, true},
+      {"many", "llama-cpp", "&expand=1", 50, true},
+      {"most", "llama-cpp", "", 10'000, true},
+      {"most", "llama-cpp", "&limit=100000", 10'000, true},
+      {"most", "hf_hub/1.0", "", 1000, true},
+  };
+  for (const Case& c : kCases) {
+    CAPTURE(c.repo + text(" ") + c.agent + c.asked);
+    const std::string target =
+        "/api/models/org/" + text(c.repo) + "/tree/main?recursive=true" + c.asked;
+    const Response got = hub.ask({.target = target, .headers = {{"User-Agent", c.agent}}});
+    CHECK(json_of(got).as_array().size() == c.entries);
+    CHECK(got.header("Link").empty() != c.more);
   }
 }
 

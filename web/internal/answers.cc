@@ -196,6 +196,10 @@ std::size_t page_limit(const Call& call, std::size_t limit_max) {
   return std::clamp<std::size_t>(limit, 1, limit_max);
 }
 
+bool is_llama_cpp(const Request& request) {
+  return request.header("User-Agent").starts_with("llama-cpp");
+}
+
 storage::RepositoryRecord find_repository(const Call& call) {
   const auto id = storage::find_repo_id(call.match.kind, call.match.repo);
   auto record = id ? call.services.store.catalog().find_repository(*id) : std::nullopt;

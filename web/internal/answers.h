@@ -73,6 +73,9 @@ std::string next_link(const Call& call, std::string_view name, std::string_view 
 // The query's `limit`, at least 1 and at most `limit_max`, which is also the default.
 std::size_t page_limit(const Call& call, std::size_t limit_max);
 
+// Whether llama.cpp asks, or node-llama-cpp, which says that it is llama.cpp.
+bool is_llama_cpp(const Request& request);
+
 // The repository that the URL names. Refuses with 404 RepoNotFound, or with a 307 when one exists
 // whose name differs in case only.
 storage::RepositoryRecord find_repository(const Call& call);

@@ -2,17 +2,57 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
+#include <optional>
 
 #include "web/internal/answers.h"
 #include "web/internal/gate.h"
 #include "web/internal/listing.h"
 #include "web/internal/search_query.h"
+#include "web/limits.h"
 #include "web/quotas.h"
 #include "web/search_index.h"
 
 namespace holdfast::web {
 namespace {
+
+// A source, and what several fields need of it: each looked up when the first field asks, once.
+class Reading : public FieldSource {
+ public:
+  explicit Reading(const FieldSource& source) : FieldSource(source) {}
+
+  // The facts that the revision's small files gave, null where there are none.
+  const Json& files() { return fact(files_, "hub"); }
+
+  // Of the model's config.json.
+  const Json& model() { return fact(model_, "config"); }
+
+  // Whether the caller may have the files, and so what stands in them.
+  bool may_read() {
+    if (!may_read_) {
+      const storage::RepositoryRecord& repository = facts.repository;
+      may_read_ = may_have_files(call.request, call.services, repository.id, repository.gated);
+    }
+    return *may_read_;
+  }
+
+ private:
+  const Json& fact(std::optional<Json>& known, std::string_view row) {
+    if (!known) {
+      known.emplace();
+      if (facts.revision) {
+        auto found = catalog.find_fact(facts.repository.id, facts.revision->commit, row);
+        if (found) known = std::move(found);
+      }
+    }
+    return *known;
+  }
+
+  std::optional<Json> files_;
+  std::optional<Json> model_;
+  std::optional<bool> may_read_;
+};
 
 Json sibling(const storage::FileRecord& file, bool blobs) {
   Json::Object json{{"rfilename", file.path}};
@@ -27,7 +67,7 @@ Json sibling(const storage::FileRecord& file, bool blobs) {
   return json;
 }
 
-Json siblings(const FieldSource& source) {
+Json siblings(Reading& source) {
   Json::Array list;
   for (const auto& file : stored_files(source.catalog, source.facts.at())) {
     list.push_back(sibling(file, source.blobs));
@@ -35,13 +75,13 @@ Json siblings(const FieldSource& source) {
   return list;
 }
 
-Json used_storage(const FieldSource& source) {
+Json used_storage(Reading& source) {
   Quotas* quotas = source.call.services.quotas;
   const storage::RepoId& id = source.facts.repository.id;
   return quotas == nullptr ? count_bytes(source.catalog, id) : quotas->bytes_of(id);
 }
 
-Json gated(const FieldSource& source) {
+Json gated(Reading& source) {
   const auto gate = gate_text(source.call, source.facts.repository);
   return gate.empty() ? Json(false) : Json(gate);
 }
@@ -52,7 +92,7 @@ Json upstream_or_zero(const FieldSource& source, std::string_view key) {
 }
 
 // The models that this one was made from; with their stable ids where they are here too.
-Json base_models(const FieldSource& source) {
+Json base_models(Reading& source) {
   Json::Array models;
   for (const std::string& name : source.facts.base_models()) {
     Json::Object model;
@@ -74,7 +114,7 @@ Json base_models(const FieldSource& source) {
 }
 
 // Of those that the caller may see; nothing while there is no index to count them in.
-Json children_count(const FieldSource& source) {
+Json children_count(Reading& source) {
   SearchIndex* index = source.call.services.search;
   const storage::RepoId& id = source.facts.repository.id;
   if (index == nullptr || id.kind != storage::RepoKind::Model) return nullptr;
@@ -94,34 +134,61 @@ Json upstream_or_card(const FieldSource& source, std::string_view key, std::stri
   return own == nullptr ? Json() : *own;
 }
 
-// A member of a fact row of the revision, null when it is not there.
-Json fact_of(const FieldSource& source, std::string_view row, std::string_view member) {
-  if (!source.facts.revision) return nullptr;
-  const auto fact =
-      source.catalog.find_fact(source.facts.repository.id, source.facts.revision->commit, row);
-  const Json* found = fact ? fact->find(member) : nullptr;
+// As upstream said, else as the files of the revision do.
+Json upstream_or_files(Reading& source, std::string_view key, std::string_view member) {
+  Json given = source.facts.upstream(key);
+  if (!given.is_null()) return given;
+  const Json* found = source.files().find(member);
   return found == nullptr ? Json() : *found;
 }
 
-// As upstream said, else as the files of the revision do.
-Json upstream_or_files(const FieldSource& source, std::string_view key, std::string_view member) {
-  Json given = source.facts.upstream(key);
-  return given.is_null() ? fact_of(source, "hub", member) : given;
+// The same for who may have the files.
+Json content_of_files(Reading& source, std::string_view key, std::string_view member) {
+  return source.may_read() ? upstream_or_files(source, key, member) : Json();
+}
+
+// The members with one of these names; null when there is none.
+Json only(const Json& json, std::initializer_list<std::string_view> names) {
+  Json::Object kept;
+  for (const std::string_view name : names) {
+    if (const Json* value = json.find(name)) kept.set(std::string(name), *value);
+  }
+  return kept.empty() ? Json() : Json(std::move(kept));
 }
 
 // The class of the model's config, "" when it is not known.
-std::string architecture_of(const FieldSource& source) {
-  const Json name = fact_of(source, "config", "architecture");
-  return name.is_string() ? name.as_string() : "";
+std::string architecture_of(Reading& source) {
+  const Json* name = source.model().find("architecture");
+  return name != nullptr && name->is_string() ? name->as_string() : "";
 }
 
-Json config(const FieldSource& source) {
+bool fits_list(const Json& config) { return to_text(config).size() <= kListConfigBytes; }
+
+// What tells the model's kind, without anything else that its files say.
+Json kind_of_model(const Json& config) { return only(config, {"architectures", "model_type"}); }
+
+// Chat templates and lists of classes can be of any size, and a list has many rows.
+Json config_in_list(Json config) {
+  if (config.is_object()) config.object().erase("tokenizer_config");
+  if (!fits_list(config)) config = kind_of_model(config);
+  return fits_list(config) ? config : Json();
+}
+
+Json config(Reading& source) {
   Json known = upstream_or_files(source, "config", "config");
-  if (!known.is_null()) return known;
+  if (!known.is_null()) {
+    if (!source.may_read()) known = kind_of_model(known);
+    return source.listed ? config_in_list(std::move(known)) : known;
+  }
   // A revision that an older version scanned.
   const std::string architecture = architecture_of(source);
   if (architecture.empty()) return nullptr;
   return Json::Object{{"architectures", Json::Array{architecture}}};
+}
+
+Json gguf(Reading& source) {
+  if (source.may_read()) return source.facts.gguf(source.catalog);
+  return only(source.facts.gguf(source.catalog), {"total", "architecture"});
 }
 
 // The class of transformers that loads a model class, by the end of its name.
@@ -139,9 +206,12 @@ constexpr AutoModel kAutoModels[] = {
     {"ForQuestionAnswering", "AutoModelForQuestionAnswering"},
 };
 
-Json transformers_info(const FieldSource& source) {
+Json transformers_info(Reading& source) {
   Json given = source.facts.upstream("transformersInfo");
-  if (!given.is_null()) return given;
+  if (!given.is_null()) {
+    if (!source.may_read() && given.is_object()) given.object().erase("custom_class");
+    return given;
+  }
   const std::string architecture = architecture_of(source);
   const auto* row = std::ranges::find_if(
       kAutoModels, [&](const AutoModel& known) { return architecture.ends_with(known.ending); });
@@ -160,58 +230,53 @@ enum ShownIn : unsigned { kInfo = 1, kList = 2, kExpandOnly = 0 };
 struct Field {
   std::string_view name;
   unsigned shown;
-  Json (*value)(const FieldSource&);  // null: the field is left out
+  Json (*value)(Reading&);  // null: the field is left out
 };
 
-Json nothing(const FieldSource&) { return nullptr; }
+Json nothing(Reading&) { return nullptr; }
 
 constexpr Field kFields[] = {
-    {"author", kInfo | kList, [](const FieldSource& s) -> Json { return s.facts.author(); }},
-    {"sha", kInfo, [](const FieldSource& s) -> Json { return s.facts.sha(); }},
-    {"lastModified", kInfo | kList,
-     [](const FieldSource& s) -> Json { return s.facts.last_modified(); }},
+    {"author", kInfo | kList, [](Reading& s) -> Json { return s.facts.author(); }},
+    {"sha", kInfo, [](Reading& s) -> Json { return s.facts.sha(); }},
+    {"lastModified", kInfo | kList, [](Reading& s) -> Json { return s.facts.last_modified(); }},
     {"createdAt", kInfo | kList,
-     [](const FieldSource& s) -> Json { return to_text(s.facts.repository.created_at); }},
+     [](Reading& s) -> Json { return to_text(s.facts.repository.created_at); }},
     {"private", kInfo | kList,
-     [](const FieldSource& s) -> Json { return is_private(s.call, s.facts.repository.id); }},
+     [](Reading& s) -> Json { return is_private(s.call, s.facts.repository.id); }},
     {"gated", kInfo | kList, gated},
-    {"disabled", kInfo, [](const FieldSource&) -> Json { return false; }},
-    {"likes", kInfo | kList, [](const FieldSource& s) { return upstream_or_zero(s, "likes"); }},
-    {"downloads", kInfo | kList,
-     [](const FieldSource& s) { return upstream_or_zero(s, "downloads"); }},
-    {"tags", kInfo | kList, [](const FieldSource& s) -> Json { return s.facts.tags(); }},
-    {"pipeline_tag", kInfo | kList,
-     [](const FieldSource& s) { return s.facts.text("pipeline_tag"); }},
-    {"library_name", kInfo | kList,
-     [](const FieldSource& s) { return s.facts.text("library_name"); }},
+    {"disabled", kInfo, [](Reading&) -> Json { return false; }},
+    {"likes", kInfo | kList, [](Reading& s) { return upstream_or_zero(s, "likes"); }},
+    {"downloads", kInfo | kList, [](Reading& s) { return upstream_or_zero(s, "downloads"); }},
+    {"tags", kInfo | kList, [](Reading& s) -> Json { return s.facts.tags(); }},
+    {"pipeline_tag", kInfo | kList, [](Reading& s) { return s.facts.text("pipeline_tag"); }},
+    {"library_name", kInfo | kList, [](Reading& s) { return s.facts.text("library_name"); }},
     {"mask_token", kInfo,
-     [](const FieldSource& s) { return upstream_or_files(s, "mask_token", "mask_token"); }},
+     [](Reading& s) { return content_of_files(s, "mask_token", "mask_token"); }},
     {"config", kInfo, config},
     {"transformersInfo", kInfo, transformers_info},
-    {"cardData", kInfo, [](const FieldSource& s) { return s.facts.card_data(); }},
+    {"cardData", kInfo, [](Reading& s) { return s.facts.card_data(); }},
     {"model-index", kInfo,
-     [](const FieldSource& s) { return upstream_or_card(s, "model-index", "model-index"); }},
-    {"safetensors", kInfo, [](const FieldSource& s) { return s.facts.safetensors(); }},
-    {"gguf", kInfo, [](const FieldSource& s) { return s.facts.gguf(s.catalog); }},
+     [](Reading& s) { return upstream_or_card(s, "model-index", "model-index"); }},
+    {"safetensors", kInfo, [](Reading& s) { return s.facts.safetensors(); }},
+    {"gguf", kInfo, gguf},
     {"siblings", kInfo, siblings},
     {"usedStorage", kInfo, used_storage},
-    {"description", kInfo, [](const FieldSource& s) { return s.facts.upstream("description"); }},
-    {"citation", kInfo, [](const FieldSource& s) { return s.facts.upstream("citation"); }},
+    {"description", kInfo, [](Reading& s) { return s.facts.upstream("description"); }},
+    {"citation", kInfo, [](Reading& s) { return s.facts.upstream("citation"); }},
     {"paperswithcode_id", kExpandOnly, nothing},
     {"baseModels", kExpandOnly, base_models},
     {"childrenModelCount", kExpandOnly, children_count},
     {"downloadsAllTime", kExpandOnly,
-     [](const FieldSource& s) { return upstream_or_zero(s, "downloadsAllTime"); }},
+     [](Reading& s) { return upstream_or_zero(s, "downloadsAllTime"); }},
     {"evalResults", kExpandOnly,
-     [](const FieldSource& s) { return upstream_or_files(s, "evalResults", "eval_results"); }},
+     [](Reading& s) { return content_of_files(s, "evalResults", "eval_results"); }},
     {"inference", kExpandOnly, nothing},
     {"inferenceProviderMapping", kExpandOnly, nothing},
     {"resourceGroup", kExpandOnly, nothing},
     {"spaces", kExpandOnly, nothing},
-    {"trendingScore", kExpandOnly,
-     [](const FieldSource& s) { return upstream_or_zero(s, "trendingScore"); }},
+    {"trendingScore", kExpandOnly, [](Reading& s) { return upstream_or_zero(s, "trendingScore"); }},
     {"widgetData", kExpandOnly,
-     [](const FieldSource& s) { return upstream_or_card(s, "widgetData", "widget"); }},
+     [](Reading& s) { return upstream_or_card(s, "widgetData", "widget"); }},
     {"securityRepoStatus", kExpandOnly, nothing},
     {"xetEnabled", kExpandOnly, nothing},
 };
@@ -235,11 +300,12 @@ Json repository_json(const FieldSource& source, const std::vector<std::string>& 
   if (source.facts.repository.id.kind == storage::RepoKind::Model) {
     json.set("modelId", source.facts.repository.id.full_name());
   }
+  Reading reading(source);
   const auto& named = expand.empty() ? also : expand;
   for (const Field& field : kFields) {
     const bool asked = std::ranges::find(named, field.name) != named.end();
     if (!asked && !(expand.empty() && (field.shown & shown_in) != 0)) continue;
-    Json value = field.value(source);
+    Json value = field.value(reading);
     if (!value.is_null()) json.set(std::string(field.name), std::move(value));
   }
   return json;

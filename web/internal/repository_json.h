@@ -15,8 +15,9 @@ namespace holdfast::web {
 struct FieldSource {
   const RepositoryFacts& facts;
   const storage::Catalog& catalog;
-  const Call& call;    // decides what is said of other repositories
-  bool blobs = false;  // siblings with sizes and ids
+  const Call& call;     // decides what is said of other repositories
+  bool blobs = false;   // siblings with sizes and ids
+  bool listed = false;  // a row of many: its config is short
 };
 
 enum class Shown { Info, List };  // the fields that stand in an answer without "expand"
@@ -25,7 +26,8 @@ enum class Shown { Info, List };  // the fields that stand in an answer without 
 void check_expand(const std::vector<std::string>& names);
 
 // The ids, and the fields in `expand`, or those of `shown` and `also` when it is empty. Fields
-// without a value are left out.
+// without a value are left out; so is what stands in the files of a gated repository, but for the
+// model's kind and its parameters, where the caller may not have them.
 Json repository_json(const FieldSource& source, const std::vector<std::string>& expand, Shown shown,
                      const std::vector<std::string>& also = {});
 
