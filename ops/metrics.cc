@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string_view>
 #include <utility>
+
+#include <spdlog/spdlog.h>
 
 #include "storage/base/file.h"
 #include "storage/spool.h"
@@ -44,11 +47,24 @@ Converted converted(const Json::Object& result) {
   std::string_view type;
   for (const Json& output : outputs->as_array("outputs")) {
     if (output.find("already_current") != nullptr) continue;
-    sum.bytes += output.find("size")->as_uint("size");
-    const std::string_view own = output.find("type")->as_string("type");
-    if (std::exchange(type, own) != own) sum.tensors += output.find("tensors")->as_uint("tensors");
+    sum.bytes += number_in(output.as_object("output"), "size");
+    const Json* const own = output.find("type");
+    if (own == nullptr || std::exchange(type, own->as_string("type")) == own->as_string("type")) {
+      continue;
+    }
+    sum.tensors += number_in(output.as_object("output"), "tensors");
   }
   return sum;
+}
+
+// What one part cannot tell must not hide all others.
+template <class Put>
+void put_part(std::string_view part, Put put) {
+  try {
+    put();
+  } catch (const std::exception& error) {
+    spdlog::warn("metrics_incomplete part={} error={:?}", part, std::string_view(error.what()));
+  }
 }
 
 void put_store(Exposition& out, storage::Store& store, const storage::StoreTotals& totals) {
@@ -89,7 +105,12 @@ Metrics::Metrics(storage::Store& store, std::string version)
     : store_(store), version_(std::move(version)) {}
 
 void Metrics::add_job(const storage::Job& job, std::chrono::nanoseconds took,
-                      const Json::Object* result) {
+                      const Json::Object* result) noexcept {
+  put_part("job", [&] { count_job(job, took, result); });
+}
+
+void Metrics::count_job(const storage::Job& job, std::chrono::nanoseconds took,
+                        const Json::Object* result) {
   const Converted made =
       job.kind == "convert" && result != nullptr && !is_dry(job) ? converted(*result) : Converted();
   auto counts = counts_.lock();
@@ -106,16 +127,19 @@ void Metrics::add_job(const storage::Job& job, std::chrono::nanoseconds took,
   }
   if (job.kind == "fsck") {
     counts->checked += number_in(*result, "objects");
-    counts->found += result->find("findings")->as_array("findings").size();
+    const Json* const findings = result->find("findings");
+    if (findings != nullptr) counts->found += findings->as_array("findings").size();
   }
 }
 
-storage::StoreTotals Metrics::totals() {
+std::optional<storage::StoreTotals> Metrics::totals() {
   const auto now = std::chrono::steady_clock::now();
   {
     auto look = look_.lock();
     const bool fresh = look->taken && now - look->at < kLookPeriod;
-    if (fresh || look->under_way) return look->totals;
+    if (fresh || look->under_way) {
+      return look->taken ? std::optional(look->totals) : std::nullopt;
+    }
     look->under_way = true;
   }
   std::optional<storage::StoreTotals> seen;
@@ -126,17 +150,20 @@ storage::StoreTotals Metrics::totals() {
     throw;
   }
   *look_.lock() = {.totals = *seen, .at = now, .taken = true};
-  return *seen;
+  return seen;
 }
 
 std::string Metrics::to_text() {
   Exposition out;
   out.family("holdfast_build_info", Type::Gauge, "Always 1");
   out.sample({{"version", version_}}, 1);
-  put_store(out, store_, totals());
-  put_tokens(out, store_);
-  put_jobs(out, store_.jobs());
-  const storage::ScrubStatus scrub = store_.care().scrub_status();
+  put_part("store", [&] {
+    if (const auto seen = totals()) put_store(out, store_, *seen);
+  });
+  put_part("tokens", [&] { put_tokens(out, store_); });
+  put_part("jobs", [&] { put_jobs(out, store_.jobs()); });
+  storage::ScrubStatus scrub;
+  put_part("scrub", [&] { scrub = store_.care().scrub_status(); });
   auto counts = counts_.lock();
   out.family("holdfast_job_duration_seconds", Type::Summary, "How long jobs ran");
   for (const auto& [kind, runs] : counts->runs) {

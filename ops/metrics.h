@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,10 +21,11 @@ class Metrics {
  public:
   Metrics(storage::Store& store, std::string version);
 
-  // A job ran to its end; `result` is nullptr where it failed.
-  void add_job(const storage::Job& job, std::chrono::nanoseconds took, const Json::Object* result);
+  // A job ran to its end; `result` is nullptr where it failed. What cannot be counted is logged.
+  void add_job(const storage::Job& job, std::chrono::nanoseconds took,
+               const Json::Object* result) noexcept;
 
-  // The exposition format.
+  // The exposition format. Without the samples of what cannot be looked at now, which is logged.
   std::string to_text();
 
  private:
@@ -48,7 +50,10 @@ class Metrics {
     bool under_way = false;
   };
 
-  storage::StoreTotals totals();
+  void count_job(const storage::Job& job, std::chrono::nanoseconds took,
+                 const Json::Object* result);
+  // Nothing before the first look is over.
+  std::optional<storage::StoreTotals> totals();
 
   storage::Store& store_;
   std::string version_;

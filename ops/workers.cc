@@ -281,14 +281,15 @@ Json::Object run_counted_job(const Job& job, const WorkerContext& context, JobCo
                              Metrics& metrics) {
   const auto start = std::chrono::steady_clock::now();
   const auto took = [start] { return std::chrono::steady_clock::now() - start; };
+  std::optional<Json::Object> result;
   try {
-    Json::Object result = run_job(job, context, progress);
-    metrics.add_job(job, took(), &result);
-    return result;
+    result = run_job(job, context, progress);
   } catch (...) {
     metrics.add_job(job, took(), nullptr);
     throw;
   }
+  metrics.add_job(job, took(), &*result);
+  return *std::move(result);
 }
 
 // Beside the work, for a store of many repositories takes a while.

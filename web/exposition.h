@@ -5,29 +5,36 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include <prometheus/metric_family.h>
-
 namespace holdfast::web {
 
 class Exposition {
  public:
-  using Type = prometheus::MetricType;
+  enum class Type { Counter, Gauge, Histogram, Summary };
   using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
-  using Buckets = std::vector<prometheus::ClientMetric::Bucket>;
 
-  // The next samples are of this family.
+  // So many samples up to this bound, those of the buckets before counted in.
+  struct Bucket {
+    double most;
+    std::uint64_t count;
+  };
+
+  Exposition();
+  ~Exposition();
+
+  // The next samples are of this family; before the first one there can be none.
   void family(std::string_view name, Type type, std::string_view help);
 
   // Of a counter or gauge.
   void sample(Labels labels, std::uint64_t value);
 
-  // The last bucket has no bound: its count is that of all.
-  void histogram(Labels labels, Buckets buckets, double sum);
+  // The last bucket, which there must be, has no bound: infinity.
+  void histogram(Labels labels, const std::vector<Bucket>& buckets, double sum);
 
   // Without quantiles.
   void summary(Labels labels, std::uint64_t count, double sum);
@@ -39,9 +46,8 @@ class Exposition {
   std::string take();
 
  private:
-  prometheus::ClientMetric& add(Labels labels);
-
-  std::vector<prometheus::MetricFamily> families_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace holdfast::web

@@ -63,10 +63,6 @@ class StatusIndex {
 
   const std::vector<std::string>& labels() const noexcept { return labels_; }
 
-  bool is_failure(std::size_t index) const {
-    return labels_[index] == kOther || std::stoi(labels_[index]) >= kFirstFailure;
-  }
-
  private:
   std::array<std::uint8_t, kStatusEnd> indices_{};
   std::vector<std::string> labels_;
@@ -102,10 +98,10 @@ struct Metrics::State {
   Counter connections = 0;
   std::array<Counter, kRefused.size()> refused{};
   std::array<Counter, kSignIns.size()> sign_ins{};
-  // Answers of which the store held a part, or nothing; and how many of both were successes.
+  // Requests that upstream might answer, by what the store held.
+  Counter hits = 0;
   Counter in_part = 0;
   Counter missing = 0;
-  Counter not_from_store = 0;
   std::atomic<std::int64_t> certificate_end = 0;
 
   void add_row(std::string_view name, bool pulls) {
@@ -122,22 +118,10 @@ struct Metrics::State {
     return same == routes.end() ? routes.front() : *same;
   }
 
-  std::uint64_t successes_of_pulling_rows() const;
   void put_requests(Exposition& out) const;
   void put_durations(Exposition& out) const;
   void put_cache(Exposition& out) const;
 };
-
-std::uint64_t Metrics::State::successes_of_pulling_rows() const {
-  std::uint64_t sum = 0;
-  for (const RouteMetrics& row : routes) {
-    if (!row.pulls) continue;
-    for (std::size_t i = 0; i < row.requests.size(); ++i) {
-      if (!statuses.is_failure(i % statuses.labels().size())) sum += row.requests[i].load();
-    }
-  }
-  return sum;
-}
 
 void Metrics::State::put_requests(Exposition& out) const {
   out.family("holdfast_http_requests_total", Type::Counter, "Requests answered");
@@ -162,26 +146,23 @@ void Metrics::State::put_durations(Exposition& out) const {
              "From the whole request read to the last byte handed to the kernel");
   for (const RouteMetrics& row : routes) {
     if (row.count() == 0) continue;
-    Exposition::Buckets buckets;
+    std::vector<Exposition::Bucket> buckets;
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < row.buckets.size(); ++i) {
       sum += row.buckets.at(i).load();
       const double most =
           i < kBuckets.size() ? seconds(kBuckets.at(i)) : std::numeric_limits<double>::infinity();
-      buckets.push_back({.cumulative_count = sum, .upper_bound = most});
+      buckets.push_back({.most = most, .count = sum});
     }
-    out.histogram({{"route", row.name}}, std::move(buckets),
+    out.histogram({{"route", row.name}}, buckets,
                   seconds(std::chrono::nanoseconds(row.nanoseconds.load())));
   }
 }
 
 void Metrics::State::put_cache(Exposition& out) const {
-  // Counters move meanwhile: what is read later may be more.
-  const std::uint64_t others = not_from_store.load();
-  const std::uint64_t successes = successes_of_pulling_rows();
   out.family("holdfast_cache_requests_total", Type::Counter,
              "Requests that upstream might answer, by what was held here");
-  out.sample({{"result", "hit"}}, successes - std::min(successes, others));
+  out.sample({{"result", "hit"}}, hits.load());
   out.sample({{"result", "partial"}}, in_part.load());
   out.sample({{"result", "miss"}}, missing.load());
 }
@@ -202,9 +183,13 @@ void Metrics::count(const Sample& sample) noexcept {
   const auto* const bucket = std::ranges::find_if(
       kBuckets, [&](std::chrono::nanoseconds candidate) { return sample.took <= candidate; });
   add(row.buckets[static_cast<std::size_t>(bucket - kBuckets.begin())]);
-  if (sample.held == Held::Whole) return;
-  add(sample.held == Held::Part ? state_->in_part : state_->missing);
-  if (sample.status < kFirstFailure) add(state_->not_from_store);
+  if (sample.held == Held::Part) {
+    add(state_->in_part);
+  } else if (sample.held == Held::Nothing) {
+    add(state_->missing);
+  } else if (row.pulls && sample.status < kFirstFailure) {
+    add(state_->hits);
+  }
 }
 
 void Metrics::connection_opened() noexcept { add(state_->connections); }

@@ -107,7 +107,12 @@ Response readiness(const Call& call) {
 
 Response metrics_text(const Call& call) {
   std::string text = call.services.metrics == nullptr ? "" : call.services.metrics->to_text();
-  if (call.services.more_metrics) text += call.services.more_metrics();
+  try {
+    if (call.services.more_metrics) text += call.services.more_metrics();
+  } catch (const std::exception& error) {
+    // A disk that fails must not hide what requests came.
+    log()->warn("metrics_incomplete part=more error={:?}", std::string_view(error.what()));
+  }
   return text_response(std::move(text), "text/plain; version=0.0.4; charset=utf-8");
 }
 

@@ -143,7 +143,7 @@ Response answer(const Call& call) {
     const bool named = streams || manner->names_revision;
     storage::Pull pull =
         call.services.pull->pull(*id, named ? std::string_view(match.revision) : "");
-    if (pull.published) return handle(call.request, call.services, match);
+    if (pull.published) return holding(Held::Nothing, handle(call.request, call.services, match));
     if (pull.refusal && is_absent(*pull.refusal)) {
       return holding(Held::Nothing, answer_without_upstream(call));
     }
