@@ -3,11 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "convert/limits.h"
 #include "convert/model_card.h"
@@ -122,7 +127,8 @@ Json number_or_text(const Json& value) {
   }
   double number = 0;
   const auto read = std::from_chars(text.data(), end, number, std::chars_format::general);
-  return read.ec == std::errc() && read.ptr == end ? Json(number) : value;
+  const bool is_number = read.ec == std::errc() && read.ptr == end && std::isfinite(number);
+  return is_number ? Json(number) : value;
 }
 
 bool has_text(const Json& entry, std::initializer_list<std::string_view> path) {
@@ -130,11 +136,16 @@ bool has_text(const Json& entry, std::initializer_list<std::string_view> path) {
   return found != nullptr && found->is_string();
 }
 
+bool has_value(const Json& entry) {
+  const Json* const value = entry.find("value");
+  return value != nullptr && !value->is_null() && !value->is_array() && !value->is_object();
+}
+
 // Clients read the dataset, the task and the value without asking, and refuse a source without an
 // address.
 bool is_result(const Json& entry) {
   return has_text(entry, {"dataset", "id"}) && has_text(entry, {"dataset", "task_id"}) &&
-         entry.find("value") != nullptr &&
+         has_value(entry) &&
          (entry.find("source") == nullptr || has_text(entry, {"source", "url"})) &&
          to_text(entry).size() <= kShownBytesMax;
 }

@@ -81,7 +81,7 @@ void check_scales(const Slab& slab, const PlannedTensor& tensor, const Checkpoin
   const std::uint64_t first = element + *overflow * type.block_values;
   fail_elements(
       slab, tensor, checkpoint, first, first + type.block_values - 1,
-      "expected what " + std::string(type.name) + " can hold, found an infinite scale or value");
+      "expected what " + std::string(type.name) + " can hold, found what is no finite number");
 }
 
 // Every value as float32. Exact for all types but F64.
@@ -229,6 +229,7 @@ Encoded encode_slab(const Slab& slab, const PlannedTensor& target, const ViewVal
                     const Source& source, bool measured) {
   if (values.encoded) {
     if (*values.encoded == target.format) {
+      // Whatever the plan asks for: what is not finite here was damaged before it came.
       if (has_kernel(target.format)) check_scales(slab, target, source.checkpoint, 0, values.bytes);
       return {.bytes = values.bytes, .sums = {}};
     }

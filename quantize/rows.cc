@@ -190,6 +190,7 @@ std::optional<std::uint64_t> first_overflow(Format format,
                                             std::span<const std::byte> blocks) noexcept {
   const FormatInfo& row = info(format);
   const Scales scales = row.scales;
+  if (row.overflows == nullptr && scales.count == 0) return std::nullopt;
   const std::uint64_t count = blocks.size() / row.block_bytes;
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::byte* block = blocks.data() + i * row.block_bytes;

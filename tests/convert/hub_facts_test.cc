@@ -65,13 +65,19 @@ TEST_CASE("convert/hub_facts: what the hub shows of a model's small files") {
          "  value: 20.90\n  date: '2026-01-02'\n"
          "  source: {url: https://example.org, name: Log}\n"
          "- dataset: {id: d/s, task_id: t}\n  value: 7\n"},
-        {".eval_results/b.yaml", "- dataset: {id: d/s, task_id: u}\n  value: 12%\n"}},
-       R"({"eval_results":[{"dataset":{"id":"cais/hle","task_id":"default","revision":"abc"},"value":20.9,"date":"2026-01-02","source":{"url":"https://example.org","name":"Log"}},{"dataset":{"id":"d/s","task_id":"t"},"value":7},{"dataset":{"id":"d/s","task_id":"u"},"value":"12%"}]})"},
+        {".eval_results/b.yaml",
+         "- dataset: {id: d/s, task_id: u}\n  value: 12%\n"
+         "- dataset: {id: d/s, task_id: v}\n  value: nan\n"
+         "- dataset: {id: d/s, task_id: w}\n  value: 1e999\n"}},
+       R"({"eval_results":[{"dataset":{"id":"cais/hle","task_id":"default","revision":"abc"},"value":20.9,"date":"2026-01-02","source":{"url":"https://example.org","name":"Log"}},{"dataset":{"id":"d/s","task_id":"t"},"value":7},{"dataset":{"id":"d/s","task_id":"u"},"value":"12%"},{"dataset":{"id":"d/s","task_id":"v"},"value":"nan"},{"dataset":{"id":"d/s","task_id":"w"},"value":"1e999"}]})"},
       // Clients would fail on these.
       {"no results",
        {{".eval_results/a.yaml",
          "- dataset: {id: d/s}\n  value: 1\n"
          "- dataset: {task_id: t}\n  value: 1\n"
+         "- dataset: {id: d/s, task_id: t}\n  value: ~\n"
+         "- dataset: {id: d/s, task_id: t}\n  value:\n"
+         "- dataset: {id: d/s, task_id: t}\n  value: {a: 1}\n"
          "- dataset: {id: d/s, task_id: t}\n"
          "- dataset: d/s\n  value: 1\n"
          "- dataset: {id: d/s, task_id: t}\n  value: 1\n  source: {name: x}\n"
