@@ -4,7 +4,7 @@
 // one client. One object for a server. Thread-safe; errors: none.
 //
 // A client is a name that its user gives; "" is nobody in particular: all such together have one
-// client's part of the turns, and nothing else of what follows holds for them.
+// client's part of the turns, neither a bound of those who wait nor a share of the disk.
 #pragma once
 
 #include <cstddef>
