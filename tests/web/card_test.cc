@@ -51,7 +51,7 @@ TEST_CASE("web/card: a line is no block, whatever it starts or ends with") {
       {"foo \\\\#", "foo \\#"},
       {"foo #\\#", "foo ##"},
       {"in C#", "in C#"},
-      {"http://e.org/#", "<a href=\"http://e.org/#\">http://e.org/#</a>"},
+      {"http://e.org/#", R"(<a href="http://e.org/#">http://e.org/#</a>)"},
       {"<b>", ""},
       {"<!-- nothing -->", ""},
       {" \t", ""},
@@ -121,16 +121,15 @@ TEST_CASE("web/card: links and images stay at home, or ask to be clicked") {
       {"[c]()", "<p>c</p>", "<a"},
       // What becomes a link holds none, and what an image holds is its text.
       {"![![b](https://e.org/b.png)](https://e.org/a.png)",
-       "<p><a href=\"https://e.org/a.png\">b</a></p>", "b.png"},
-      {"![a [l](x.md) b](https://e.org/a.png)", "<p><a href=\"https://e.org/a.png\">a l b</a></p>",
+       R"(<p><a href="https://e.org/a.png">b</a></p>)", "b.png"},
+      {"![a [l](x.md) b](https://e.org/a.png)", R"(<p><a href="https://e.org/a.png">a l b</a></p>)",
        "x.md"},
       {"![a ![b](https://e.org/b.png)](a.png)",
-       "<p><img src=\"/o/n/resolve/C/a.png\" alt=\"a b\" /></p>", "<a"},
+       R"(<p><img src="/o/n/resolve/C/a.png" alt="a b" /></p>)", "<a"},
       {"![![b](https://e.org/b.png)](javascript:x) ![c](https://e.org/c.png)",
-       "<p><a href=\"https://e.org/b.png\">b</a> <a href=\"https://e.org/c.png\">c</a></p>",
-       "<img"},
+       R"(<p><a href="https://e.org/b.png">b</a> <a href="https://e.org/c.png">c</a></p>)", "<img"},
       {"[![b](https://e.org/b.png)](x.md) ![c](https://e.org/c.png)",
-       "<a href=\"https://e.org/c.png\">c</a>", "b.png"},
+       R"(<a href="https://e.org/c.png">c</a>)", "b.png"},
       {"[*c*](javascript:x) d", "<p><em>c</em> d</p>", "<a"},
       {"[![b](a.png)](javascript:x)", "<p><img src=\"/o/n/resolve/C/a.png\"", "<a"},
       {"[![b](https://e.org/b.png)](javascript:x)", "<p><a href=\"https://e.org/b.png\">b</a></p>",
@@ -181,14 +180,16 @@ TEST_CASE("web/card: images inside images, however deep, come to one") {
   for (const Case& c : kCases) {
     CAPTURE(std::string(c.url));
     const std::string end = "](" + std::string(c.url) + ")";
-    CHECK(render_card(repeated("![", kLevels) + "t" + repeated(end, kLevels), kLinks) == c.html);
+    const std::string html =
+        render_card(repeated("![", kLevels) + "t" + repeated(end, kLevels), kLinks);
+    CHECK((html == c.html));
   }
 }
 
 TEST_CASE("web/card: threads that render at once get what one alone does") {
   const std::string card = repeated("~~gone~~ www.e.org and **so** on\n\n", 40);
   const std::string alone = render_card(card, kLinks);
-  REQUIRE(holds(alone, "<del>gone</del> <a href=\"http://www.e.org\">"));
+  REQUIRE(holds(alone, R"(<del>gone</del> <a href="http://www.e.org">)"));
   constexpr int kThreads = 4, kTurns = 200;
   std::atomic<int> equal = 0;
   {

@@ -173,28 +173,29 @@ TEST_CASE("web/hub_history: a title or message too long for HTML is null in it, 
   constexpr Case kCases[] = {
       {"org/largest", kFormattedTextMax, kFormattedTextMax, true, true},
       {"org/long-message", 1, kFormattedTextMax + 1, true, false},
-      {"org/long-title", kFormattedTextMax + 1, 1, false, true},
+      {"org/long-title", kFormattedTextMax + 1, 2, false, true},
       {"org/huge", 1, 4 * kFormattedTextsMax, true, false},
   };
   const tests::Asking hub;
   for (const Case& c : kCases) {
     CAPTURE(std::string(c.name));
-    const std::string title(c.title_bytes, 't'), message(c.message_bytes, 'm');
+    const std::string title(c.title_bytes, 't'), text(c.message_bytes - 1, 'm');
+    const std::string message = text + "\n";
     tests::publish(
         *hub.sample.store,
         {.id = c.name, .files = {{"f", "x"}}, .facts = {}, .message = title + "\n\n" + message});
     const Json commits =
         json_of(hub.get("/api/models/" + std::string(c.name) + "/commits/main?expand[]=formatted"));
     const Json& commit = commits.as_array().front();
-    CHECK(commit.find("title")->as_string() == title);
-    CHECK(commit.find("message")->as_string() == message);
+    CHECK((commit.find("title")->as_string() == title));
+    CHECK((commit.find("message")->as_string() == message));
     REQUIRE(commit.find("formatted") != nullptr);
     const Json* const title_html = commit.find_path({"formatted", "title"});
     const Json* const message_html = commit.find_path({"formatted", "message"});
     CHECK((title_html != nullptr) == c.title);
     CHECK((message_html != nullptr) == c.message);
-    if (title_html != nullptr) CHECK(title_html->as_string() == title);
-    if (message_html != nullptr) CHECK(message_html->as_string() == "<p>" + message + "</p>\n");
+    if (title_html != nullptr) CHECK((title_html->as_string() == title));
+    if (message_html != nullptr) CHECK((message_html->as_string() == "<p>" + text + "</p>\n"));
   }
 }
 
@@ -204,12 +205,12 @@ TEST_CASE("web/hub_history: an answer formats so much and no more, the next page
   const tests::Asking hub;
   std::vector<GitOid> parents;
   for (std::size_t i = 0; i < kCommits; ++i) {
-    parents = {
-        tests::publish(*hub.sample.store, {.id = "org/told",
-                                           .files = {{"f", std::to_string(i)}},
-                                           .facts = {},
-                                           .parents = parents,
-                                           .message = "t\n\n" + std::string(kMessageBytes, 'm')})};
+    parents = {tests::publish(*hub.sample.store,
+                              {.id = "org/told",
+                               .files = {{"f", std::to_string(i)}},
+                               .facts = {},
+                               .parents = parents,
+                               .message = "t\n\n" + std::string(kMessageBytes - 1, 'm') + "\n"})};
   }
   const std::string list = "/api/models/org/told/commits/main";
   CHECK(json_of(hub.get(list)).as_array().size() == kCommits);
